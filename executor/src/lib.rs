@@ -1,0 +1,4 @@
+//! The kernel of Handcar.
+
+pub mod budget;
+pub mod park;

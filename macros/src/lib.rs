@@ -1,0 +1,1 @@
+//! The attributes `#[handcar::main]` and `#[handcar::test]`.

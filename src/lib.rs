@@ -1,0 +1,1 @@
+//! Handcar: a hand-written single-threaded async runtime.
