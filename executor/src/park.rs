@@ -11,10 +11,13 @@
 use std::any::Any;
 use std::fmt;
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_utils::sync::{Parker, Unparker};
+
+use crate::context;
 
 /// Ends a park from any thread.
 pub trait Notify: Send + Sync {
@@ -75,4 +78,30 @@ impl Notify for ThreadNotify {
     fn notify(&self) {
         self.0.unpark();
     }
+}
+
+/// The current runtime's parker, if it is a `P`; else `make` makes one, which takes the place of the thread's parker from
+/// now on. So a reactor comes into being with the first source that needs it.
+///
+/// # Errors
+///
+/// That of `make`.
+///
+/// # Panics
+///
+/// Outside a runtime.
+#[track_caller]
+pub fn installed<P: Park>(make: impl FnOnce() -> io::Result<P>) -> io::Result<Rc<P>> {
+    let core = context::current("a source");
+    if let Ok(parker) = (core.parker() as Rc<dyn Any>).downcast::<P>() {
+        return Ok(parker);
+    }
+    let parker = Rc::new(make()?);
+    core.set_parker(Rc::clone(&parker) as Rc<dyn Park>);
+    Ok(parker)
+}
+
+/// Whether `parker` is where the current runtime waits: a source of another one would never be heard of here.
+pub fn is_current<P: Park>(parker: &Rc<P>) -> bool {
+    context::with_current(|core| std::ptr::addr_eq(Rc::as_ptr(&core.parker()), Rc::as_ptr(parker))) == Some(true)
 }

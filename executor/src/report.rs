@@ -1,0 +1,128 @@
+//! Reports: what happened and has nobody waiting for it.
+//!
+//! A panic in a task whose handle is gone, an error in a task that was detached with `detach_reporting`, a destructor that
+//! panicked: the program goes on, but somebody has to hear of it. Everything of that kind goes through one hook,
+//! [`Builder::on_report`](crate::Builder::on_report), once; without a hook it is one line on stderr.
+
+use std::cell::Cell;
+use std::error::Error;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::join::PanicPayload;
+use crate::task::TaskInfo;
+
+/// Something that went wrong where nobody waits for the result.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Report {
+    /// A task panicked, or a destructor of its future or result did, and nobody waits for it.
+    Panicked {
+        /// Which task.
+        task: TaskInfo,
+        /// What it panicked with.
+        payload: PanicPayload,
+    },
+    /// A task that was detached with `detach_reporting` returned an error.
+    Failed {
+        /// Which task.
+        task: TaskInfo,
+        /// What it returned.
+        error: Arc<dyn Error + Send + Sync>,
+    },
+    /// A waker that did not come from this runtime panicked when it was woken.
+    WakerPanicked {
+        /// What it panicked with.
+        payload: PanicPayload,
+    },
+    /// A blocking job panicked after its caller had gone.
+    JobPanicked {
+        /// What it panicked with.
+        payload: PanicPayload,
+    },
+    /// The runtime ended while blocking jobs were still running, and left them behind after the grace period.
+    JobsLeft {
+        /// How many.
+        count: usize,
+    },
+    /// The runtime ended although destructors kept spawning tasks, and forgot these.
+    TasksLeft {
+        /// Which tasks.
+        tasks: Vec<TaskInfo>,
+    },
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Report::Panicked { task, payload } => write!(f, "{task} panicked: {payload}"),
+            Report::Failed { task, error } => write!(f, "{task} failed: {error}"),
+            Report::WakerPanicked { payload } => write!(f, "a foreign waker panicked: {payload}"),
+            Report::JobPanicked { payload } => write!(f, "an abandoned blocking job panicked: {payload}"),
+            Report::JobsLeft { count } => {
+                write!(f, "{count} blocking jobs outlived the grace period and were left behind")
+            }
+            Report::TasksLeft { tasks } => {
+                write!(
+                    f,
+                    "{} tasks were spawned by destructors again and again at shutdown, and forgotten",
+                    tasks.len()
+                )
+            }
+        }
+    }
+}
+
+type Hook = Rc<dyn Fn(Report)>;
+
+/// Where a runtime's reports go.
+#[derive(Clone, Default)]
+pub(crate) struct Reporter {
+    hook: Option<Hook>,
+    /// With `OnPanic::Shutdown`: the first panic, which `block_on` resumes.
+    fatal: Option<Rc<Cell<Option<PanicPayload>>>>,
+}
+
+impl Reporter {
+    pub(crate) fn new(hook: Option<Hook>, panics_are_fatal: bool) -> Reporter {
+        Reporter { hook, fatal: panics_are_fatal.then(Rc::default) }
+    }
+
+    /// Hands a report on. The hook is user code: call this under no borrow.
+    #[cold]
+    pub(crate) fn report(&self, report: Report) {
+        let told = catch_unwind(AssertUnwindSafe(|| match &self.hook {
+            Some(hook) => hook(report),
+            None => eprintln!("handcar: {report}"),
+        }));
+        if let Err(payload) = told {
+            eprintln!("handcar: the report hook panicked: {}", PanicPayload::new(payload));
+        }
+    }
+
+    /// Whether a panic waits for `block_on` to resume it.
+    pub(crate) fn take_fatal(&self) -> Option<PanicPayload> {
+        self.fatal.as_ref()?.take()
+    }
+}
+
+/// A panic that no handle will see.
+#[cold]
+pub(crate) fn report_panic(reporter: &Reporter, task: TaskInfo, payload: PanicPayload) {
+    if let Some(fatal) = &reporter.fatal {
+        let first = fatal.take();
+        if first.is_none() {
+            return fatal.set(Some(payload));
+        }
+        fatal.set(first);
+    }
+    reporter.report(Report::Panicked { task, payload });
+}
+
+impl fmt::Debug for Reporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.hook.is_some() { "Reporter(hook)" } else { "Reporter(stderr)" })
+    }
+}

@@ -1,0 +1,409 @@
+//! The runtime: what a program holds of a core, from building it to shutting it down.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::panic::Location;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::clock::{Clock, Instant};
+use crate::core::{Core, Observer, Turned};
+use crate::join::JoinHandle;
+use crate::mailbox::WakeHandle;
+use crate::observe::Event;
+use crate::report::Report;
+use crate::spawn::Spawner;
+use crate::task::TaskInfo;
+use crate::{budget, context, pool};
+
+/// How long a runtime waits at its end for blocking jobs, when the [`Builder`] says nothing else.
+const DEFAULT_GRACE: Duration = Duration::from_secs(5);
+
+/// Runs `future` on a runtime of its own, to its end, and then ends everything it left behind.
+///
+/// The future may borrow from the caller.
+///
+/// ```
+/// let name = String::from("handcar");
+/// let length = handcar_executor::run(async { name.len() });
+/// assert_eq!(length, 7);
+/// ```
+///
+/// # Panics
+///
+/// If a runtime is running on this thread already: the message names its line. If `future` panics, with its panic, after
+/// everything has been ended. If no runtime can be made, or the system refuses to wait for events.
+#[track_caller]
+pub fn run<F: IntoFuture>(future: F) -> F::Output {
+    Runtime::new().unwrap_or_else(|error| error.throw()).block_on(future)
+}
+
+/// As [`run`], with an error in place of the panics that are not the future's own.
+///
+/// ```
+/// use handcar_executor::{RunError, try_run};
+///
+/// let inner = try_run(async { try_run(async {}) }).unwrap();
+/// assert!(matches!(inner, Err(RunError::Nested { .. })));
+/// ```
+///
+/// # Errors
+///
+/// See [`RunError`].
+#[track_caller]
+pub fn try_run<F: IntoFuture>(future: F) -> Result<F::Output, RunError> {
+    Runtime::new()?.try_block_on(future)
+}
+
+/// Sets up a [`Runtime`].
+pub struct Builder {
+    pub(crate) clock: Option<Clock>,
+    pub(crate) grace: Option<Duration>,
+    pub(crate) blocking_threads: usize,
+    pub(crate) poll_budget: u32,
+    pub(crate) on_report: Option<Rc<dyn Fn(Report)>>,
+    pub(crate) panics_are_fatal: bool,
+    pub(crate) observer: Option<Observer>,
+}
+
+/// What a panic does that no join handle will see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnPanic {
+    /// It is reported, and the program goes on.
+    #[default]
+    Report,
+    /// It ends `block_on`, which resumes it.
+    Shutdown,
+}
+
+impl Builder {
+    /// The defaults: the system's clock, five seconds of grace, reports on stderr.
+    pub fn new() -> Builder {
+        Builder {
+            clock: None,
+            grace: Some(DEFAULT_GRACE),
+            blocking_threads: pool::DEFAULT_THREADS,
+            poll_budget: budget::DEFAULT,
+            on_report: None,
+            panics_are_fatal: false,
+            observer: None,
+        }
+    }
+
+    /// Where the time comes from.
+    pub fn clock(mut self, clock: Clock) -> Builder {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// How long the runtime's end waits for what does not end by itself; `None`: without bound.
+    pub fn grace(mut self, grace: Option<Duration>) -> Builder {
+        self.grace = grace;
+        self
+    }
+
+    /// The most threads for blocking calls.
+    ///
+    /// # Panics
+    ///
+    /// If it is zero.
+    #[track_caller]
+    pub fn blocking_threads(mut self, limit: usize) -> Builder {
+        assert!(limit > 0, "a blocking call needs a thread: allow at least one");
+        self.blocking_threads = limit;
+        self
+    }
+
+    /// How many operations one poll of a task may do before it yields.
+    ///
+    /// # Panics
+    ///
+    /// If it is zero.
+    #[track_caller]
+    pub fn poll_budget(mut self, operations: u32) -> Builder {
+        assert!(
+            operations > 0,
+            "with a budget of zero no task would ever get anything done: allow at least one operation"
+        );
+        self.poll_budget = operations;
+        self
+    }
+
+    /// Who hears of what goes wrong where nobody waits for it; without one it is a line on stderr.
+    pub fn on_report(mut self, hook: impl Fn(Report) + 'static) -> Builder {
+        self.on_report = Some(Rc::new(hook));
+        self
+    }
+
+    /// What a panic does that no join handle will see.
+    pub fn on_panic(mut self, on_panic: OnPanic) -> Builder {
+        self.panics_are_fatal = on_panic == OnPanic::Shutdown;
+        self
+    }
+
+    /// Who is told each step of the machine. It is called in the middle of things: it must not panic, nor call the runtime.
+    pub fn observe(mut self, observer: impl Fn(&Event<'_>) + 'static) -> Builder {
+        self.observer = Some(Box::new(observer));
+        self
+    }
+
+    /// Makes the runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::TooManyRuntimes`].
+    pub fn build(self) -> Result<Runtime, RunError> {
+        Core::new(self).map(|core| Runtime { core })
+    }
+}
+
+impl Default for Builder {
+    fn default() -> Builder {
+        Builder::new()
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("clock", &self.clock).field("grace", &self.grace).finish_non_exhaustive()
+    }
+}
+
+/// A runtime on this thread. Dropping it ends its tasks and joins its blocking threads.
+///
+/// Between two calls of [`block_on`](Runtime::block_on) its tasks stay where they are.
+pub struct Runtime {
+    core: Rc<Core>,
+}
+
+impl Runtime {
+    /// One with the defaults of [`Builder`].
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::TooManyRuntimes`].
+    pub fn new() -> Result<Runtime, RunError> {
+        Builder::new().build()
+    }
+
+    /// Runs until `future` is ready. It may borrow.
+    ///
+    /// # Panics
+    ///
+    /// As [`run`].
+    #[track_caller]
+    pub fn block_on<F: IntoFuture>(&self, future: F) -> F::Output {
+        self.try_block_on(future).unwrap_or_else(|error| error.throw())
+    }
+
+    /// As [`block_on`](Runtime::block_on), with an error in place of the panics that are not the future's own.
+    ///
+    /// # Errors
+    ///
+    /// See [`RunError`].
+    #[track_caller]
+    pub fn try_block_on<F: IntoFuture>(&self, future: F) -> Result<F::Output, RunError> {
+        let at = Location::caller();
+        self.run_loop(at, || {
+            let main = self.core.queue_main(at);
+            let waker = main.waker();
+            let mut cx = Context::from_waker(&waker);
+            let mut future = pin!(future.into_future());
+            loop {
+                if let Turned::Main = self.core.turn(true)?
+                    && let Poll::Ready(value) = self.core.as_running(main, || future.as_mut().poll(&mut cx))
+                {
+                    return Ok(value);
+                }
+                if let Some(payload) = self.core.reporter().take_fatal() {
+                    payload.resume();
+                }
+            }
+        })
+    }
+
+    /// Runs tasks until the loop has looked outside once; never blocks. For a host loop, which calls it when
+    /// [`next_deadline`](Runtime::next_deadline) has come, a descriptor is readable, or something was spawned.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::Nested`] inside another turn, or the error of the system call that collects events.
+    #[track_caller]
+    pub fn turn(&self) -> Result<Turn, RunError> {
+        self.run_loop(Location::caller(), || {
+            // Without `block_on` a wake of its last future may still stand in the queue: nobody is there to be polled.
+            while let Turned::Main = self.core.turn(false)? {}
+            Ok(if self.core.has_work() { Turn::More } else { Turn::Idle })
+        })
+    }
+
+    #[track_caller]
+    fn run_loop<R>(
+        &self,
+        at: &'static Location<'static>,
+        f: impl FnOnce() -> Result<R, RunError>,
+    ) -> Result<R, RunError> {
+        match context::run(at, || context::enter(&self.core, f)) {
+            Ok(result) => result,
+            Err(outer) => Err(RunError::Nested { outer }),
+        }
+    }
+
+    /// The deadline of the earliest timer: when a host loop should call [`turn`](Runtime::turn) next, if nothing else happens.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.core.next_deadline()
+    }
+
+    /// Spawns a task; it runs while [`block_on`](Runtime::block_on) or [`turn`](Runtime::turn) do.
+    ///
+    /// # Panics
+    ///
+    /// If the runtime holds as many tasks as it can.
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        self.core.spawn(future, None, Location::caller())
+    }
+
+    /// Something to spawn with from wherever the runtime is not at hand.
+    pub fn spawner(&self) -> Spawner {
+        Spawner::new(&self.core)
+    }
+
+    /// Calls `f` with this runtime as the thread's current one, so that `spawn`, `sleep` and sockets find it.
+    pub fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
+        context::enter(&self.core, f)
+    }
+
+    /// Ends the runtime's park from any thread.
+    pub fn wake_handle(&self) -> WakeHandle {
+        WakeHandle(Arc::clone(self.core.mailbox()))
+    }
+
+    /// The runtime's clock.
+    pub fn clock(&self) -> &Clock {
+        self.core.clock()
+    }
+
+    /// What the runtime holds at this moment.
+    pub fn metrics(&self) -> Metrics {
+        Metrics { tasks: self.core.task_count(), timers: self.core.timers().len() }
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        context::enter(&self.core, || self.core.shut_down());
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime").field("tasks", &self.core.task_count()).finish_non_exhaustive()
+    }
+}
+
+/// What [`Runtime::turn`] left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Nothing is runnable: wait for a deadline or for the outside.
+    Idle,
+    /// More is runnable: call [`Runtime::turn`] again soon.
+    More,
+}
+
+/// What a runtime holds. Made by [`Runtime::metrics`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// Tasks that have not ended, `block_on`'s own not counted.
+    pub tasks: usize,
+    /// Timers that are armed.
+    pub timers: usize,
+}
+
+/// Why a runtime did not run a future to its end.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RunError {
+    /// A runtime is running on this thread: inside it another one would bring everything to a halt.
+    Nested {
+        /// The line that runs the outer one.
+        outer: &'static Location<'static>,
+    },
+    /// Nothing is runnable, no timer is armed, and nothing outside is awaited: these tasks wait for ever.
+    Deadlock(Deadlock),
+    /// As many runtimes live in this process as there are numbers for them.
+    TooManyRuntimes,
+    /// The system refused to wait for events.
+    Io(io::Error),
+}
+
+impl RunError {
+    #[track_caller]
+    fn throw(self) -> ! {
+        panic!("{self}")
+    }
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RunError::Nested { outer } => write!(
+                f,
+                "a runtime is already running on this thread, started at {outer}: await the future there, or run this one on a thread of its own"
+            ),
+            RunError::Deadlock(deadlock) => write!(f, "{deadlock}"),
+            RunError::TooManyRuntimes => f.write_str("too many runtimes live in this process: drop some first"),
+            RunError::Io(error) => write!(f, "waiting for events failed: {error}"),
+        }
+    }
+}
+
+impl Error for RunError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            RunError::Io(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<io::Error> for RunError {
+    fn from(error: io::Error) -> RunError {
+        RunError::Io(error)
+    }
+}
+
+/// The tasks that wait although nothing can wake them.
+#[derive(Debug)]
+pub struct Deadlock {
+    pub(crate) tasks: Vec<TaskInfo>,
+}
+
+impl Deadlock {
+    /// The tasks, `block_on`'s own first among them as `main`.
+    pub fn tasks(&self) -> &[TaskInfo] {
+        &self.tasks
+    }
+}
+
+impl fmt::Display for Deadlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "deadlock: nothing is runnable, no timer is armed and nothing outside is awaited, but these wait:",
+        )?;
+        for task in &self.tasks {
+            write!(f, "\n  {task}")?;
+        }
+        Ok(())
+    }
+}
