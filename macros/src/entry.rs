@@ -23,11 +23,7 @@ impl Attribute {
 }
 
 /// Turns the function into an entry point, or into one that reports what is wrong with it.
-pub(crate) fn expand(
-    attribute: Attribute,
-    options: TokenStream,
-    function: TokenStream,
-) -> TokenStream {
+pub(crate) fn expand(attribute: Attribute, options: TokenStream, function: TokenStream) -> TokenStream {
     let function: ItemFn = match syn::parse2(function) {
         Ok(function) => function,
         Err(error) => return not_a_function(attribute, &error).into_compile_error(),
@@ -53,9 +49,7 @@ fn entry_point(attribute: Attribute, options: &Options, user: ItemFn) -> ItemFn 
     };
     let mut entry = around(user, &run);
     if let Attribute::Test = attribute {
-        entry
-            .attrs
-            .insert(0, parse_quote!(#[::core::prelude::v1::test]));
+        entry.attrs.insert(0, parse_quote!(#[::core::prelude::v1::test]));
     }
     entry
 }
@@ -115,30 +109,20 @@ fn check(attribute: Attribute, function: &ItemFn) -> Result<()> {
     if sig.constness.is_some() || sig.unsafety.is_some() || sig.abi.is_some() {
         let (constness, unsafety, abi) = (&sig.constness, &sig.unsafety, &sig.abi);
         let message = format!("{name} makes a plain entry point; remove this qualifier");
-        return Err(Error::new_spanned(
-            quote!(#constness #unsafety #abi),
-            message,
-        ));
+        return Err(Error::new_spanned(quote!(#constness #unsafety #abi), message));
     }
     if let (Attribute::Test, Some(second)) = (attribute, attrs.iter().find(|attr| is_test(attr))) {
-        let message =
-            "#[handcar::test] adds `#[test]` by itself; remove this one, or the test runs twice";
+        let message = "#[handcar::test] adds `#[test]` by itself; remove this one, or the test runs twice";
         return Err(Error::new_spanned(second, message));
     }
     Ok(())
 }
 
 fn is_test(attr: &Attr) -> bool {
-    attr.path()
-        .segments
-        .last()
-        .is_some_and(|segment| segment.ident == "test")
+    attr.path().segments.last().is_some_and(|segment| segment.ident == "test")
 }
 
 fn not_a_function(attribute: Attribute, error: &Error) -> Error {
     let name = attribute.name();
-    Error::new(
-        error.span(),
-        format!("{name} belongs on an `async fn` with a body: {error}"),
-    )
+    Error::new(error.span(), format!("{name} belongs on an `async fn` with a body: {error}"))
 }

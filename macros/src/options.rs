@@ -23,10 +23,7 @@ pub(crate) struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options {
-            clock: Clock::System,
-            handcar: parse_quote!(::handcar),
-        }
+        Options { clock: Clock::System, handcar: parse_quote!(::handcar) }
     }
 }
 
@@ -35,11 +32,7 @@ impl Options {
         let mut options = Options::default();
         let mut seen: Vec<String> = Vec::new();
         for option in Punctuated::<Meta, Token![,]>::parse_terminated.parse2(tokens)? {
-            let name = option
-                .path()
-                .get_ident()
-                .map(ToString::to_string)
-                .unwrap_or_default();
+            let name = option.path().get_ident().map(ToString::to_string).unwrap_or_default();
             match (name.as_str(), attribute) {
                 ("clock", Attribute::Test) => options.clock = clock(&option)?,
                 ("clock", Attribute::Main) => return Err(clock_of_main(&option)),
@@ -47,10 +40,7 @@ impl Options {
                 _ => return Err(unknown(attribute, &option)),
             }
             if seen.contains(&name) {
-                return Err(Error::new_spanned(
-                    &option,
-                    format!("`{name}` is given twice; keep one"),
-                ));
+                return Err(Error::new_spanned(&option, format!("`{name}` is given twice; keep one")));
             }
             seen.push(name);
         }
@@ -71,9 +61,7 @@ fn clock(option: &Meta) -> Result<Clock> {
 fn handcar(option: &Meta) -> Result<Path> {
     let remedy = "`crate` is a path in a string, such as `crate = \"my_crate::handcar\"`";
     let value = string(option, remedy)?;
-    value
-        .parse_with(Path::parse_mod_style)
-        .map_err(|_| Error::new_spanned(value, remedy))
+    value.parse_with(Path::parse_mod_style).map_err(|_| Error::new_spanned(value, remedy))
 }
 
 /// The string on the right of `name = ".."`, or else an error that says `remedy`.
@@ -82,10 +70,7 @@ fn string(option: &Meta, remedy: &str) -> Result<LitStr> {
         return Err(Error::new_spanned(option, remedy));
     };
     match &pair.value {
-        Expr::Lit(ExprLit {
-            lit: Lit::Str(value),
-            ..
-        }) => Ok(value.clone()),
+        Expr::Lit(ExprLit { lit: Lit::Str(value), .. }) => Ok(value.clone()),
         other => Err(Error::new_spanned(other, remedy)),
     }
 }
@@ -101,9 +86,7 @@ fn clock_of_main(option: &Meta) -> Error {
 fn unknown(attribute: Attribute, option: &Meta) -> Error {
     let known = match attribute {
         Attribute::Main => "the only option of `#[handcar::main]` is `crate = \"path\"`",
-        Attribute::Test => {
-            "the options of `#[handcar::test]` are `clock = \"simulated\"` and `crate = \"path\"`"
-        }
+        Attribute::Test => "the options of `#[handcar::test]` are `clock = \"simulated\"` and `crate = \"path\"`",
     };
     Error::new_spanned(option, format!("unknown option; {known}"))
 }
