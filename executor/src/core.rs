@@ -17,10 +17,7 @@
 //! The run queue is plain FIFO. What a poll wakes goes to its end, a task that wakes itself included; so between two polls of
 //! one task every other runnable task is polled once, and the look comes by no matter how busy they are.
 //!
-//! *How many polls are enough?* A look costs a clock read and, once a source waits, a system call: after every poll that would
-//! be more than the polls themselves. After very many, timers and sockets would be late. So the interval adapts: each look
-//! measures how long the polls since the last one took, and aims at [`LOOK_EVERY`]. Cheap polls come to [`MAX_INTERVAL`] per
-//! look; with polls of 200 us each there is a look after every one.
+//! `pace.rs` says how many polls are enough.
 //!
 //! **No user code runs under a borrow.** Whatever may call out (a poll, any destructor, a waker) is first taken out of its
 //! cell, then the borrow ends, then it runs. So anything may be called from anywhere: a waker that spawns, a destructor that
@@ -38,7 +35,8 @@ use crate::clock::{Clock, Instant};
 use crate::delegate::Ready;
 use crate::join::{CancelKind, CancelReason, JoinHandle, PanicPayload};
 use crate::mailbox::{self, Mailbox};
-use crate::observe::{Cause, Event};
+use crate::observe::{Cause, Event, Observer};
+use crate::pace::Pace;
 use crate::park::{Park, ThreadParker};
 use crate::pool::Pool;
 use crate::report::{Report, Reporter};
@@ -49,25 +47,19 @@ use crate::timers::Timers;
 use crate::waker::TaskId;
 use crate::{budget, context};
 
-/// The time between two looks that the interval aims at: what a timer or a socket may wait behind busy tasks.
-const LOOK_EVERY: Duration = Duration::from_micros(100);
-
-/// The most polls between two looks. A look of about 120 ns after 128 polls of 8 ns is a tenth of their time at the most.
-const MAX_INTERVAL: u32 = 128;
-
 /// How often, at shutdown, tasks that destructors spawned are cancelled in their turn.
 const SHUTDOWN_ROUNDS: u32 = 1000;
 
 pub(crate) struct Core {
-    number: u16,
-    slots: RefCell<Slots>,
-    timers: Rc<Timers>,
-    clock: Clock,
-    mailbox: Arc<Mailbox>,
+    pub(crate) number: u16,
+    pub(crate) slots: RefCell<Slots>,
+    pub(crate) timers: Rc<Timers>,
+    pub(crate) clock: Clock,
+    pub(crate) mailbox: Arc<Mailbox>,
     /// Made when it is first needed; the reactor takes its place.
     parker: RefCell<Option<Rc<dyn Park>>>,
-    pool: Pool,
-    reporter: Reporter,
+    pub(crate) pool: Pool,
+    pub(crate) reporter: Reporter,
     observer: Option<Observer>,
     poll_budget: u32,
     grace: Option<Duration>,
@@ -83,8 +75,6 @@ pub(crate) struct Core {
     due: Cell<Vec<Waker>>,
     mail: Cell<Vec<TaskId>>,
 }
-
-pub(crate) type Observer = Box<dyn Fn(&Event<'_>)>;
 
 /// How a turn ended.
 pub(crate) enum Turned {
@@ -124,37 +114,18 @@ impl Core {
         }))
     }
 
-    pub(crate) fn number(&self) -> u16 {
-        self.number
-    }
-
-    pub(crate) fn clock(&self) -> &Clock {
-        &self.clock
-    }
-
-    pub(crate) fn timers(&self) -> &Rc<Timers> {
-        &self.timers
-    }
-
-    pub(crate) fn mailbox(&self) -> &Arc<Mailbox> {
-        &self.mailbox
-    }
-
-    pub(crate) fn pool(&self) -> &Pool {
-        &self.pool
-    }
-
-    pub(crate) fn reporter(&self) -> &Reporter {
-        &self.reporter
-    }
-
-    pub(crate) fn slots(&self) -> &RefCell<Slots> {
-        &self.slots
+    /// Who a task is; `block_on`'s own is called "main".
+    fn info(&self, task: &Rc<dyn Run>) -> TaskInfo {
+        let mut info = task.header().info();
+        if info.id == self.main.get() {
+            info.name = Some(Arc::from("main"));
+        }
+        info
     }
 
     /// The task that is being polled, if one is.
     pub(crate) fn running(&self) -> Option<TaskInfo> {
-        self.slots.borrow().task(self.running.get()).map(|task| task.header().info())
+        self.slots.borrow().task(self.running.get()).map(|task| self.info(task))
     }
 
     pub(crate) fn spawn<F>(
@@ -390,8 +361,10 @@ impl Core {
         parker
     }
 
-    pub(crate) fn waiting_tasks(&self) -> Vec<TaskInfo> {
-        self.slots.borrow().tasks().map(|task| task.header().info()).collect()
+    fn waiting_tasks(&self) -> Vec<TaskInfo> {
+        let mut tasks: Vec<_> = self.slots.borrow().tasks().map(|task| self.info(task)).collect();
+        tasks.sort_by_key(|task| task.id != self.main.get());
+        tasks
     }
 
     /// How many tasks there are, main not counted.
@@ -448,54 +421,5 @@ pub(crate) fn because(cause: Cause, wake: impl FnOnce()) {
     match context::with_current(Rc::clone) {
         Some(core) => core.because(cause, wake),
         None => wake(),
-    }
-}
-
-/// How many polls are made between two looks.
-struct Pace {
-    interval: Cell<u32>,
-    left: Cell<u32>,
-    /// The clock at the end of the last look, if that look read it.
-    since: Cell<Option<Instant>>,
-}
-
-impl Default for Pace {
-    fn default() -> Pace {
-        Pace { interval: Cell::new(1), left: Cell::new(1), since: Cell::new(None) }
-    }
-}
-
-impl Pace {
-    #[inline]
-    fn is_over(&self) -> bool {
-        self.left.get() == 0
-    }
-
-    #[inline]
-    fn count(&self) {
-        self.left.set(self.left.get() - 1);
-    }
-
-    fn polls(&self) -> u32 {
-        self.interval.get() - self.left.get()
-    }
-
-    /// The loop has looked because it had nothing to run, and did not read the clock.
-    fn idled(&self) {
-        self.since.set(None);
-        self.left.set(self.interval.get());
-    }
-
-    /// The loop has looked, at `now`. Only the time of polls tells anything about the interval, not that of sleep.
-    #[allow(clippy::cast_possible_truncation)] // at most MAX_INTERVAL
-    fn looked(&self, now: Instant, slept: bool) {
-        let interval = self.interval.get();
-        if let (Some(since), false) = (self.since.get(), slept) {
-            let took = (now - since).as_nanos().max(1);
-            let fitting = u128::from(interval) * LOOK_EVERY.as_nanos() / took;
-            self.interval.set(fitting.clamp(1, u128::from(interval * 2).min(u128::from(MAX_INTERVAL))) as u32);
-        }
-        self.since.set(Some(now));
-        self.left.set(self.interval.get());
     }
 }

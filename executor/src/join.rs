@@ -136,7 +136,7 @@ impl<T: 'static, E: 'static> JoinHandle<Result<T, E>> {
     {
         let info = self.task().header().info();
         self.detach_with(move |error| {
-            let reporter = context::with_current(|core| core.reporter().clone()).unwrap_or_default();
+            let reporter = context::with_current(|core| core.reporter.clone()).unwrap_or_default();
             reporter.report(Report::Failed { task: info, error: Arc::from(error.into()) });
         });
     }
@@ -316,7 +316,7 @@ impl PanicPayload {
 
     /// The payload, as `catch_unwind` returns it.
     pub fn into_inner(mut self) -> Box<dyn Any + Send> {
-        let payload = self.0.take().expect("only `into_inner` and `drop` take it out");
+        let Some(payload) = self.0.take() else { unreachable!("only `into_inner` and `drop` take it out") };
         payload.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -195,10 +195,10 @@ where
     let core = context::current("to_thread");
     let job = Arc::new(Mutex::new(Job::Waiting(None)));
     let on_thread = Arc::clone(&job);
-    let mailbox = Arc::clone(core.mailbox());
-    let hold = core.clock().hold();
+    let mailbox = Arc::clone(&core.mailbox);
+    let hold = core.clock.hold();
     let run = move || run_job(f, &on_thread, &mailbox, hold);
-    let failed = core.pool().submit(Box::new(run)).err();
+    let failed = core.pool.submit(Box::new(run)).err();
     ToThread { job, failed }
 }
 
@@ -271,7 +271,7 @@ impl<T> Drop for ToThread<T> {
         let job = std::mem::replace(&mut *lock(&self.job), Job::Gone);
         if let Job::Done(Err(payload)) = job {
             let payload = PanicPayload::new(payload);
-            let reporter = context::with_current(|core| core.reporter().clone()).unwrap_or_default();
+            let reporter = context::with_current(|core| core.reporter.clone()).unwrap_or_default();
             reporter.report(Report::JobPanicked { payload });
         }
     }

@@ -25,10 +25,7 @@ pub mod oneshot;
 use std::ops::Deref;
 use std::rc::Rc;
 
-pub use semaphore::{
-    Acquire, AcquireError, OwnedSemaphorePermit, Permit, Semaphore, SemaphorePermit,
-    TryAcquireError,
-};
+pub use semaphore::{Acquire, AcquireError, OwnedSemaphorePermit, Permit, Semaphore, SemaphorePermit, TryAcquireError};
 
 /// How a future or a guard holds the primitive that it belongs to: by reference, or through an `Rc` that keeps it alive.
 ///
