@@ -218,6 +218,7 @@ impl Runtime {
                 if let Turned::Main = self.core.turn(true)? {
                     self.core.begin_poll(main);
                     if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
+                        self.resume_fatal();
                         return Ok(value);
                     }
                 }
@@ -265,7 +266,7 @@ impl Runtime {
     }
 
     fn resume_fatal(&self) {
-        if let Some(payload) = self.core.reporter.take_fatal() {
+        if let Some((_, payload)) = self.core.reporter.take_fatal() {
             payload.resume();
         }
     }
@@ -306,7 +307,7 @@ impl Runtime {
 
     /// The runtime's clock.
     pub fn clock(&self) -> &Clock {
-        &self.core.clock
+        &self.core.timers.clock
     }
 
     /// What the runtime holds at this moment.
