@@ -256,6 +256,9 @@ impl Core {
 
     fn look(&self, may_block: bool) -> Result<(), RunError> {
         self.end_polls();
+        if self.reporter.is_fatal() {
+            return Ok(()); // `block_on` resumes the panic
+        }
         let idle = !self.slots.borrow().has_queued() && !self.mailbox.has_mail();
         self.observe(|| Event::Looked { polls: self.pace.polls() });
         if idle && may_block {
@@ -379,20 +382,7 @@ impl Core {
     /// Ends every task and the blocking pool. Called once, with this core as the current one.
     pub(crate) fn shut_down(&self) {
         self.closing.set(true);
-        let mut rounds = 0;
-        while self.task_count() > 0 && rounds < SHUTDOWN_ROUNDS {
-            // Not more than these: a destructor may spawn a task whose destructor spawns a task.
-            for _ in 0..self.cancel_all() {
-                let Some((id, task)) = self.next_task() else { break };
-                self.run(id, &*task);
-            }
-            self.end_polls();
-            rounds += 1;
-        }
-        let left = self.slots.borrow_mut().forget_tasks(self.main.get());
-        if !left.is_empty() {
-            self.reporter.report(Report::TasksLeft { tasks: left });
-        }
+        self.end_tasks();
         let jobs_left = self.pool.shut_down(self.grace);
         if jobs_left > 0 {
             self.reporter.report(Report::JobsLeft { count: jobs_left });
@@ -404,7 +394,25 @@ impl Core {
         if let Some((task, payload)) = self.reporter.take_fatal() {
             self.reporter.report(Report::Panicked { task, payload });
         }
+        self.end_tasks(); // what a job's captures or a report hook spawned
+        let left = self.slots.borrow_mut().forget_tasks(self.main.get());
+        if !left.is_empty() {
+            self.reporter.report(Report::TasksLeft { tasks: left });
+        }
         mailbox::unregister(self.number);
+    }
+
+    fn end_tasks(&self) {
+        let mut rounds = 0;
+        while self.task_count() > 0 && rounds < SHUTDOWN_ROUNDS {
+            // Not more than these: a destructor may spawn a task whose destructor spawns a task.
+            for _ in 0..self.cancel_all() {
+                let Some((id, task)) = self.next_task() else { break };
+                self.run(id, &*task);
+            }
+            self.end_polls();
+            rounds += 1;
+        }
     }
 
     /// Flags and queues every task, and says how many there are.
