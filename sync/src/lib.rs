@@ -16,6 +16,13 @@
 //! To read the crate, go from the wait queue to the semaphore, then [`mpsc`].
 #![forbid(unsafe_code)]
 
+mod barrier;
+mod condition;
+mod event;
+mod mutex;
+mod notify;
+mod once_cell;
+mod rwlock;
 mod semaphore;
 mod wait_queue;
 
@@ -25,10 +32,17 @@ pub mod oneshot;
 use std::ops::Deref;
 use std::rc::Rc;
 
-pub use semaphore::{
-    Acquire, AcquireError, OwnedSemaphorePermit, Permit, Semaphore, SemaphorePermit,
-    TryAcquireError,
+pub use barrier::{Barrier, BarrierWait, BarrierWaitResult};
+pub use condition::{Condition, ConditionWait, WaitWhile};
+pub use event::{Event, EventWait};
+pub use mutex::{Guard, Lock, Mutex, MutexGuard, OwnedMutexGuard, TryLockError};
+pub use notify::{Notified, Notify};
+pub use once_cell::{OnceCell, SetError};
+pub use rwlock::{
+    OwnedRwLockReadGuard, OwnedRwLockWriteGuard, Read, ReadGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, Write,
+    WriteGuard,
 };
+pub use semaphore::{Acquire, AcquireError, OwnedSemaphorePermit, Permit, Semaphore, SemaphorePermit, TryAcquireError};
 
 /// How a future or a guard holds the primitive that it belongs to: by reference, or through an `Rc` that keeps it alive.
 ///
