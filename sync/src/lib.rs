@@ -26,8 +26,11 @@ mod rwlock;
 mod semaphore;
 mod wait_queue;
 
+pub mod broadcast;
 pub mod mpsc;
 pub mod oneshot;
+pub mod queue;
+pub mod watch;
 
 use std::ops::Deref;
 use std::rc::Rc;
@@ -38,6 +41,7 @@ pub use event::{Event, EventWait};
 pub use mutex::{Guard, Lock, Mutex, MutexGuard, OwnedMutexGuard, TryLockError};
 pub use notify::{Notified, Notify};
 pub use once_cell::{OnceCell, SetError};
+pub use queue::{LifoQueue, PriorityQueue, Queue};
 pub use rwlock::{
     OwnedRwLockReadGuard, OwnedRwLockWriteGuard, Read, ReadGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, Write,
     WriteGuard,

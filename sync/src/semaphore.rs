@@ -253,6 +253,12 @@ impl Semaphore {
         }
     }
 
+    /// Takes `need` permits, whoever waits, and even if it is closed.
+    pub(crate) fn take_regardless(&self, need: usize) -> bool {
+        let left = self.permits.get().checked_sub(need);
+        left.inspect(|&left| self.permits.set(left)).is_some()
+    }
+
     /// Gives back `n` permits.
     #[inline]
     pub(crate) fn release(&self, n: usize) {
@@ -280,10 +286,7 @@ impl Semaphore {
 
     #[cold]
     fn grant(&self) {
-        self.queue.grant_while(|need| {
-            let left = self.permits.get().checked_sub(need);
-            left.inspect(|&left| self.permits.set(left)).is_some()
-        });
+        self.queue.grant_while(|need| self.take_regardless(need));
     }
 }
 
