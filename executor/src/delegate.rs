@@ -101,7 +101,7 @@ impl Delegates {
     pub fn insert(&mut self) -> usize {
         let child = self.children.insert(TaskId::NONE);
         if let Some(core) = self.core.upgrade() {
-            self.children[child] = core.slots().borrow_mut().insert_child(Rc::clone(&self.ready), child as u32);
+            self.children[child] = core.slots.borrow_mut().insert_child(Rc::clone(&self.ready), child as u32);
         }
         self.ready.push(child as u32);
         self.ready.wake_parent();
@@ -122,7 +122,7 @@ impl Delegates {
             self.core = Rc::downgrade(&core);
             self.ready.list.borrow_mut().clear();
             for (child, id) in &mut self.children {
-                *id = core.slots().borrow_mut().insert_child(Rc::clone(&self.ready), child as u32);
+                *id = core.slots.borrow_mut().insert_child(Rc::clone(&self.ready), child as u32);
                 self.ready.push(child as u32);
             }
         }
@@ -141,7 +141,7 @@ impl Delegates {
             let child = self.ready.list.borrow_mut().pop_front()? as usize;
             let Some(&id) = self.children.get(child) else { continue }; // removed after it was woken
             if let Some(core) = self.core.upgrade() {
-                core.slots().borrow_mut().unqueue_child(id);
+                core.slots.borrow_mut().unqueue_child(id);
             }
             return Some(child);
         }
@@ -169,7 +169,7 @@ impl Delegates {
     pub fn remove(&mut self, child: usize) {
         let id = self.children.remove(child);
         if let Some(core) = self.core.upgrade() {
-            core.slots().borrow_mut().remove_child(id);
+            core.slots.borrow_mut().remove_child(id);
         }
     }
 
@@ -186,7 +186,7 @@ impl Delegates {
     fn release(&mut self) {
         if let Some(core) = self.core.upgrade() {
             for (_, &id) in &self.children {
-                core.slots().borrow_mut().remove_child(id);
+                core.slots.borrow_mut().remove_child(id);
             }
         }
     }

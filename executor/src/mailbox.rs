@@ -90,7 +90,7 @@ impl Mailbox {
         let mut letters = self.lock();
         self.has_mail.store(false, Ordering::Relaxed);
         letters.notified = false;
-        letters.known.clear();
+        letters.known = HashSet::new(); // clearing would cost its capacity each time
         std::mem::swap(&mut letters.wakes, wakes);
         std::mem::take(&mut letters.reports)
     }

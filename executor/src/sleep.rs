@@ -48,7 +48,7 @@ impl Alarm {
             return Poll::Ready(());
         }
         // Seldom: another runtime polls on, whose loop would never fire this timer.
-        if context::with_current(|core| !Rc::ptr_eq(core.timers(), timers)) == Some(true) {
+        if context::with_current(|core| !Rc::ptr_eq(&core.timers, timers)) == Some(true) {
             return self.move_here(cx);
         }
         Poll::Pending
@@ -56,7 +56,7 @@ impl Alarm {
 
     fn arm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let armed = context::with_current(|core| {
-            let timers = core.timers();
+            let timers = &core.timers;
             match self.due {
                 Due::After(0) => Poll::Ready(()),
                 Due::At(deadline) if deadline <= timers.looked_at() => Poll::Ready(()),
@@ -94,8 +94,8 @@ impl Alarm {
     pub(crate) fn deadline(&mut self, core: &Core) -> Instant {
         let deadline = match (self.due, &self.timers) {
             (Due::At(deadline), _) => deadline,
-            (Due::After(_), Some(timers)) => timers.deadline(self.key, || core.clock().now()),
-            (Due::After(nanos), None) => core.clock().now() + Duration::from_nanos(nanos),
+            (Due::After(_), Some(timers)) => timers.deadline(self.key, || core.clock.now()),
+            (Due::After(nanos), None) => core.clock.now() + Duration::from_nanos(nanos),
         };
         if self.timers.is_some() {
             self.due = Due::At(deadline);
