@@ -22,6 +22,7 @@ mod event;
 mod mutex;
 mod notify;
 mod once_cell;
+mod rate_limiter;
 mod rwlock;
 mod semaphore;
 mod wait_queue;
@@ -30,6 +31,7 @@ pub mod broadcast;
 pub mod mpsc;
 pub mod oneshot;
 pub mod queue;
+pub mod remote;
 pub mod watch;
 
 use std::ops::Deref;
@@ -42,6 +44,7 @@ pub use mutex::{Guard, Lock, Mutex, MutexGuard, OwnedMutexGuard, TryLockError};
 pub use notify::{Notified, Notify};
 pub use once_cell::{OnceCell, SetError};
 pub use queue::{LifoQueue, PriorityQueue, Queue};
+pub use rate_limiter::{RateAcquire, RateLimiter};
 pub use rwlock::{
     OwnedRwLockReadGuard, OwnedRwLockWriteGuard, Read, ReadGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, Write,
     WriteGuard,
