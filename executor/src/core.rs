@@ -184,13 +184,11 @@ impl Core {
     pub(crate) fn mark(&self, id: TaskId) -> Option<Rc<Ready>> {
         let woken = self.slots.borrow_mut().wake(id);
         match woken {
-            Woken::Queued => {
-                self.observe(|| Event::Woken { task: id, by: self.cause() });
-                None
-            }
-            Woken::Child(ready) => Some(ready),
-            Woken::Already | Woken::Stale => None,
+            Woken::Queued => self.observe(|| Event::Woken { task: id, by: self.cause() }),
+            Woken::Child(ready) => return Some(ready),
+            Woken::Already | Woken::Stale => {}
         }
+        None
     }
 
     fn cause(&self) -> Cause {
@@ -218,9 +216,9 @@ impl Core {
     /// The loop, up to main's turn or to the end of the next look.
     pub(crate) fn turn(&self, may_block: bool) -> Result<Turned, RunError> {
         while !self.pace.is_over() {
-            let Some(task) = self.next_task() else { break };
+            let Some((id, task)) = self.next_task() else { break };
             self.pace.count();
-            if self.run(&task) == Progress::Main {
+            if self.run(id, &*task) == Progress::Main {
                 return Ok(Turned::Main);
             }
         }
@@ -228,31 +226,42 @@ impl Core {
         Ok(Turned::Looked)
     }
 
-    fn next_task(&self) -> Option<Rc<dyn Run>> {
+    #[inline]
+    fn next_task(&self) -> Option<(TaskId, Rc<dyn Run>)> {
         self.slots.borrow_mut().pop()
     }
 
-    fn run(&self, task: &Rc<dyn Run>) -> Progress {
-        let id = task.header().id.get();
+    #[inline]
+    fn run(&self, id: TaskId, task: &dyn Run) -> Progress {
+        self.begin_poll(id);
         self.observe(|| Event::Polled { task: id });
-        let progress = self.as_running(id, || task.poll(self));
+        let progress = task.poll(self, id);
         if progress == Progress::Finished {
-            let retired = self.slots.borrow_mut().retire(id);
-            if retired.is_some() {
-                self.observe(|| Event::Ended { task: id });
-            }
+            self.retire(id);
         }
         progress
     }
 
-    /// Calls `poll` with its budget, and with `id` noted as the task that runs.
-    pub(crate) fn as_running<R>(&self, id: TaskId, poll: impl FnOnce() -> R) -> R {
-        let outer = self.running.replace(id);
-        let left = budget::start(self.poll_budget);
-        let result = poll();
-        budget::restore(left);
-        self.running.set(outer);
-        result
+    #[inline(never)]
+    fn retire(&self, id: TaskId) {
+        let retired = self.slots.borrow_mut().retire(id);
+        if retired.is_some() {
+            self.observe(|| Event::Ended { task: id });
+        }
+    }
+
+    /// Notes which task runs from now on, and what it may spend. Nothing is put back after each poll: the next one
+    /// overwrites it, and a look ends it.
+    #[inline]
+    pub(crate) fn begin_poll(&self, id: TaskId) {
+        self.running.set(id);
+        budget::start(self.poll_budget);
+    }
+
+    /// No task runs any more.
+    pub(crate) fn end_polls(&self) {
+        self.running.set(TaskId::NONE);
+        budget::stop();
     }
 
     /// Main's place in the run queue; made by the first `block_on`, and queued.
@@ -270,6 +279,7 @@ impl Core {
     }
 
     fn look(&self, may_block: bool) -> Result<(), RunError> {
+        self.end_polls();
         let idle = !self.slots.borrow().has_queued() && !self.mailbox.has_mail();
         self.observe(|| Event::Looked { polls: self.pace.polls() });
         if idle && may_block {
@@ -384,26 +394,22 @@ impl Core {
         self.slots.borrow().tasks().map(|task| task.header().info()).collect()
     }
 
+    /// How many tasks there are, main not counted.
     pub(crate) fn task_count(&self) -> usize {
-        self.slots.borrow().tasks().count()
+        self.slots.borrow().tasks().filter(|task| task.header().id.get() != self.main.get()).count()
     }
 
     /// Ends every task and the blocking pool. Called once, with this core as the current one.
     pub(crate) fn shut_down(&self) {
         self.closing.set(true);
-        for _ in 0..SHUTDOWN_ROUNDS {
-            let tasks: Vec<_> = self.slots.borrow().tasks().cloned().collect();
-            for task in &tasks {
-                task.header().flag(CancelReason::new(CancelKind::Shutdown));
-                let _ready = self.because(Cause::Cancel, || self.mark(task.header().id.get()));
+        let mut rounds = 0;
+        while self.task_count() > 0 && rounds < SHUTDOWN_ROUNDS {
+            self.cancel_all();
+            while let Some((id, task)) = self.next_task() {
+                self.run(id, &*task);
             }
-            drop(tasks);
-            while let Some(task) = self.next_task() {
-                self.run(&task);
-            }
-            if self.slots.borrow().tasks().all(|task| task.header().id.get() == self.main.get()) {
-                break;
-            }
+            self.end_polls();
+            rounds += 1;
         }
         let left = self.slots.borrow_mut().forget_tasks(self.main.get());
         if !left.is_empty() {
@@ -413,8 +419,18 @@ impl Core {
         if jobs_left > 0 {
             self.reporter.report(Report::JobsLeft { count: jobs_left });
         }
-        self.open_mail();
+        if self.mailbox.has_mail() {
+            self.open_mail();
+        }
         mailbox::unregister(self.number);
+    }
+
+    fn cancel_all(&self) {
+        let tasks: Vec<_> = self.slots.borrow().tasks().cloned().collect();
+        for task in tasks {
+            task.header().flag(CancelReason::new(CancelKind::Shutdown));
+            let _child = self.because(Cause::Cancel, || self.mark(task.header().id.get()));
+        }
     }
 }
 

@@ -12,14 +12,14 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
+use crate::context;
 use crate::core;
 use crate::observe::Cause;
 use crate::report::Report;
 use crate::task::{self, Join, Run};
 use crate::waker::TaskId;
-use crate::{budget, context};
 
 /// Waits for a task, and cancels it when dropped.
 ///
@@ -162,26 +162,14 @@ impl<T> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let task = self.task();
-        let header = task.header();
-        if !header.finished.get() {
-            let kept = header.joiner.take();
-            let waker = match kept {
-                Some(waker) if waker.will_wake(cx.waker()) => waker,
-                _ => cx.waker().clone(),
-            };
-            header.joiner.set(Some(waker));
-            return Poll::Pending;
-        }
-        ready!(budget::poll(cx));
-        budget::spend();
-        Poll::Ready(task.take().expect("`JoinHandle` polled after it had returned the result"))
+        self.task().poll_join(cx)
     }
 }
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
-        if let Some(task) = self.task.take() {
+        let Some(task) = self.task.take() else { return };
+        if task.header().joined.get() {
             cancel(&*task, CancelReason::new(CancelKind::HandleDropped));
             release(task);
         }

@@ -12,6 +12,7 @@
 //! No thread is started before the first job. A thread that finds no job for [`IDLE`] ends. Jobs start in the order in which
 //! they came. A job that panics takes nobody along: the panic goes on in the awaiting task, or to a report.
 
+use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
@@ -39,7 +40,8 @@ pub(crate) const DEFAULT_THREADS: usize = 64;
 pub(crate) struct Pool {
     limit: usize,
     mailbox: Arc<Mailbox>,
-    shared: Arc<Shared>,
+    /// Made by the first job.
+    shared: OnceCell<Arc<Shared>>,
 }
 
 #[derive(Default)]
@@ -67,19 +69,20 @@ impl Shared {
 
 impl Pool {
     pub(crate) fn new(limit: usize, mailbox: Arc<Mailbox>) -> Pool {
-        Pool { limit, mailbox, shared: Arc::default() }
+        Pool { limit, mailbox, shared: OnceCell::new() }
     }
 
     /// Queues a job, and starts a thread for it if none is idle and one more may be.
     fn submit(&self, job: Box<dyn FnOnce() + Send>) -> io::Result<()> {
-        let mut state = self.shared.lock();
+        let shared = self.shared.get_or_init(Arc::default);
+        let mut state = shared.lock();
         if state.closed {
             drop(state);
             drop(job);
             return Err(io::Error::other("the runtime is being shut down"));
         }
         if state.idle < state.jobs.len() + 1 && state.threads < self.limit {
-            let shared = Arc::clone(&self.shared);
+            let shared = Arc::clone(shared);
             let started = thread::Builder::new().name("handcar-blocking".to_owned()).spawn(move || work(&shared));
             match started {
                 Ok(_) => state.threads += 1,
@@ -89,17 +92,18 @@ impl Pool {
             }
         }
         state.jobs.push_back(job);
-        self.shared.job.notify_one();
+        shared.job.notify_one();
         Ok(())
     }
 
     /// Drops the jobs that have not started and waits for the others, for `grace` at the most. Returns how many threads are
     /// left.
     pub(crate) fn shut_down(&self, grace: Option<Duration>) -> usize {
-        let mut state = self.shared.lock();
+        let Some(shared) = self.shared.get() else { return 0 };
+        let mut state = shared.lock();
         state.closed = true;
         let unstarted = std::mem::take(&mut state.jobs);
-        self.shared.job.notify_all();
+        shared.job.notify_all();
         drop(state);
         for job in unstarted {
             // What a job captured is a stranger's.
@@ -108,17 +112,17 @@ impl Pool {
             }
         }
         let end = grace.and_then(|grace| Instant::now().checked_add(grace));
-        let mut state = self.shared.lock();
+        let mut state = shared.lock();
         while state.threads > 0 {
             let Some(end) = end else {
-                state = self.shared.ended.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = shared.ended.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
-            state = self.shared.ended.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = shared.ended.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         state.threads
     }

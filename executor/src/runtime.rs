@@ -215,10 +215,11 @@ impl Runtime {
             let mut cx = Context::from_waker(&waker);
             let mut future = pin!(future.into_future());
             loop {
-                if let Turned::Main = self.core.turn(true)?
-                    && let Poll::Ready(value) = self.core.as_running(main, || future.as_mut().poll(&mut cx))
-                {
-                    return Ok(value);
+                if let Turned::Main = self.core.turn(true)? {
+                    self.core.begin_poll(main);
+                    if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
+                        return Ok(value);
+                    }
                 }
                 if let Some(payload) = self.core.reporter().take_fatal() {
                     payload.resume();
@@ -248,7 +249,17 @@ impl Runtime {
         at: &'static Location<'static>,
         f: impl FnOnce() -> Result<R, RunError>,
     ) -> Result<R, RunError> {
-        match context::run(at, || context::enter(&self.core, f)) {
+        struct End<'a>(&'a Core);
+        impl Drop for End<'_> {
+            fn drop(&mut self) {
+                self.0.end_polls();
+            }
+        }
+        let run = || {
+            let _end = End(&self.core);
+            context::enter(&self.core, f)
+        };
+        match context::run(at, run) {
             Ok(result) => result,
             Err(outer) => Err(RunError::Nested { outer }),
         }
