@@ -206,7 +206,7 @@ fn a_reader_and_a_writer_borrow_one_stream() {
         };
         let bytes = pattern(3_000_000);
         let ask = async {
-            let (mut reader, mut writer) = client.split();
+            let (mut reader, mut writer) = TcpStream::split(&mut client);
             let send = async {
                 writer.write_all(&bytes).await.unwrap();
                 writer.close().await.unwrap();
