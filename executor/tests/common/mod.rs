@@ -18,7 +18,7 @@ use std::time::Duration;
 use handcar_executor::{Builder, Clock, Report, Runtime};
 
 /// What a test may take before it counts as hung. Generous: a loaded machine is no failure.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Ends the process with the test's name if the guard is not dropped in time: a hang becomes a failure.
 #[must_use]
