@@ -12,10 +12,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::clock::{Clock, Instant};
-use crate::core::{Core, Observer, Turned};
+use crate::core::{Core, Turned};
 use crate::join::JoinHandle;
 use crate::mailbox::WakeHandle;
-use crate::observe::Event;
+use crate::observe::{Event, Observer};
 use crate::report::Report;
 use crate::spawn::Spawner;
 use crate::task::TaskInfo;
@@ -215,14 +215,14 @@ impl Runtime {
             let mut cx = Context::from_waker(&waker);
             let mut future = pin!(future.into_future());
             loop {
-                if let Turned::Main = self.core.turn(true)?
-                    && let Poll::Ready(value) = self.core.as_running(main, || future.as_mut().poll(&mut cx))
-                {
-                    return Ok(value);
+                if let Turned::Main = self.core.turn(true)? {
+                    self.core.begin_poll(main);
+                    if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
+                        self.resume_fatal();
+                        return Ok(value);
+                    }
                 }
-                if let Some(payload) = self.core.reporter().take_fatal() {
-                    payload.resume();
-                }
+                self.resume_fatal();
             }
         })
     }
@@ -238,6 +238,7 @@ impl Runtime {
         self.run_loop(Location::caller(), || {
             // Without `block_on` a wake of its last future may still stand in the queue: nobody is there to be polled.
             while let Turned::Main = self.core.turn(false)? {}
+            self.resume_fatal();
             Ok(if self.core.has_work() { Turn::More } else { Turn::Idle })
         })
     }
@@ -248,9 +249,25 @@ impl Runtime {
         at: &'static Location<'static>,
         f: impl FnOnce() -> Result<R, RunError>,
     ) -> Result<R, RunError> {
-        match context::run(at, || context::enter(&self.core, f)) {
+        struct End<'a>(&'a Core);
+        impl Drop for End<'_> {
+            fn drop(&mut self) {
+                self.0.end_polls();
+            }
+        }
+        let run = || {
+            let _end = End(&self.core);
+            context::enter(&self.core, f)
+        };
+        match context::run(at, run) {
             Ok(result) => result,
             Err(outer) => Err(RunError::Nested { outer }),
+        }
+    }
+
+    fn resume_fatal(&self) {
+        if let Some((_, payload)) = self.core.reporter.take_fatal() {
+            payload.resume();
         }
     }
 
@@ -285,17 +302,17 @@ impl Runtime {
 
     /// Ends the runtime's park from any thread.
     pub fn wake_handle(&self) -> WakeHandle {
-        WakeHandle(Arc::clone(self.core.mailbox()))
+        WakeHandle(Arc::clone(&self.core.mailbox))
     }
 
     /// The runtime's clock.
     pub fn clock(&self) -> &Clock {
-        self.core.clock()
+        &self.core.timers.clock
     }
 
     /// What the runtime holds at this moment.
     pub fn metrics(&self) -> Metrics {
-        Metrics { tasks: self.core.task_count(), timers: self.core.timers().len() }
+        Metrics { tasks: self.core.task_count(), timers: self.core.timers.len() }
     }
 }
 
