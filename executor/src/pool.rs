@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 
 use crate::join::PanicPayload;
 use crate::mailbox::Mailbox;
-use crate::report::Report;
+use crate::report::{self, Report};
 use crate::{budget, context};
 
 /// How long a thread waits for another job before it ends.
@@ -221,7 +221,7 @@ where
         }
         drop(hold); // after the wake: the clock must not jump in between
     }))?;
-    Ok(ToThread { job, mailbox: Arc::clone(&core.mailbox) })
+    Ok(ToThread { job, executor: core.number })
 }
 
 fn run_job<T>(f: impl FnOnce() -> T, job: &Mutex<Job<T>>, mailbox: &Mailbox) {
@@ -251,7 +251,7 @@ fn run_job<T>(f: impl FnOnce() -> T, job: &Mutex<Job<T>>, mailbox: &Mailbox) {
 #[must_use = "a job whose future is dropped before it has started never runs"]
 pub struct ToThread<T> {
     job: Arc<Mutex<Job<T>>>,
-    mailbox: Arc<Mailbox>,
+    executor: u16,
 }
 
 impl<T> Future for ToThread<T> {
@@ -281,7 +281,7 @@ impl<T> Drop for ToThread<T> {
     fn drop(&mut self) {
         let job = std::mem::replace(&mut *lock(&self.job), Job::Gone);
         if let Job::Done(Err(payload)) = job {
-            self.mailbox.report(Report::JobPanicked { payload: PanicPayload::new(payload) });
+            report::deliver(self.executor, Report::JobPanicked { payload: PanicPayload::new(payload) });
         }
     }
 }
