@@ -381,7 +381,6 @@ fn panics_in_destructors_while_main_panics_are_reported() {
 }
 
 #[test]
-#[ignore = "known defect: the running task is not reset"]
 fn a_runtime_whose_main_panicked_can_be_used_again() {
     let _dog = watchdog();
     let (runtime, _) = common::simulated();
@@ -396,7 +395,6 @@ fn a_runtime_whose_main_panicked_can_be_used_again() {
 }
 
 #[test]
-#[ignore = "known defect: the budget is not restored"]
 fn after_a_panic_of_main_the_budget_is_unlimited_again() {
     let _dog = watchdog();
     panic_of(|| test_run(async { panic!("main") }));
@@ -419,7 +417,6 @@ fn after_a_panic_of_a_task_the_budget_is_unlimited_again() {
 
 #[test]
 fn a_panic_in_the_drop_of_mains_future_is_mains_panic() {
-    let _dog = watchdog();
     struct Bad(#[allow(dead_code)] OnDrop<Box<dyn FnOnce()>>);
     impl Future for Bad {
         type Output = u32;
@@ -427,14 +424,14 @@ fn a_panic_in_the_drop_of_mains_future_is_mains_panic() {
             Poll::Ready(7)
         }
     }
+    let _dog = watchdog();
     let (runtime, _) = common::simulated();
     let bad = Bad(OnDrop::new(Box::new(|| panic!("main's drop"))));
-    assert_eq!(panic_of(|| drop(runtime.block_on(bad))), "main's drop");
+    assert_eq!(panic_of(|| assert_eq!(runtime.block_on(bad), 7)), "main's drop");
     assert_eq!(runtime.block_on(async { spawn(async { 7 }).await.unwrap() }), 7);
 }
 
 #[test]
-#[ignore = "known defect: the loop parks first"]
 fn on_panic_shutdown_resumes_the_first_panic_that_nobody_waits_for() {
     let _dog = watchdog();
     let reports = Reports::new();
@@ -462,7 +459,6 @@ fn on_panic_shutdown_leaves_a_panic_to_the_handle_that_waits_for_it() {
 }
 
 #[test]
-#[ignore = "known defect: main's value wins"]
 fn on_panic_shutdown_wins_even_if_main_returns_in_the_same_breath() {
     let _dog = watchdog();
     let runtime = Builder::new().clock(Clock::simulated()).on_panic(OnPanic::Shutdown).build().unwrap();
@@ -482,7 +478,6 @@ fn on_panic_shutdown_wins_even_if_main_returns_in_the_same_breath() {
 }
 
 #[test]
-#[ignore = "known defect: nobody takes the fatal panic"]
 fn on_panic_shutdown_loses_no_panic_when_a_host_turns_the_loop() {
     let _dog = watchdog();
     let reports = Reports::new();
@@ -499,7 +494,6 @@ fn on_panic_shutdown_loses_no_panic_when_a_host_turns_the_loop() {
 }
 
 #[test]
-#[ignore = "known defect: nobody takes the fatal panic"]
 fn on_panic_shutdown_loses_no_panic_of_a_destructor_at_shutdown() {
     let _dog = watchdog();
     let reports = Reports::new();
@@ -520,7 +514,6 @@ fn on_panic_shutdown_loses_no_panic_of_a_destructor_at_shutdown() {
 }
 
 #[test]
-#[ignore = "known defect: the loop parks first"]
 fn on_panic_shutdown_reports_the_second_panic() {
     let _dog = watchdog();
     let reports = Reports::new();
