@@ -59,15 +59,15 @@ pub fn is_spent() -> bool {
     LEFT.get() == 0
 }
 
-/// Starts a poll with `units` and returns what was left of the one around it, for [`restore`].
+/// Starts a poll with `units`.
 #[inline]
-pub(crate) fn start(units: u32) -> u32 {
-    LEFT.replace(units)
+pub(crate) fn start(units: u32) {
+    LEFT.set(units);
 }
 
-#[inline]
-pub(crate) fn restore(left: u32) {
-    LEFT.set(left);
+/// No poll runs any more.
+pub(crate) fn stop() {
+    LEFT.set(UNLIMITED);
 }
 
 #[cold]

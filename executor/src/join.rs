@@ -12,14 +12,14 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use crate::core;
 use crate::observe::Cause;
-use crate::report::Report;
+use crate::report::{Report, Reporter};
 use crate::task::{self, Join, Run};
 use crate::waker::TaskId;
-use crate::{budget, context};
+use crate::{context, mailbox};
 
 /// Waits for a task, and cancels it when dropped.
 ///
@@ -136,8 +136,13 @@ impl<T: 'static, E: 'static> JoinHandle<Result<T, E>> {
     {
         let info = self.task().header().info();
         self.detach_with(move |error| {
-            let reporter = context::with_current(|core| core.reporter().clone()).unwrap_or_default();
-            reporter.report(Report::Failed { task: info, error: Arc::from(error.into()) });
+            let id = info.id;
+            let report = Report::Failed { task: info, error: Arc::from(error.into()) };
+            match (context::with_current(Rc::clone), mailbox::of(id)) {
+                (Some(core), _) if core.number == id.executor() => core.reporter.report(report),
+                (_, Some(mailbox)) => mailbox.report(report),
+                (_, None) => Reporter::default().report(report),
+            }
         });
     }
 
@@ -162,26 +167,14 @@ impl<T> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let task = self.task();
-        let header = task.header();
-        if !header.finished.get() {
-            let kept = header.joiner.take();
-            let waker = match kept {
-                Some(waker) if waker.will_wake(cx.waker()) => waker,
-                _ => cx.waker().clone(),
-            };
-            header.joiner.set(Some(waker));
-            return Poll::Pending;
-        }
-        ready!(budget::poll(cx));
-        budget::spend();
-        Poll::Ready(task.take().expect("`JoinHandle` polled after it had returned the result"))
+        self.task().poll_join(cx)
     }
 }
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
-        if let Some(task) = self.task.take() {
+        let Some(task) = self.task.take() else { return };
+        if task.header().joined.get() {
             cancel(&*task, CancelReason::new(CancelKind::HandleDropped));
             release(task);
         }
@@ -328,7 +321,7 @@ impl PanicPayload {
 
     /// The payload, as `catch_unwind` returns it.
     pub fn into_inner(mut self) -> Box<dyn Any + Send> {
-        let payload = self.0.take().expect("only `into_inner` and `drop` take it out");
+        let Some(payload) = self.0.take() else { unreachable!("only `into_inner` and `drop` take it out") };
         payload.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 

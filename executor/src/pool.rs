@@ -12,6 +12,7 @@
 //! No thread is started before the first job. A thread that finds no job for [`IDLE`] ends. Jobs start in the order in which
 //! they came. A job that panics takes nobody along: the panic goes on in the awaiting task, or to a report.
 
+use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
@@ -23,7 +24,6 @@ use std::task::{Context, Poll, Waker, ready};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::clock::ClockHold;
 use crate::join::PanicPayload;
 use crate::mailbox::Mailbox;
 use crate::report::Report;
@@ -39,7 +39,8 @@ pub(crate) const DEFAULT_THREADS: usize = 64;
 pub(crate) struct Pool {
     limit: usize,
     mailbox: Arc<Mailbox>,
-    shared: Arc<Shared>,
+    /// Made by the first job.
+    shared: OnceCell<Arc<Shared>>,
 }
 
 #[derive(Default)]
@@ -67,19 +68,18 @@ impl Shared {
 
 impl Pool {
     pub(crate) fn new(limit: usize, mailbox: Arc<Mailbox>) -> Pool {
-        Pool { limit, mailbox, shared: Arc::default() }
+        Pool { limit, mailbox, shared: OnceCell::new() }
     }
 
     /// Queues a job, and starts a thread for it if none is idle and one more may be.
     fn submit(&self, job: Box<dyn FnOnce() + Send>) -> io::Result<()> {
-        let mut state = self.shared.lock();
+        let shared = self.shared.get_or_init(Arc::default);
+        let mut state = shared.lock();
         if state.closed {
-            drop(state);
-            drop(job);
-            return Err(io::Error::other("the runtime is being shut down"));
+            return Ok(()); // the runtime ends: like every job that has not started, it never runs
         }
         if state.idle < state.jobs.len() + 1 && state.threads < self.limit {
-            let shared = Arc::clone(&self.shared);
+            let shared = Arc::clone(shared);
             let started = thread::Builder::new().name("handcar-blocking".to_owned()).spawn(move || work(&shared));
             match started {
                 Ok(_) => state.threads += 1,
@@ -89,17 +89,18 @@ impl Pool {
             }
         }
         state.jobs.push_back(job);
-        self.shared.job.notify_one();
+        shared.job.notify_one();
         Ok(())
     }
 
     /// Drops the jobs that have not started and waits for the others, for `grace` at the most. Returns how many threads are
     /// left.
     pub(crate) fn shut_down(&self, grace: Option<Duration>) -> usize {
-        let mut state = self.shared.lock();
+        let Some(shared) = self.shared.get() else { return 0 };
+        let mut state = shared.lock();
         state.closed = true;
         let unstarted = std::mem::take(&mut state.jobs);
-        self.shared.job.notify_all();
+        shared.job.notify_all();
         drop(state);
         for job in unstarted {
             // What a job captured is a stranger's.
@@ -108,17 +109,17 @@ impl Pool {
             }
         }
         let end = grace.and_then(|grace| Instant::now().checked_add(grace));
-        let mut state = self.shared.lock();
+        let mut state = shared.lock();
         while state.threads > 0 {
             let Some(end) = end else {
-                state = self.shared.ended.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = shared.ended.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
-            state = self.shared.ended.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = shared.ended.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         state.threads
     }
@@ -164,7 +165,7 @@ fn lock<T>(job: &Mutex<Job<T>>) -> MutexGuard<'_, Job<T>> {
 
 /// Runs `f`, which may block, on a thread of the runtime's pool.
 ///
-/// The job is queued at once, not at the first poll.
+/// The job is queued at once, not at the first poll. A panic of `f` goes on in the task that awaits it.
 ///
 /// ```
 /// handcar_executor::run(async {
@@ -175,8 +176,7 @@ fn lock<T>(job: &Mutex<Job<T>>) -> MutexGuard<'_, Job<T>> {
 ///
 /// # Panics
 ///
-/// Outside a runtime. When it is awaited: if `f` panicked, with its panic; if the job could not be started because the
-/// system gave no thread, with the system's error.
+/// Outside a runtime; if the system gives no thread and there is none yet: see [`try_to_thread`].
 ///
 /// # Cancel safety
 ///
@@ -188,17 +188,43 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
+    match try_to_thread(f) {
+        Ok(job) => job,
+        Err(error) => panic!("no thread could be started for a blocking job: {error}"),
+    }
+}
+
+/// As [`to_thread`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// The system's, if it gives no thread and there is none yet.
+///
+/// # Panics
+///
+/// Outside a runtime.
+#[track_caller]
+pub fn try_to_thread<T, F>(f: F) -> io::Result<ToThread<T>>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
     let core = context::current("to_thread");
     let job = Arc::new(Mutex::new(Job::Waiting(None)));
     let on_thread = Arc::clone(&job);
-    let mailbox = Arc::clone(core.mailbox());
-    let hold = core.clock().hold();
-    let run = move || run_job(f, &on_thread, &mailbox, hold);
-    let failed = core.pool().submit(Box::new(run)).err();
-    ToThread { job, failed }
+    let mailbox = Arc::clone(&core.mailbox);
+    let hold = core.timers.clock.hold();
+    core.pool.submit(Box::new(move || {
+        // Nothing of a job may end the thread: not the destructor of what it captured, nor a waker.
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| run_job(f, &on_thread, &mailbox))) {
+            mailbox.report(Report::JobPanicked { payload: PanicPayload::new(payload) });
+        }
+        drop(hold); // after the wake: the clock must not jump in between
+    }))?;
+    Ok(ToThread { job, mailbox: Arc::clone(&core.mailbox) })
 }
 
-fn run_job<T>(f: impl FnOnce() -> T, job: &Mutex<Job<T>>, mailbox: &Mailbox, hold: ClockHold) {
+fn run_job<T>(f: impl FnOnce() -> T, job: &Mutex<Job<T>>, mailbox: &Mailbox) {
     {
         let mut job = lock(job);
         let Job::Waiting(waker) = &mut *job else { return }; // its future is gone
@@ -215,34 +241,23 @@ fn run_job<T>(f: impl FnOnce() -> T, job: &Mutex<Job<T>>, mailbox: &Mailbox, hol
         }
     } else {
         drop(state);
-        if let Err(payload) = result.and_then(|value| catch_unwind(AssertUnwindSafe(|| drop(value)))) {
+        if let Err(payload) = result {
             mailbox.report(Report::JobPanicked { payload: PanicPayload::new(payload) });
         }
     }
-    drop(hold); // after the wake: the clock must not jump in between
 }
 
 /// Waits for the result of a job. Made by [`to_thread`].
 #[must_use = "a job whose future is dropped before it has started never runs"]
 pub struct ToThread<T> {
     job: Arc<Mutex<Job<T>>>,
-    failed: Option<io::Error>,
-}
-
-impl<T> ToThread<T> {
-    /// The system's error, if it gave no thread for the job. Awaiting the job would panic with it.
-    pub fn take_error(&mut self) -> Option<io::Error> {
-        self.failed.take()
-    }
+    mailbox: Arc<Mailbox>,
 }
 
 impl<T> Future for ToThread<T> {
     type Output = T;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        if let Some(error) = self.failed.take() {
-            panic!("no thread could be started for a blocking job: {error}");
-        }
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         ready!(budget::poll(cx));
         let new = cx.waker().clone(); // a stranger's code: before the lock
         let mut job = lock(&self.job);
@@ -266,9 +281,7 @@ impl<T> Drop for ToThread<T> {
     fn drop(&mut self) {
         let job = std::mem::replace(&mut *lock(&self.job), Job::Gone);
         if let Job::Done(Err(payload)) = job {
-            let payload = PanicPayload::new(payload);
-            let reporter = context::with_current(|core| core.reporter().clone()).unwrap_or_default();
-            reporter.report(Report::JobPanicked { payload });
+            self.mailbox.report(Report::JobPanicked { payload: PanicPayload::new(payload) });
         }
     }
 }

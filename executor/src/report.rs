@@ -76,13 +76,14 @@ impl fmt::Display for Report {
 }
 
 type Hook = Rc<dyn Fn(Report)>;
+type Fatal = Rc<Cell<Option<(TaskInfo, PanicPayload)>>>;
 
 /// Where a runtime's reports go.
 #[derive(Clone, Default)]
 pub(crate) struct Reporter {
     hook: Option<Hook>,
     /// With `OnPanic::Shutdown`: the first panic, which `block_on` resumes.
-    fatal: Option<Rc<Cell<Option<PanicPayload>>>>,
+    fatal: Option<Fatal>,
 }
 
 impl Reporter {
@@ -103,7 +104,7 @@ impl Reporter {
     }
 
     /// Whether a panic waits for `block_on` to resume it.
-    pub(crate) fn take_fatal(&self) -> Option<PanicPayload> {
+    pub(crate) fn take_fatal(&self) -> Option<(TaskInfo, PanicPayload)> {
         self.fatal.as_ref()?.take()
     }
 }
@@ -114,7 +115,7 @@ pub(crate) fn report_panic(reporter: &Reporter, task: TaskInfo, payload: PanicPa
     if let Some(fatal) = &reporter.fatal {
         let first = fatal.take();
         if first.is_none() {
-            return fatal.set(Some(payload));
+            return fatal.set(Some((task, payload)));
         }
         fatal.set(first);
     }

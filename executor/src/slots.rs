@@ -111,34 +111,32 @@ impl Slots {
             ready.push(slot.link);
             return Woken::Child(Rc::clone(ready));
         }
+        slot.link = NONE;
         self.append(id.slot());
         Woken::Queued
     }
 
     #[allow(clippy::cast_possible_truncation)]
     fn append(&mut self, slot: usize) {
-        self.slab[slot].link = NONE;
-        match self.tail {
-            NONE => self.head = slot as u32,
-            tail => self.slab[tail as usize].link = slot as u32,
+        match self.slab.get_mut(self.tail as usize) {
+            Some(tail) => tail.link = slot as u32,
+            None => self.head = slot as u32, // the queue was empty: NONE is no slot's number
         }
         self.tail = slot as u32;
     }
 
     /// Takes the next task from the run queue; it stays in its slot.
     #[inline]
-    pub(crate) fn pop(&mut self) -> Option<Rc<dyn Run>> {
-        if self.head == NONE {
-            return None;
-        }
-        let slot = &mut self.slab[self.head as usize];
+    pub(crate) fn pop(&mut self) -> Option<(TaskId, Rc<dyn Run>)> {
+        let head = self.head;
+        let slot = self.slab.get_mut(head as usize)?; // NONE is no slot's number
         slot.queued = false;
         self.head = slot.link;
-        if self.head == NONE {
+        if slot.link == NONE {
             self.tail = NONE;
         }
         match &slot.tenant {
-            Tenant::Task(task) => Some(Rc::clone(task)),
+            Tenant::Task(task) => Some((TaskId::new(self.executor, slot.generation, head), Rc::clone(task))),
             Tenant::Child(_) => unreachable!("children stand in their parent's ready list"),
         }
     }
@@ -152,7 +150,7 @@ impl Slots {
         }
         match self.slab.remove(id.slot()).tenant {
             Tenant::Task(task) => Some(task),
-            Tenant::Child(_) => unreachable!("a child's slot is emptied by its parent"),
+            Tenant::Child(_) => None,
         }
     }
 

@@ -15,7 +15,7 @@
 //!                 Taken <---------------------------'
 //! ```
 //!
-//! 1. [`Core::spawn`]  2., 3. [`TaskCell::poll`], [`TaskCell::finish`]  4. [`Join::take`]  5. [`Run::discard`]
+//! 1. [`Core::spawn`]  2., 3. [`TaskCell::poll`], [`TaskCell::finish`]  4. [`Join::poll_join`]  5. [`Run::discard`]
 //!
 //! The loop sees the cell as `dyn Run`, the join handle as `dyn Join<T>`: two views of one `Rc`, whose vtables the compiler
 //! writes. No count is kept beside `Rc`'s own, which is not atomic.
@@ -24,16 +24,18 @@
 //! the canceller's call. Every piece of user code (poll, destructors, the joiner's waker) runs under `catch_unwind`, and
 //! every panic ends up in the join handle or in a report.
 
+use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell, UnsafeCell};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use pin_project_lite::pin_project;
 
+use crate::budget;
 use crate::core::Core;
 use crate::join::{CancelKind, CancelReason, JoinError, PanicPayload};
 use crate::report::{Reporter, report_panic};
@@ -43,8 +45,8 @@ use crate::waker::TaskId;
 pub(crate) trait Run {
     fn header(&self) -> &Header;
 
-    /// Polls the future, or drops it if it was cancelled.
-    fn poll(&self, core: &Core) -> Progress;
+    /// Polls the future, or drops it if it was cancelled. `id` is the header's.
+    fn poll(&self, core: &Core, id: TaskId) -> Progress;
 
     /// Drops the result of a finished task for good, and reports it if it was a panic.
     fn discard(&self);
@@ -52,8 +54,8 @@ pub(crate) trait Run {
 
 /// What the join handle sees of a task.
 pub(crate) trait Join<T>: Run {
-    /// The result of a finished task; `None` if it has been taken.
-    fn take(&self) -> Option<Result<T, JoinError>>;
+    /// The result of a finished task, once; until then `cx` is kept as the one to wake.
+    fn poll_join(&self, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>>;
 
     /// The value of a finished task; leaves another end where it is.
     fn take_value(&self) -> Option<T>;
@@ -207,23 +209,45 @@ impl<F: Future> TaskCell<F> {
         f(unsafe { Pin::new_unchecked(&mut *self.stage.get()) })
     }
 
-    fn finish(&self, core: &Core, mut result: Result<F::Output, JoinError>) {
+    /// Ends the task: drops the future, keeps the result, and tells whoever waits.
+    fn finish(&self, core: &Core, result: Result<F::Output, JoinError>) {
         let header = &self.header;
-        // The future goes first, and its destructor may panic: that panic must not cost the result, nor the other way round.
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| {
-            self.with_stage(|mut stage| stage.set(Stage::Taken));
-        })) {
-            match result {
-                Err(JoinError::Cancelled(_)) => result = Err(JoinError::panicked(payload)),
-                _ => report_panic(core.reporter(), header.info(), PanicPayload::new(payload)),
+        let fine = result.is_ok();
+        // The assignment drops the future in place. If its destructor panics, the result is there nevertheless.
+        let drop_future = || self.with_stage(|mut stage| stage.set(Stage::Finished { result }));
+        let dropped = catch_unwind(AssertUnwindSafe(drop_future));
+        header.finished.set(true);
+        if fine && dropped.is_ok() && header.extras.get().is_none() {
+            // The usual end: somebody waits, or the task was detached.
+            let tell = || match header.joiner.take() {
+                Some(joiner) => joiner.wake(),
+                None if header.joined.get() => {}
+                None => drop(self.take_result()),
+            };
+            return catch_unwind(AssertUnwindSafe(tell)).unwrap_or_else(|payload| self.report(core, payload));
+        }
+        self.finish_rarely(core, dropped.err());
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn finish_rarely(&self, core: &Core, panicked: Option<Box<dyn Any + Send>>) {
+        let header = &self.header;
+        if let Some(payload) = panicked {
+            let unreported = self.with_stage(|stage| match stage.project() {
+                StageView::Finished { result: result @ Err(JoinError::Cancelled(_)) } => {
+                    *result = Err(JoinError::panicked(payload));
+                    None
+                }
+                _ => Some(payload),
+            });
+            if let Some(payload) = unreported {
+                self.report(core, payload);
             }
         }
-        if header.joined.get() && matches!(result, Err(JoinError::Panicked(_))) {
-            let _ = header.extras.get_or_init(Box::default).reporter.set(core.reporter().clone());
+        if header.joined.get() {
+            let _ = header.extras.get_or_init(Box::default).reporter.set(core.reporter.clone());
         }
-        self.with_stage(|mut stage| stage.set(Stage::Finished { result }));
-        header.finished.set(true);
-
         let at_end = header.extras.get().and_then(|extras| extras.at_end.take());
         let joiner = header.joiner.take();
         let told = catch_unwind(AssertUnwindSafe(|| {
@@ -237,16 +261,21 @@ impl<F: Future> TaskCell<F> {
         let unwanted = if header.joined.get() { None } else { self.take_result() };
         let dropped = match unwanted {
             Some(Err(JoinError::Panicked(payload))) => {
-                report_panic(core.reporter(), header.info(), payload);
+                report_panic(&core.reporter, header.info(), payload);
                 Ok(())
             }
             unwanted => catch_unwind(AssertUnwindSafe(|| drop(unwanted))),
         };
         for panicked in [told, dropped] {
             if let Err(payload) = panicked {
-                report_panic(core.reporter(), header.info(), PanicPayload::new(payload));
+                self.report(core, payload);
             }
         }
+    }
+
+    #[cold]
+    fn report(&self, core: &Core, payload: Box<dyn Any + Send>) {
+        report_panic(&core.reporter, self.header.info(), PanicPayload::new(payload));
     }
 
     fn take_result(&self) -> Option<Result<F::Output, JoinError>> {
@@ -266,7 +295,7 @@ impl<F: Future> Run for TaskCell<F> {
     }
 
     #[inline]
-    fn poll(&self, core: &Core) -> Progress {
+    fn poll(&self, core: &Core, id: TaskId) -> Progress {
         let header = &self.header;
         if header.finished.get() {
             return Progress::Finished; // it woke itself in its last poll
@@ -274,7 +303,7 @@ impl<F: Future> Run for TaskCell<F> {
         let result = if let Some(reason) = header.cancelled() {
             Err(JoinError::Cancelled(reason))
         } else {
-            let waker = header.id.get().waker();
+            let waker = id.waker();
             let mut cx = Context::from_waker(&waker);
             let poll = || {
                 self.with_stage(|stage| match stage.project() {
@@ -301,8 +330,22 @@ impl<F: Future> Run for TaskCell<F> {
 }
 
 impl<F: Future> Join<F::Output> for TaskCell<F> {
-    fn take(&self) -> Option<Result<F::Output, JoinError>> {
-        self.take_result()
+    #[inline]
+    fn poll_join(&self, cx: &mut Context<'_>) -> Poll<Result<F::Output, JoinError>> {
+        let header = &self.header;
+        if header.finished.get() {
+            ready!(budget::poll(cx));
+            budget::spend();
+            header.joined.set(false);
+            return Poll::Ready(self.take_result().expect("`JoinHandle` polled after it had returned the result"));
+        }
+        let waker = match header.joiner.take() {
+            Some(kept) if kept.will_wake(cx.waker()) => kept,
+            _ => cx.waker().clone(),
+        };
+        let crossed = header.joiner.replace(Some(waker));
+        drop(crossed);
+        Poll::Pending
     }
 
     fn take_value(&self) -> Option<F::Output> {
@@ -320,7 +363,7 @@ impl Run for Main {
         &self.0
     }
 
-    fn poll(&self, _: &Core) -> Progress {
+    fn poll(&self, _: &Core, _: TaskId) -> Progress {
         Progress::Main
     }
 

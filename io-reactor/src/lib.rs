@@ -1,1 +1,56 @@
-//! Placeholder.
+//! The reactor of Handcar: how a task waits for a file descriptor, and the sockets built on that.
+//!
+//! A descriptor is *ready* for reading or for writing, or it is not; the operating system tells when that changes. This
+//! crate turns the one into the other: a system call that would block becomes a task that sleeps, and a change that the
+//! system reports becomes a wake.
+//!
+//! ```text
+//!      task                      Source (one entry in the reactor)               operating system
+//!       │ 1 read                        │                                              │
+//!       ├──────────────────────────────▶│ bit set: try the system call ───────────────▶│
+//!       │◀── bytes ─────────────────────┤◀───────────────── n bytes ───────────────────┤
+//!       │                               │ fewer than asked for: clear the bit          │
+//!       │ 2 read                        │                                              │
+//!       ├──────────────────────────────▶│ bit clear: keep the waker, no system call    │
+//!       │◀── Pending ───────────────────┤                                              │
+//!       :                               :                                              :
+//!       │                 Reactor::park │◀──────────────── 3 edge: readable ───────────┤
+//!       │◀── wake ──────────────────────┤ set the bit, take the wakers, end the borrow │
+//!       │ 4 read, and so on as in 1     │                                              │
+//! ```
+//!
+//! Three choices make this cheap. A descriptor is registered **once, for both directions, edge-triggered**: waiting costs
+//! no system call. The readiness is **cached**, and an operation tries its system call first and waits only when that
+//! would block. And a **short read** says that nothing is left, so the call that would only say "would block" is not made.
+//! A round trip at a server is then one read, one write and one wait.
+//!
+//! Runtimes with several threads collect events on one thread while others read, so a bit may be cleared just after a new
+//! edge has set it; they number the edges to notice that. Here one thread does both, in turn: an edge that comes between
+//! a system call and the clearing of its bit is still in the kernel's queue, and the next look finds it. There are no
+//! atomics, no locks and no ticks, and nothing is ever re-armed.
+//!
+//! Read in this order: `ready`, `entry`, `reactor` (the wait and the wakes), `source` (what a descriptor can do),
+//! `operation` (futures that wait), `selector` (the only files that know the operating system), then `addr` and `tcp`.
+
+#[cfg(not(unix))]
+compile_error!("Handcar's reactor stands on file descriptors: it runs on Unix only");
+
+mod addr;
+mod delegate;
+mod entry;
+mod operation;
+mod reactor;
+mod ready;
+mod selector;
+mod site;
+mod source;
+mod tcp;
+
+pub use addr::{LookupHost, ToSocketAddrs, lookup_host};
+pub use operation::{Operation, Readiness};
+pub use reactor::Reactor;
+pub use source::Source;
+pub use tcp::{
+    Accept, Bind, Connect, Incoming, OwnedReadHalf, OwnedWriteHalf, Peek, ReadHalf, ReuniteError, TcpListener,
+    TcpStream, WriteHalf,
+};

@@ -1,1 +1,42 @@
-//! Placeholder.
+//! Channels, locks, semaphores and queues for one thread, on one wait queue.
+//!
+//! Everything here waits in the same way: a future that cannot go on takes a place in a first-in, first-out line of wakers, and
+//! whoever has something to hand out settles those at the head. The rules hold for every primitive:
+//!
+//! * **A value moves only in the poll that returns it.** A dropped `recv` has taken nothing.
+//! * **What was granted to a waiter that is dropped goes to the next one**, at once.
+//! * **A newcomer never overtakes a waiter.**
+//! * **Code of others never runs under a borrow**: not a waker's clone, wake or drop, not a message's `Drop`, so all of
+//!   them may call back into the primitive.
+//!
+//! The primitives are plain structs to be shared by reference or through an [`Rc`]. They know wakers and nothing else, so they
+//! work on any executor; on Handcar's they also mind the [budget](handcar_executor::budget) of the task's poll. Names and
+//! error types are tokio's where tokio has the thing, and asyncio's where only that does.
+//!
+//! To read the crate, go from the wait queue to the semaphore, then [`mpsc`].
+#![forbid(unsafe_code)]
+
+mod semaphore;
+mod wait_queue;
+
+pub mod mpsc;
+pub mod oneshot;
+
+use std::ops::Deref;
+use std::rc::Rc;
+
+pub use semaphore::{Acquire, AcquireError, OwnedSemaphorePermit, Permit, Semaphore, SemaphorePermit, TryAcquireError};
+
+/// How a future or a guard holds the primitive that it belongs to: by reference, or through an `Rc` that keeps it alive.
+///
+/// So that there is one permit, one mutex guard and so on, and not an owned twin of each.
+pub trait Hold<T: ?Sized>: Deref<Target = T> + Clone + Unpin + sealed::Sealed {}
+
+impl<T: ?Sized> Hold<T> for &T {}
+impl<T: ?Sized> Hold<T> for Rc<T> {}
+
+mod sealed {
+    pub trait Sealed {}
+    impl<T: ?Sized> Sealed for &T {}
+    impl<T: ?Sized> Sealed for std::rc::Rc<T> {}
+}

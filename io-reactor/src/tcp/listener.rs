@@ -1,0 +1,411 @@
+//! Listening: the socket that others connect to.
+//!
+//! **When descriptors run out** `accept` fails with `EMFILE` or `ENFILE`, and the connection stays in the queue. A loop
+//! that reports the error and accepts again would spin, for the listener is ready all the time; one that waits for the
+//! next edge would sleep for ever if nobody else ever connects. So the error is returned, once, and the next `accept`
+//! waits until a source closes or 100 ms have passed (a descriptor may be given back that no source has held).
+
+use std::cell::Cell;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::{self, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use futures_core::Stream;
+use handcar_executor::{Instant, Sleep, sleep_until};
+use rustix::io::Errno;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::TcpStream;
+use super::connect::no_address;
+use crate::addr::{LookupHost, ToSocketAddrs, lookup_host};
+use crate::entry::Place;
+use crate::reactor::Reactor;
+use crate::ready::{Direction, Ready};
+use crate::site::Stand;
+use crate::source::Source;
+
+/// How many connections may wait to be accepted, unless the system allows fewer. tokio's figure.
+const BACKLOG: i32 = 1024;
+
+/// After how long `accept` tries again when there were no descriptors.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A TCP socket that listens for connections.
+///
+/// Several tasks may accept from one listener; each connection goes to one of them.
+///
+/// ```
+/// use futures::io::{AsyncReadExt, AsyncWriteExt};
+/// use handcar_executor::spawn;
+/// use handcar_io_reactor::{TcpListener, TcpStream};
+///
+/// handcar_executor::run(async {
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let addr = listener.local_addr()?;
+///     let server = spawn(async move {
+///         let (mut stream, _peer) = listener.accept().await?;
+///         let mut name = [0; 4];
+///         stream.read_exact(&mut name).await?;
+///         stream.write_all(b"hello ").await?;
+///         stream.write_all(&name).await
+///     });
+///
+///     let mut stream = TcpStream::connect(addr).await?;
+///     stream.write_all(b"you!").await?;
+///     let mut answer = String::new();
+///     stream.read_to_string(&mut answer).await?;
+///     assert_eq!(answer, "hello you!");
+///     server.await.unwrap()
+/// })
+/// .unwrap();
+/// ```
+pub struct TcpListener {
+    source: Source<net::TcpListener>,
+    /// Set when there were no descriptors, until an accept may try again.
+    starved: Cell<Option<Starved>>,
+}
+
+#[derive(Clone, Copy)]
+struct Starved {
+    until: Instant,
+    /// How many sources had closed by then.
+    closings: usize,
+}
+
+impl TcpListener {
+    /// Listens at an address: the first of those that `addr` stands for at which it can.
+    ///
+    /// Port 0 lets the system choose one; [`local_addr`](TcpListener::local_addr) tells which. The address may be used
+    /// again at once after an earlier listener has gone (`SO_REUSEADDR`). For other options make the socket with `socket2`,
+    /// and a listener from it with [`from_std`](TcpListener::from_std).
+    ///
+    /// ```
+    /// # use handcar_io_reactor::TcpListener;
+    /// # handcar_executor::run(async {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// assert_ne!(listener.local_addr()?.port(), 0);
+    /// # std::io::Result::Ok(())
+    /// # })
+    /// # .unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// That of the look-up or of the last address: `AddrInUse`, `AddrNotAvailable`, `PermissionDenied`, ...
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is left behind.
+    pub fn bind(addr: impl ToSocketAddrs) -> Bind {
+        Bind(lookup_host(addr))
+    }
+
+    /// Makes a listener of one of the standard library, which becomes non-blocking.
+    ///
+    /// ```
+    /// # use handcar_io_reactor::TcpListener;
+    /// # handcar_executor::run(async {
+    /// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let listener = TcpListener::from_std(listener)?;
+    /// # std::io::Result::Ok(())
+    /// # })
+    /// # .unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Source::new`].
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    #[track_caller]
+    pub fn from_std(listener: net::TcpListener) -> io::Result<TcpListener> {
+        Ok(TcpListener { source: Source::new(listener)?, starved: Cell::new(None) })
+    }
+
+    /// Gives back the standard library's listener, non-blocking as it is.
+    ///
+    /// ```
+    /// # use handcar_io_reactor::TcpListener;
+    /// # handcar_executor::run(async {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let listener: std::net::TcpListener = listener.into_std();
+    /// # std::io::Result::Ok(())
+    /// # })
+    /// # .unwrap();
+    /// ```
+    pub fn into_std(self) -> net::TcpListener {
+        self.source.into_inner()
+    }
+
+    /// Waits for the next connection.
+    ///
+    /// A connection that its peer has given up before it was accepted is passed over in silence.
+    ///
+    /// ```
+    /// # use handcar_io_reactor::{TcpListener, TcpStream};
+    /// # handcar_executor::run(async {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let client = TcpStream::connect(listener.local_addr()?).await?;
+    /// let (_stream, peer) = listener.accept().await?;
+    /// assert_eq!(peer, client.local_addr()?);
+    /// # std::io::Result::Ok(())
+    /// # })
+    /// # .unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What the system says. A server should report it and go on: when there are no descriptors, the next `accept` waits
+    /// for one, so that such a loop does not spin.
+    ///
+    /// # Cancel safety
+    ///
+    /// A connection is taken in the poll that returns it: none is lost when the future is dropped.
+    pub fn accept(&self) -> Accept<'_> {
+        Accept { listener: self, stand: Some(Stand::new(self.source.site(Direction::Read))), recovery: None }
+    }
+
+    /// The connections, one after the other, as a stream that never ends.
+    ///
+    /// ```
+    /// # use futures::StreamExt;
+    /// # use handcar_io_reactor::{TcpListener, TcpStream};
+    /// # handcar_executor::run(async {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let client = TcpStream::connect(listener.local_addr()?).await?;
+    /// let mut incoming = listener.incoming();
+    /// let stream = incoming.next().await.expect("it never ends")?;
+    /// assert_eq!(stream.peer_addr()?, client.local_addr()?);
+    /// # std::io::Result::Ok(())
+    /// # })
+    /// # .unwrap();
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`accept`](TcpListener::accept).
+    pub fn incoming(&self) -> Incoming<'_> {
+        Incoming { accept: self.accept() }
+    }
+
+    /// The address at which it listens.
+    ///
+    /// ```
+    /// # use handcar_io_reactor::TcpListener;
+    /// # handcar_executor::run(async {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// assert!(listener.local_addr()?.ip().is_loopback());
+    /// # std::io::Result::Ok(())
+    /// # })
+    /// # .unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.source.get_ref().local_addr()
+    }
+
+    /// How many hops a packet may make (`IP_TTL`).
+    ///
+    /// ```
+    /// # use handcar_io_reactor::TcpListener;
+    /// # handcar_executor::run(async {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// listener.set_ttl(17)?;
+    /// assert_eq!(listener.ttl()?, 17);
+    /// # std::io::Result::Ok(())
+    /// # })
+    /// # .unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.source.get_ref().ttl()
+    }
+
+    /// Sets how many hops a packet may make, for accepted connections as well: see [`ttl`](TcpListener::ttl).
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.source.get_ref().set_ttl(ttl)
+    }
+
+    /// Accepts, unless it was told a moment ago that there are no descriptors.
+    fn poll_accept(&self, stand: &mut Stand<'_>, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        let accepted = ready!(stand.poll_io(cx, || accept(self.source.get_ref())));
+        if accepted.as_ref().is_err_and(is_out_of_descriptors) {
+            let closings = self.source.reactor().closings();
+            self.starved.set(Some(Starved { until: Instant::now() + PAUSE, closings }));
+        }
+        let (stream, peer) = accepted?;
+        let reactor = self.source.reactor().clone();
+        let source = Source::register(reactor, stream, Ready::HOPED)?;
+        Poll::Ready(Ok((TcpStream::new(source), peer)))
+    }
+}
+
+impl AsFd for TcpListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.source.as_fd()
+    }
+}
+
+impl fmt::Debug for TcpListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.get_ref().fmt(f)
+    }
+}
+
+/// Begins to listen: see [`TcpListener::bind`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct Bind(LookupHost);
+
+impl Future for Bind {
+    type Output = io::Result<TcpListener>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<TcpListener>> {
+        let mut failure = None;
+        for addr in ready!(Pin::new(&mut self.0).poll(cx))? {
+            match listen(addr) {
+                Ok(listener) => return Poll::Ready(TcpListener::from_std(listener)),
+                Err(error) => failure = Some(error),
+            }
+        }
+        Poll::Ready(Err(failure.unwrap_or_else(no_address)))
+    }
+}
+
+/// Waits for a connection: see [`TcpListener::accept`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct Accept<'a> {
+    listener: &'a TcpListener,
+    /// Gone when it has been ready.
+    stand: Option<Stand<'a>>,
+    recovery: Option<Recovery<'a>>,
+}
+
+impl Future for Accept<'_> {
+    type Output = io::Result<(TcpStream, SocketAddr)>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let stand = this.stand.as_mut().expect("`Accept` polled after it was ready");
+        if let Some(starved) = this.listener.starved.get() {
+            let reactor = this.listener.source.reactor();
+            let recovery = this.recovery.get_or_insert_with(|| Recovery::new(reactor, starved));
+            ready!(recovery.poll(cx));
+            this.listener.starved.set(None);
+        }
+        this.recovery = None;
+        let accepted = ready!(this.listener.poll_accept(stand, cx));
+        this.stand = None;
+        Poll::Ready(accepted)
+    }
+}
+
+impl fmt::Debug for Accept<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accept").field("listener", self.listener).finish_non_exhaustive()
+    }
+}
+
+/// The connections of a listener as a stream: see [`TcpListener::incoming`].
+#[derive(Debug)]
+#[must_use = "streams do nothing unless polled"]
+pub struct Incoming<'a> {
+    accept: Accept<'a>,
+}
+
+impl Stream for Incoming<'_> {
+    type Item = io::Result<TcpStream>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let accepted = ready!(Pin::new(&mut self.accept).poll(cx));
+        self.accept = self.accept.listener.accept();
+        Poll::Ready(Some(accepted.map(|(stream, _peer)| stream)))
+    }
+}
+
+/// Waits until a descriptor may be there again.
+struct Recovery<'a> {
+    reactor: &'a Reactor,
+    closings: usize,
+    place: Option<Place>,
+    pause: Pin<Box<Sleep>>,
+}
+
+impl<'a> Recovery<'a> {
+    fn new(reactor: &'a Reactor, starved: Starved) -> Recovery<'a> {
+        let pause = Box::pin(sleep_until(starved.until));
+        Recovery { reactor, closings: starved.closings, place: None, pause }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.reactor.closings() != self.closings {
+            return Poll::Ready(());
+        }
+        self.reactor.wait_for_closing(&mut self.place, cx.waker());
+        self.pause.as_mut().poll(cx)
+    }
+}
+
+impl Drop for Recovery<'_> {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            self.reactor.leave_closing(place);
+        }
+    }
+}
+
+fn listen(addr: SocketAddr) -> io::Result<net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// One connection, non-blocking and closed on exec from the start.
+#[cfg(not(target_vendor = "apple"))]
+fn accept(listener: &net::TcpListener) -> io::Result<(net::TcpStream, SocketAddr)> {
+    use rustix::net::{SocketFlags, acceptfrom_with};
+
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let (stream, peer) = acceptfrom_with(listener, flags).map_err(pass_over)?;
+    let peer = peer.ok_or(Errno::INVAL)?.try_into()?;
+    Ok((stream.into(), peer))
+}
+
+/// One connection. Apple has no `accept4`.
+#[cfg(target_vendor = "apple")]
+fn accept(listener: &net::TcpListener) -> io::Result<(net::TcpStream, SocketAddr)> {
+    let (stream, peer) = listener.accept().map_err(|error| match Errno::from_io_error(&error) {
+        Some(errno) => pass_over(errno),
+        None => error,
+    })?;
+    stream.set_nonblocking(true)?;
+    Ok((stream, peer))
+}
+
+/// The peer has given up before it was accepted: there may be another behind it.
+fn pass_over(errno: Errno) -> io::Error {
+    if errno == Errno::CONNABORTED { io::ErrorKind::Interrupted.into() } else { errno.into() }
+}
+
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+}

@@ -1,0 +1,2 @@
+#[handcar_macros::main(crate = "not a path")]
+async fn main() {}

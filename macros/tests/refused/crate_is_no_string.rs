@@ -1,0 +1,2 @@
+#[handcar_macros::main(crate = handcar)]
+async fn main() {}

@@ -1,0 +1,2 @@
+#[handcar_macros::main(clock = "simulated")]
+async fn main() {}

@@ -1,0 +1,4 @@
+#[handcar_macros::main]
+fn main() {
+    println!("the compiler would refuse `.await` here");
+}

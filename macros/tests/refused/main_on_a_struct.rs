@@ -1,0 +1,4 @@
+#[handcar_macros::main]
+struct Main;
+
+fn main() {}

@@ -1,0 +1,2 @@
+#[handcar_macros::main(threads = 4)]
+async fn main() {}

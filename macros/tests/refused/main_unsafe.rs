@@ -1,0 +1,2 @@
+#[handcar_macros::main]
+async unsafe fn main() {}

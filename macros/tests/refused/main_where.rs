@@ -1,0 +1,6 @@
+#[handcar_macros::main]
+async fn main()
+where
+    String: Clone,
+{
+}

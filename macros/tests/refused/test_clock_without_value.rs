@@ -1,0 +1,4 @@
+#[handcar_macros::test(clock)]
+async fn a_test() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[handcar_macros::test]
+fn a_plain_test() {}
+
+fn main() {}

@@ -1,0 +1,5 @@
+#[handcar_macros::test]
+#[test]
+async fn a_test() {}
+
+fn main() {}

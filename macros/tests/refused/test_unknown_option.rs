@@ -1,0 +1,4 @@
+#[handcar_macros::test(simulated)]
+async fn a_test() {}
+
+fn main() {}

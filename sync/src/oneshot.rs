@@ -1,0 +1,283 @@
+//! A channel for one message.
+//!
+//! Its whole state is three cells in one allocation, and nothing counts who still lives: the `Rc` that the two ends share does
+//! that already. One reference left means that the peer has gone.
+//!
+//! ```
+//! # use handcar_sync::oneshot;
+//! # futures::executor::block_on(async {
+//! let (sender, receiver) = oneshot::channel();
+//! sender.send("done").unwrap();
+//! assert_eq!(receiver.await, Ok("done"));
+//! # });
+//! ```
+
+use std::cell::Cell;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use handcar_executor::budget;
+
+use crate::wait_queue::{WakerCell, polled_after_ready};
+
+/// Error types, under the path that they have in tokio.
+pub mod error {
+    pub use super::{RecvError, TryRecvError};
+}
+
+/// Creates the two ends.
+pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
+    let shared =
+        Rc::new(Shared { message: Cell::new(None), receiver: WakerCell::default(), sender: WakerCell::default() });
+    (Sender { shared: Some(shared.clone()) }, Receiver { shared: Some(shared), finished: false })
+}
+
+struct Shared<T> {
+    message: Cell<Option<T>>,
+    receiver: WakerCell,
+    /// Set while the sender waits for the receiver to go.
+    sender: WakerCell,
+}
+
+/// The end that sends.
+#[must_use = "dropping the sender tells the receiver that nothing will come"]
+pub struct Sender<T> {
+    /// Taken before the receiver is woken, for the receiver reads the reference count.
+    shared: Option<Rc<Shared<T>>>,
+}
+
+/// The end that receives: a future of the message.
+///
+/// # Cancel safety
+///
+/// Await `&mut receiver` to be able to wait again after the wait was dropped. A message stays in the channel until the poll that
+/// returns it.
+#[must_use = "dropping the receiver closes the channel"]
+pub struct Receiver<T> {
+    /// `None` when closed, or when the one result has been returned.
+    shared: Option<Rc<Shared<T>>>,
+    finished: bool,
+}
+
+impl<T> Sender<T> {
+    /// Sends the message; it never waits.
+    ///
+    /// # Errors
+    ///
+    /// Gives the message back if the receiver has gone or has closed the channel.
+    pub fn send(mut self, message: T) -> Result<(), T> {
+        let Some(shared) = self.shared.take().filter(|shared| Rc::strong_count(shared) > 1) else {
+            return Err(message);
+        };
+        shared.message.set(Some(message));
+        let receiver = shared.receiver.take();
+        drop(shared);
+        receiver.wake();
+        Ok(())
+    }
+
+    /// Whether a message would come back: the receiver has gone or has closed the channel.
+    pub fn is_closed(&self) -> bool {
+        self.shared.as_ref().is_none_or(|shared| Rc::strong_count(shared) == 1)
+    }
+
+    /// Waits until nobody wants the message any more, so that the work on it can be given up.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future undoes the wait, and nothing else.
+    ///
+    /// ```
+    /// # use handcar_sync::oneshot;
+    /// # futures::executor::block_on(async {
+    /// let (mut sender, receiver) = oneshot::channel::<u32>();
+    /// drop(receiver);
+    /// sender.closed().await;
+    /// # });
+    /// ```
+    pub fn closed(&mut self) -> Closed<'_, T> {
+        Closed { sender: Some(self) }
+    }
+
+    /// Polls for what [`closed`](Self::closed) waits for.
+    pub fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(budget::poll(cx));
+        if !self.is_closed() {
+            if let Some(shared) = &self.shared {
+                shared.sender.register(cx.waker());
+            }
+            // Registering runs foreign code: look again.
+            if !self.is_closed() {
+                return Poll::Pending;
+            }
+        }
+        budget::spend();
+        Poll::Ready(())
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared.take() {
+            let receiver = shared.receiver.take();
+            drop(shared);
+            receiver.wake();
+        }
+    }
+}
+
+impl<T> Receiver<T> {
+    /// Closes the channel: from now on a message comes back to its sender. One that has been sent stays to be received.
+    pub fn close(&mut self) {
+        if self.has_message() {
+            return;
+        }
+        if let Some(shared) = self.shared.take() {
+            let sender = shared.sender.take();
+            drop(shared);
+            sender.wake();
+        }
+    }
+
+    /// Takes the message if it is there.
+    ///
+    /// # Errors
+    ///
+    /// Says whether it may still come.
+    pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
+        let Some(shared) = &self.shared else {
+            return Err(TryRecvError::Closed);
+        };
+        let Some(message) = shared.message.take() else {
+            // The order matters: whoever sends sets the message first and goes afterwards.
+            return Err(match Rc::strong_count(shared) {
+                1 => TryRecvError::Closed,
+                _ => TryRecvError::Empty,
+            });
+        };
+        self.shared = None;
+        Ok(message)
+    }
+
+    /// Whether the channel holds no message now.
+    pub fn is_empty(&self) -> bool {
+        !self.has_message()
+    }
+
+    fn has_message(&self) -> bool {
+        let Some(shared) = &self.shared else {
+            return false;
+        };
+        let message = shared.message.take();
+        let has_message = message.is_some();
+        shared.message.set(message);
+        has_message
+    }
+}
+
+impl<T> Future for Receiver<T> {
+    type Output = Result<T, RecvError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        ready!(budget::poll(cx));
+        if self.finished {
+            polled_after_ready("oneshot::Receiver");
+        }
+        let mut result = self.try_recv();
+        if let (Err(TryRecvError::Empty), Some(shared)) = (&result, &self.shared) {
+            shared.receiver.register(cx.waker());
+            // Registering runs foreign code: look again.
+            result = self.try_recv();
+        }
+        if let Err(TryRecvError::Empty) = result {
+            return Poll::Pending;
+        }
+        self.finished = true;
+        budget::spend();
+        Poll::Ready(result.map_err(|_| RecvError(())))
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared.take() {
+            // Its own waker is not left for the sender to drop: it may hold the task, and the task the sender.
+            let (_receiver, sender) = (shared.receiver.take(), shared.sender.take());
+            drop(shared);
+            sender.wake();
+        }
+    }
+}
+
+/// The future of [`Sender::closed`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct Closed<'a, T> {
+    sender: Option<&'a mut Sender<T>>,
+}
+
+impl<T> Future for Closed<'_, T> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(sender) = &mut self.sender else { polled_after_ready("oneshot::Closed") };
+        ready!(sender.poll_closed(cx));
+        self.sender = None;
+        Poll::Ready(())
+    }
+}
+
+impl<T> Drop for Closed<'_, T> {
+    fn drop(&mut self) {
+        if let Some(shared) = self.sender.take().and_then(|sender| sender.shared.as_ref()) {
+            drop(shared.sender.take());
+        }
+    }
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").field("closed", &self.is_closed()).finish()
+    }
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").field("empty", &self.is_empty()).finish_non_exhaustive()
+    }
+}
+
+/// The sender went without sending, or the receiver had closed the channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecvError(());
+
+impl fmt::Display for RecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the channel is closed and empty")
+    }
+}
+
+impl std::error::Error for RecvError {}
+
+/// Why [`Receiver::try_recv`] returned no message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TryRecvError {
+    /// It may still come.
+    Empty,
+    /// None will come.
+    Closed,
+}
+
+impl fmt::Display for TryRecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "the channel is empty",
+            Self::Closed => "the channel is closed and empty",
+        })
+    }
+}
+
+impl std::error::Error for TryRecvError {}

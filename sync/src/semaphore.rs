@@ -1,0 +1,420 @@
+//! The semaphore: a number of permits, and the line of those who wait for some.
+//!
+//! It is also what most of the crate is made of. A mutex is a semaphore with one permit, a read-write lock one whose writers
+//! take all permits, a bounded channel one whose permits are free slots, a queue two of them.
+//!
+//! Three rules make it fair and lossless:
+//!
+//! * Permits are handed out in the order of asking. A newcomer never overtakes a waiter, not even if it asks for less than the
+//!   head of the line and there would be enough for it; otherwise small requests could starve a big one for ever.
+//! * Permits go to the waiter when they come free, not when the waiter runs. So nobody can snatch them in between.
+//! * A waiter that is dropped hands on what it was granted, at once. And if it was the head and had been granted nothing, the
+//!   grants are tried again: it may have asked for so much that it held up everybody behind it.
+//!
+//! On one thread all of this costs two cells as long as nobody waits: the number of permits and the queue's
+//! [gate](crate::wait_queue::Gate).
+
+use std::cell::Cell;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use handcar_executor::budget;
+
+use crate::Hold;
+use crate::wait_queue::{Gate, Outcome, State, Ticket, WaitQueue};
+
+/// A counter of permits that can be waited for.
+///
+/// ```
+/// # use std::rc::Rc;
+/// # use handcar_sync::Semaphore;
+/// # futures::executor::block_on(async {
+/// let connections = Rc::new(Semaphore::new(3));
+/// let one = connections.acquire().await?;
+/// let two = connections.clone().acquire_many_owned(2).await?; // may move into a task
+/// assert_eq!(connections.available_permits(), 0);
+/// drop((one, two));
+/// assert_eq!(connections.available_permits(), 3);
+/// # Ok::<(), handcar_sync::AcquireError>(()) }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct Semaphore {
+    permits: Cell<usize>,
+    /// Those in `permits` and those handed out: what [`MAX_PERMITS`](Self::MAX_PERMITS) limits.
+    total: Cell<usize>,
+    queue: WaitQueue,
+}
+
+impl Semaphore {
+    /// The most permits that a semaphore can have.
+    pub const MAX_PERMITS: usize = usize::MAX >> 3;
+
+    /// Creates a semaphore with `permits` permits.
+    ///
+    /// # Panics
+    ///
+    /// Panics if that is more than [`MAX_PERMITS`](Self::MAX_PERMITS).
+    #[track_caller]
+    pub const fn new(permits: usize) -> Self {
+        assert!(permits <= Self::MAX_PERMITS, "a semaphore has at most `MAX_PERMITS` permits");
+        Self { permits: Cell::new(permits), total: Cell::new(permits), queue: WaitQueue::new() }
+    }
+
+    /// Waits for one permit, which comes back when the [`SemaphorePermit`] is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the semaphore is [closed](Self::close), before or while it waits.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses its place in the line, and nothing else: permits that it was granted go to the next in line.
+    ///
+    /// ```
+    /// # use handcar_sync::Semaphore;
+    /// # futures::executor::block_on(async {
+    /// let semaphore = Semaphore::new(1);
+    /// let permit = semaphore.acquire().await.unwrap();
+    /// assert!(semaphore.try_acquire().is_err());
+    /// # });
+    /// ```
+    pub fn acquire(&self) -> Acquire<&Self> {
+        self.acquire_many(1)
+    }
+
+    /// Waits for `n` permits at once, like [`acquire`](Self::acquire).
+    ///
+    /// More than there are is no error, since [`add_permits`](Self::add_permits) may follow; only above
+    /// [`MAX_PERMITS`](Self::MAX_PERMITS), which a `u32` exceeds on 32-bit machines only, it fails at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Self::acquire).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`acquire`](Self::acquire).
+    pub fn acquire_many(&self, n: u32) -> Acquire<&Self> {
+        Acquire { semaphore: self, need: n as usize, ticket: Ticket::New }
+    }
+
+    /// [`acquire`](Self::acquire) for a permit that keeps the semaphore alive and can move into a task.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Self::acquire).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`acquire`](Self::acquire).
+    pub fn acquire_owned(self: Rc<Self>) -> Acquire<Rc<Self>> {
+        self.acquire_many_owned(1)
+    }
+
+    /// [`acquire_many`](Self::acquire_many) for a permit that keeps the semaphore alive and can move into a task.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Self::acquire).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`acquire`](Self::acquire).
+    pub fn acquire_many_owned(self: Rc<Self>, n: u32) -> Acquire<Rc<Self>> {
+        Acquire { semaphore: self, need: n as usize, ticket: Ticket::New }
+    }
+
+    /// Takes one permit if there is one that nobody waits for.
+    ///
+    /// # Errors
+    ///
+    /// Says whether there was none or the semaphore is closed.
+    pub fn try_acquire(&self) -> Result<SemaphorePermit<'_>, TryAcquireError> {
+        self.try_acquire_many(1)
+    }
+
+    /// Takes `n` permits if there are as many that nobody waits for.
+    ///
+    /// # Errors
+    ///
+    /// Says whether there were too few or the semaphore is closed.
+    pub fn try_acquire_many(&self, n: u32) -> Result<SemaphorePermit<'_>, TryAcquireError> {
+        self.try_take(n as usize).map(|()| Permit { semaphore: self, permits: n as usize })
+    }
+
+    /// [`try_acquire`](Self::try_acquire) for an owned permit.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_acquire`](Self::try_acquire).
+    pub fn try_acquire_owned(self: Rc<Self>) -> Result<OwnedSemaphorePermit, TryAcquireError> {
+        self.try_acquire_many_owned(1)
+    }
+
+    /// [`try_acquire_many`](Self::try_acquire_many) for an owned permit.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_acquire_many`](Self::try_acquire_many).
+    pub fn try_acquire_many_owned(self: Rc<Self>, n: u32) -> Result<OwnedSemaphorePermit, TryAcquireError> {
+        self.try_take(n as usize).map(|()| Permit { semaphore: self, permits: n as usize })
+    }
+
+    /// Adds `n` new permits, and grants what can be granted.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the semaphore would have more than [`MAX_PERMITS`](Self::MAX_PERMITS), those handed out included.
+    #[track_caller]
+    pub fn add_permits(&self, n: usize) {
+        let total = self.total.get().saturating_add(n);
+        assert!(
+            total <= Self::MAX_PERMITS,
+            "`add_permits({n})` would make more than `MAX_PERMITS`; dropping a permit is enough to give it back",
+        );
+        self.total.set(total);
+        self.release(n);
+    }
+
+    /// Takes up to `n` free permits away for ever, and says how many it took.
+    pub fn forget_permits(&self, n: usize) -> usize {
+        let taken = n.min(self.permits.get());
+        self.permits.set(self.permits.get() - taken);
+        self.total.set(self.total.get() - taken);
+        taken
+    }
+
+    /// How many permits are free. More than none may be free while somebody waits for even more.
+    pub fn available_permits(&self) -> usize {
+        self.permits.get()
+    }
+
+    /// Closes the semaphore for good: all waiters and everybody who asks later get an error. Permits handed out stay valid.
+    pub fn close(&self) {
+        self.queue.close();
+    }
+
+    /// Whether [`close`](Self::close) was called.
+    pub fn is_closed(&self) -> bool {
+        self.queue.is_closed()
+    }
+
+    /// Takes `need` permits, or waits for them under `ticket`. The one operation that everything above is a face of.
+    #[inline]
+    pub(crate) fn poll_acquire(
+        &self,
+        ticket: &mut Ticket,
+        need: usize,
+        cx: &mut Context<'_>,
+        name: &str,
+    ) -> Poll<Result<(), AcquireError>> {
+        ready!(budget::poll(cx));
+        if matches!(ticket, Ticket::New) && self.try_take(need).is_ok() {
+            *ticket = Ticket::Spent;
+            budget::spend();
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_queue(ticket, need, cx, name)
+    }
+
+    #[cold]
+    fn poll_queue(
+        &self,
+        ticket: &mut Ticket,
+        need: usize,
+        cx: &mut Context<'_>,
+        name: &str,
+    ) -> Poll<Result<(), AcquireError>> {
+        let outcome = self.queue.poll(ticket, need, cx, name, || match self.try_take(need) {
+            Ok(()) => Some(Outcome::Granted),
+            Err(TryAcquireError::NoPermits) if need <= Self::MAX_PERMITS => None,
+            Err(_) => Some(Outcome::Dismissed),
+        });
+        match ready!(outcome) {
+            Outcome::Granted => Poll::Ready(Ok(())),
+            Outcome::Dismissed => Poll::Ready(Err(AcquireError(()))),
+        }
+    }
+
+    /// Takes `need` permits without waiting.
+    #[inline]
+    pub(crate) fn try_take(&self, need: usize) -> Result<(), TryAcquireError> {
+        let permits = self.permits.get();
+        match self.queue.gate() {
+            Gate::Open if need <= permits => {
+                self.permits.set(permits - need);
+                Ok(())
+            }
+            Gate::Open | Gate::Crowded => Err(TryAcquireError::NoPermits),
+            Gate::Closed => Err(TryAcquireError::Closed),
+        }
+    }
+
+    /// Gives back `n` permits.
+    #[inline]
+    pub(crate) fn release(&self, n: usize) {
+        self.permits.set(self.permits.get() + n);
+        if self.queue.gate() == Gate::Crowded {
+            self.grant();
+        }
+    }
+
+    /// Gives up a wait for `need` permits, and hands on what it was granted.
+    #[inline]
+    pub(crate) fn leave(&self, ticket: &mut Ticket, need: usize) {
+        if !matches!(ticket, Ticket::New | Ticket::Spent) {
+            self.leave_queue(ticket, need);
+        }
+    }
+
+    #[cold]
+    fn leave_queue(&self, ticket: &mut Ticket, need: usize) {
+        // Dropped at the end of this function: it may hold a waker.
+        let left = self.queue.leave(ticket);
+        let unused = if let Some(State::Settled(Outcome::Granted)) = left { need } else { 0 };
+        self.release(unused);
+    }
+
+    #[cold]
+    fn grant(&self) {
+        self.queue.grant_while(|need| {
+            let left = self.permits.get().checked_sub(need);
+            left.inspect(|&left| self.permits.set(left)).is_some()
+        });
+    }
+}
+
+/// The future of [`Semaphore::acquire`] and its kin.
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct Acquire<S: Hold<Semaphore>> {
+    semaphore: S,
+    need: usize,
+    ticket: Ticket,
+}
+
+impl<S: Hold<Semaphore>> Future for Acquire<S> {
+    type Output = Result<Permit<S>, AcquireError>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        ready!(this.semaphore.poll_acquire(&mut this.ticket, this.need, cx, "Acquire"))?;
+        Poll::Ready(Ok(Permit { semaphore: this.semaphore.clone(), permits: this.need }))
+    }
+}
+
+impl<S: Hold<Semaphore>> Drop for Acquire<S> {
+    #[inline]
+    fn drop(&mut self) {
+        self.semaphore.leave(&mut self.ticket, self.need);
+    }
+}
+
+/// Permits of a [`Semaphore`], which go back when this is dropped.
+///
+/// `S` is how it holds the semaphore: [`SemaphorePermit`] by reference, [`OwnedSemaphorePermit`] through an `Rc`.
+#[derive(Debug)]
+#[must_use = "dropping a permit gives it back"]
+pub struct Permit<S: Hold<Semaphore>> {
+    semaphore: S,
+    permits: usize,
+}
+
+/// A [`Permit`] that borrows its semaphore.
+pub type SemaphorePermit<'a> = Permit<&'a Semaphore>;
+
+/// A [`Permit`] that keeps its semaphore alive.
+pub type OwnedSemaphorePermit = Permit<Rc<Semaphore>>;
+
+impl<S: Hold<Semaphore>> Permit<S> {
+    /// How many permits of the semaphore these are.
+    pub fn num_permits(&self) -> usize {
+        self.permits
+    }
+
+    /// Drops the handle and never gives the permits back.
+    ///
+    /// ```
+    /// # use handcar_sync::Semaphore;
+    /// let semaphore = Semaphore::new(2);
+    /// semaphore.try_acquire().unwrap().forget();
+    /// assert_eq!(semaphore.available_permits(), 1);
+    /// ```
+    pub fn forget(mut self) {
+        let permits = std::mem::take(&mut self.permits);
+        self.semaphore.total.set(self.semaphore.total.get() - permits);
+    }
+
+    /// Takes in the permits of `other`.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `other` belongs to another semaphore.
+    #[track_caller]
+    pub fn merge(&mut self, mut other: Self) {
+        assert!(
+            std::ptr::eq(&raw const *self.semaphore, &raw const *other.semaphore),
+            "`merge` joins permits of one semaphore, and these belong to two",
+        );
+        self.permits += std::mem::take(&mut other.permits);
+    }
+
+    /// Splits off `n` permits, or none if these are fewer.
+    ///
+    /// ```
+    /// # use handcar_sync::Semaphore;
+    /// let semaphore = Semaphore::new(3);
+    /// let mut three = semaphore.try_acquire_many(3).unwrap();
+    /// let one = three.split(1).unwrap();
+    /// assert_eq!((one.num_permits(), three.num_permits()), (1, 2));
+    /// assert!(three.split(3).is_none());
+    /// three.merge(one);
+    /// ```
+    pub fn split(&mut self, n: usize) -> Option<Self> {
+        self.permits = self.permits.checked_sub(n)?;
+        Some(Self { semaphore: self.semaphore.clone(), permits: n })
+    }
+}
+
+impl<S: Hold<Semaphore>> Drop for Permit<S> {
+    #[inline]
+    fn drop(&mut self) {
+        self.semaphore.release(self.permits);
+    }
+}
+
+/// The semaphore has been closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AcquireError(());
+
+impl fmt::Display for AcquireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the semaphore is closed")
+    }
+}
+
+impl std::error::Error for AcquireError {}
+
+/// Why [`Semaphore::try_acquire`] took nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TryAcquireError {
+    /// The semaphore has been closed.
+    Closed,
+    /// There are too few permits, or others wait for them.
+    NoPermits,
+}
+
+impl fmt::Display for TryAcquireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "the semaphore is closed",
+            Self::NoPermits => "too few permits are free",
+        })
+    }
+}
+
+impl std::error::Error for TryAcquireError {}
