@@ -24,10 +24,10 @@ use std::task::{Context, Poll, Waker, ready};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::join::PanicPayload;
-use crate::mailbox::Mailbox;
+use crate::machine::join::PanicPayload;
+use crate::machine::mailbox::Mailbox;
+use crate::machine::{budget, context};
 use crate::report::{self, Report};
-use crate::{budget, context};
 
 /// How long a thread waits for another job before it ends.
 const IDLE: Duration = Duration::from_secs(10);

@@ -35,11 +35,11 @@ use std::task::{Context, Poll, Waker, ready};
 
 use pin_project_lite::pin_project;
 
-use crate::budget;
-use crate::core::Core;
-use crate::join::{CancelKind, CancelReason, JoinError, PanicPayload};
+use crate::machine::budget;
+use crate::machine::core::Core;
+use crate::machine::join::{CancelKind, CancelReason, JoinError, PanicPayload};
+use crate::machine::waker::TaskId;
 use crate::report::{Reporter, report_panic};
-use crate::waker::TaskId;
 
 /// What the loop sees of a task.
 pub(crate) trait Run {

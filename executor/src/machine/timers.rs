@@ -22,7 +22,7 @@ use std::task::{Context, Poll, Waker};
 
 use slab::Slab;
 
-use crate::clock::{Clock, Instant};
+use crate::time::clock::{Clock, Instant};
 
 /// Children of a heap entry.
 const ARITY: usize = 4;

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
-use crate::clock::Instant;
-use crate::sleep::Alarm;
+use crate::time::clock::Instant;
+use crate::time::sleep::Alarm;
 
 /// Waits for `future`, for `duration` at the most; then the future is dropped when this one is.
 ///

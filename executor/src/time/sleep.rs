@@ -8,9 +8,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use crate::clock::{Instant, saturating_nanos};
-use crate::timers::Timers;
-use crate::{budget, context};
+use crate::machine::timers::Timers;
+use crate::machine::{budget, context};
+use crate::time::clock::{Instant, saturating_nanos};
 
 /// A timer of one runtime, armed at its first poll: what [`Sleep`], [`Interval`](crate::Interval) and
 /// [`Timeout`](crate::Timeout) are made of.
