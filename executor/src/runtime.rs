@@ -325,7 +325,9 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
+        let left = budget::start(budget::DEFAULT); // this may be inside a poll of another runtime
         context::enter(&self.core, || self.core.shut_down());
+        budget::start(left);
     }
 }
 
