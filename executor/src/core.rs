@@ -17,10 +17,7 @@
 //! The run queue is plain FIFO. What a poll wakes goes to its end, a task that wakes itself included; so between two polls of
 //! one task every other runnable task is polled once, and the look comes by no matter how busy they are.
 //!
-//! *How many polls are enough?* A look costs a clock read and, once a source waits, a system call: after every poll that would
-//! be more than the polls themselves. After very many, timers and sockets would be late. So the interval adapts: each look
-//! measures how long the polls since the last one took, and aims at [`LOOK_EVERY`]. Cheap polls come to [`MAX_INTERVAL`] per
-//! look; with polls of 200 us each there is a look after every one.
+//! `pace.rs` says how many polls are enough.
 //!
 //! **No user code runs under a borrow.** Whatever may call out (a poll, any destructor, a waker) is first taken out of its
 //! cell, then the borrow ends, then it runs. So anything may be called from anywhere: a waker that spawns, a destructor that
@@ -38,7 +35,8 @@ use crate::clock::{Clock, Instant};
 use crate::delegate::Ready;
 use crate::join::{CancelKind, CancelReason, JoinHandle, PanicPayload};
 use crate::mailbox::{self, Mailbox};
-use crate::observe::{Cause, Event};
+use crate::observe::{Cause, Event, Observer};
+use crate::pace::Pace;
 use crate::park::{Park, ThreadParker};
 use crate::pool::Pool;
 use crate::report::{Report, Reporter};
@@ -49,30 +47,24 @@ use crate::timers::Timers;
 use crate::waker::TaskId;
 use crate::{budget, context};
 
-/// The time between two looks that the interval aims at: what a timer or a socket may wait behind busy tasks.
-const LOOK_EVERY: Duration = Duration::from_micros(100);
-
-/// The most polls between two looks. A look of about 120 ns after 128 polls of 8 ns is a tenth of their time at the most.
-const MAX_INTERVAL: u32 = 128;
-
 /// How often, at shutdown, tasks that destructors spawned are cancelled in their turn.
 const SHUTDOWN_ROUNDS: u32 = 1000;
 
 pub(crate) struct Core {
-    number: u16,
-    slots: RefCell<Slots>,
-    timers: Rc<Timers>,
-    clock: Clock,
-    mailbox: Arc<Mailbox>,
+    pub(crate) number: u16,
+    pub(crate) slots: RefCell<Slots>,
+    pub(crate) timers: Rc<Timers>,
+    pub(crate) mailbox: Arc<Mailbox>,
     /// Made when it is first needed; the reactor takes its place.
     parker: RefCell<Option<Rc<dyn Park>>>,
-    pool: Pool,
-    reporter: Reporter,
+    pub(crate) pool: Pool,
+    pub(crate) reporter: Reporter,
     observer: Option<Observer>,
     poll_budget: u32,
     grace: Option<Duration>,
-    /// The task of `block_on`'s own future, once there has been one.
+    /// The task of `block_on`'s own future, once there has been one, and who called `block_on` last.
     main: Cell<TaskId>,
+    main_at: Cell<Option<&'static Location<'static>>>,
     /// The task that is being polled.
     running: Cell<TaskId>,
     /// What else wakes tasks at this moment.
@@ -83,8 +75,6 @@ pub(crate) struct Core {
     due: Cell<Vec<Waker>>,
     mail: Cell<Vec<TaskId>>,
 }
-
-pub(crate) type Observer = Box<dyn Fn(&Event<'_>)>;
 
 /// How a turn ended.
 pub(crate) enum Turned {
@@ -105,8 +95,7 @@ impl Core {
         Ok(Rc::new(Core {
             number,
             slots: RefCell::new(Slots::new(number)),
-            timers: Rc::default(),
-            clock,
+            timers: Rc::new(Timers::new(clock)),
             pool: Pool::new(builder.blocking_threads, Arc::clone(&mailbox)),
             mailbox,
             parker: RefCell::new(None),
@@ -115,6 +104,7 @@ impl Core {
             poll_budget: builder.poll_budget,
             grace: builder.grace,
             main: Cell::new(TaskId::NONE),
+            main_at: Cell::new(None),
             running: Cell::new(TaskId::NONE),
             cause: Cell::new(Cause::Outside),
             pace: Pace::default(),
@@ -124,37 +114,19 @@ impl Core {
         }))
     }
 
-    pub(crate) fn number(&self) -> u16 {
-        self.number
-    }
-
-    pub(crate) fn clock(&self) -> &Clock {
-        &self.clock
-    }
-
-    pub(crate) fn timers(&self) -> &Rc<Timers> {
-        &self.timers
-    }
-
-    pub(crate) fn mailbox(&self) -> &Arc<Mailbox> {
-        &self.mailbox
-    }
-
-    pub(crate) fn pool(&self) -> &Pool {
-        &self.pool
-    }
-
-    pub(crate) fn reporter(&self) -> &Reporter {
-        &self.reporter
-    }
-
-    pub(crate) fn slots(&self) -> &RefCell<Slots> {
-        &self.slots
+    /// Who a task is; `block_on`'s own is called "main".
+    fn info(&self, task: &Rc<dyn Run>) -> TaskInfo {
+        let mut info = task.header().info();
+        if info.id == self.main.get() {
+            info.name = Some(Arc::from("main"));
+            info.spawned_at = self.main_at.get().unwrap_or(info.spawned_at);
+        }
+        info
     }
 
     /// The task that is being polled, if one is.
     pub(crate) fn running(&self) -> Option<TaskInfo> {
-        self.slots.borrow().task(self.running.get()).map(|task| task.header().info())
+        self.slots.borrow().task(self.running.get()).map(|task| self.info(task))
     }
 
     pub(crate) fn spawn<F>(
@@ -192,9 +164,10 @@ impl Core {
     }
 
     fn cause(&self) -> Cause {
-        match self.running.get() {
-            TaskId::NONE => self.cause.get(),
-            task => Cause::Task(task),
+        match (self.cause.get(), self.running.get()) {
+            (Cause::Outside, TaskId::NONE) => Cause::Outside,
+            (Cause::Outside, task) => Cause::Task(task),
+            (cause, _) => cause,
         }
     }
 
@@ -234,7 +207,9 @@ impl Core {
     #[inline]
     fn run(&self, id: TaskId, task: &dyn Run) -> Progress {
         self.begin_poll(id);
-        self.observe(|| Event::Polled { task: id });
+        if self.observer.is_some() && !task.header().finished.get() {
+            self.observe(|| Event::Polled { task: id });
+        }
         let progress = task.poll(self, id);
         if progress == Progress::Finished {
             self.retire(id);
@@ -266,6 +241,7 @@ impl Core {
 
     /// Main's place in the run queue; made by the first `block_on`, and queued.
     pub(crate) fn queue_main(&self, at: &'static Location<'static>) -> TaskId {
+        self.main_at.set(Some(at));
         if self.main.get() == TaskId::NONE {
             let main = Rc::new(Main(Header::new(at, None)));
             let id = self.slots.borrow_mut().insert_task(Rc::clone(&main) as Rc<dyn Run>);
@@ -280,6 +256,9 @@ impl Core {
 
     fn look(&self, may_block: bool) -> Result<(), RunError> {
         self.end_polls();
+        if self.reporter.is_fatal() {
+            return Ok(()); // `block_on` resumes the panic
+        }
         let idle = !self.slots.borrow().has_queued() && !self.mailbox.has_mail();
         self.observe(|| Event::Looked { polls: self.pace.polls() });
         if idle && may_block {
@@ -293,7 +272,7 @@ impl Core {
         if idle && self.timers.is_empty() {
             self.pace.idled();
         } else {
-            let now = self.clock.now();
+            let now = self.timers.clock.now();
             self.pace.looked(now, idle);
             self.fire_timers(now);
         }
@@ -308,21 +287,24 @@ impl Core {
         let parker = self.parker();
         let mut timeout = None;
         if !self.timers.is_empty() {
-            let now = self.clock.now();
+            let now = self.timers.clock.now();
             self.timers.settle(now);
             timeout = self.timers.next_deadline().map(|deadline| deadline - now);
         }
-        if self.clock.is_simulated() {
+        if self.timers.clock.is_simulated() {
             if parker.is_watching() {
                 self.because(Cause::Source, || parker.park(Some(Duration::ZERO)))?;
             }
             if self.slots.borrow().has_queued() || self.mailbox.has_mail() {
                 return Ok(());
             }
-            if !self.clock.is_held() {
+            if timeout == Some(Duration::ZERO) {
+                return Ok(()); // a timer is due
+            }
+            if !self.timers.clock.is_held() {
                 if let Some(by) = timeout {
                     self.observe(|| Event::Jumped { by });
-                    self.clock.advance(by);
+                    self.timers.clock.advance(by);
                     return Ok(());
                 }
                 if !parker.is_watching() {
@@ -331,13 +313,9 @@ impl Core {
             }
             timeout = None;
         }
-        if timeout != Some(Duration::ZERO) {
-            self.observe(|| Event::Parked { timeout });
-        }
+        self.observe(|| Event::Parked { timeout });
         self.because(Cause::Source, || parker.park(timeout))?;
-        if timeout != Some(Duration::ZERO) {
-            self.observe(|| Event::Unparked);
-        }
+        self.observe(|| Event::Unparked);
         Ok(())
     }
 
@@ -345,7 +323,7 @@ impl Core {
         self.timers.settle(now);
         let mut due = self.due.take();
         self.timers.fire(now, &mut due);
-        self.because(Cause::Timer, || wake_all(&mut due, &self.reporter));
+        self.because(Cause::Timer, || due.drain(..).for_each(|waker| wake(&self.reporter, || waker.wake())));
         self.due.set(due);
     }
 
@@ -353,7 +331,7 @@ impl Core {
         let mut mail = self.mail.take();
         let reports = self.mailbox.take(&mut mail);
         for id in mail.drain(..) {
-            id.wake();
+            wake(&self.reporter, || id.wake());
         }
         self.mail.set(mail);
         for report in reports {
@@ -366,7 +344,7 @@ impl Core {
         if self.timers.is_empty() {
             return None;
         }
-        self.timers.settle(self.clock.now());
+        self.timers.settle(self.timers.clock.now());
         self.timers.next_deadline()
     }
 
@@ -390,8 +368,10 @@ impl Core {
         parker
     }
 
-    pub(crate) fn waiting_tasks(&self) -> Vec<TaskInfo> {
-        self.slots.borrow().tasks().map(|task| task.header().info()).collect()
+    fn waiting_tasks(&self) -> Vec<TaskInfo> {
+        let mut tasks: Vec<_> = self.slots.borrow().tasks().map(|task| self.info(task)).collect();
+        tasks.sort_by_key(|task| task.id != self.main.get());
+        tasks
     }
 
     /// How many tasks there are, main not counted.
@@ -402,44 +382,54 @@ impl Core {
     /// Ends every task and the blocking pool. Called once, with this core as the current one.
     pub(crate) fn shut_down(&self) {
         self.closing.set(true);
+        self.end_tasks();
+        let jobs_left = self.pool.shut_down(self.grace);
+        if jobs_left > 0 {
+            self.reporter.report(Report::JobsLeft { count: jobs_left });
+        }
+        self.mailbox.close();
+        if self.mailbox.has_mail() {
+            self.open_mail();
+        }
+        if let Some((task, payload)) = self.reporter.take_fatal() {
+            self.reporter.report(Report::Panicked { task, payload });
+        }
+        self.end_tasks(); // what a job's captures or a report hook spawned
+        let left = self.slots.borrow_mut().forget_tasks(self.main.get());
+        if !left.is_empty() {
+            self.reporter.report(Report::TasksLeft { tasks: left });
+        }
+        mailbox::unregister(self.number);
+    }
+
+    fn end_tasks(&self) {
         let mut rounds = 0;
         while self.task_count() > 0 && rounds < SHUTDOWN_ROUNDS {
-            self.cancel_all();
-            while let Some((id, task)) = self.next_task() {
+            // Not more than these: a destructor may spawn a task whose destructor spawns a task.
+            for _ in 0..self.cancel_all() {
+                let Some((id, task)) = self.next_task() else { break };
                 self.run(id, &*task);
             }
             self.end_polls();
             rounds += 1;
         }
-        let left = self.slots.borrow_mut().forget_tasks(self.main.get());
-        if !left.is_empty() {
-            self.reporter.report(Report::TasksLeft { tasks: left });
-        }
-        let jobs_left = self.pool.shut_down(self.grace);
-        if jobs_left > 0 {
-            self.reporter.report(Report::JobsLeft { count: jobs_left });
-        }
-        if self.mailbox.has_mail() {
-            self.open_mail();
-        }
-        mailbox::unregister(self.number);
     }
 
-    fn cancel_all(&self) {
+    /// Flags and queues every task, and says how many there are.
+    fn cancel_all(&self) -> usize {
         let tasks: Vec<_> = self.slots.borrow().tasks().cloned().collect();
-        for task in tasks {
+        for task in &tasks {
             task.header().flag(CancelReason::new(CancelKind::Shutdown));
             let _child = self.because(Cause::Cancel, || self.mark(task.header().id.get()));
         }
+        tasks.len()
     }
 }
 
-/// Wakes each, also when one of them panics.
-fn wake_all(wakers: &mut Vec<Waker>, reporter: &Reporter) {
-    for waker in wakers.drain(..) {
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-            reporter.report(Report::WakerPanicked { payload: PanicPayload::new(payload) });
-        }
+/// Calls a waker that may be a stranger's: if it panics, the others are still woken.
+fn wake(reporter: &Reporter, wake: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(wake)) {
+        reporter.report(Report::WakerPanicked { payload: PanicPayload::new(payload) });
     }
 }
 
@@ -448,54 +438,5 @@ pub(crate) fn because(cause: Cause, wake: impl FnOnce()) {
     match context::with_current(Rc::clone) {
         Some(core) => core.because(cause, wake),
         None => wake(),
-    }
-}
-
-/// How many polls are made between two looks.
-struct Pace {
-    interval: Cell<u32>,
-    left: Cell<u32>,
-    /// The clock at the end of the last look, if that look read it.
-    since: Cell<Option<Instant>>,
-}
-
-impl Default for Pace {
-    fn default() -> Pace {
-        Pace { interval: Cell::new(1), left: Cell::new(1), since: Cell::new(None) }
-    }
-}
-
-impl Pace {
-    #[inline]
-    fn is_over(&self) -> bool {
-        self.left.get() == 0
-    }
-
-    #[inline]
-    fn count(&self) {
-        self.left.set(self.left.get() - 1);
-    }
-
-    fn polls(&self) -> u32 {
-        self.interval.get() - self.left.get()
-    }
-
-    /// The loop has looked because it had nothing to run, and did not read the clock.
-    fn idled(&self) {
-        self.since.set(None);
-        self.left.set(self.interval.get());
-    }
-
-    /// The loop has looked, at `now`. Only the time of polls tells anything about the interval, not that of sleep.
-    #[allow(clippy::cast_possible_truncation)] // at most MAX_INTERVAL
-    fn looked(&self, now: Instant, slept: bool) {
-        let interval = self.interval.get();
-        if let (Some(since), false) = (self.since.get(), slept) {
-            let took = (now - since).as_nanos().max(1);
-            let fitting = u128::from(interval) * LOOK_EVERY.as_nanos() / took;
-            self.interval.set(fitting.clamp(1, u128::from(interval * 2).min(u128::from(MAX_INTERVAL))) as u32);
-        }
-        self.since.set(Some(now));
-        self.left.set(self.interval.get());
     }
 }

@@ -81,6 +81,8 @@ impl Ready {
 pub struct Delegates {
     ready: Rc<Ready>,
     core: Weak<Core>,
+    /// How many of the ready list this poll may still return.
+    batch: usize,
     /// The slot of each child in `core`; [`TaskId::NONE`] until the first poll.
     children: Slab<TaskId>,
 }
@@ -101,7 +103,7 @@ impl Delegates {
     pub fn insert(&mut self) -> usize {
         let child = self.children.insert(TaskId::NONE);
         if let Some(core) = self.core.upgrade() {
-            self.children[child] = core.slots().borrow_mut().insert_child(Rc::clone(&self.ready), child as u32);
+            self.children[child] = core.slots.borrow_mut().insert_child(Rc::clone(&self.ready), child as u32);
         }
         self.ready.push(child as u32);
         self.ready.wake_parent();
@@ -122,7 +124,7 @@ impl Delegates {
             self.core = Rc::downgrade(&core);
             self.ready.list.borrow_mut().clear();
             for (child, id) in &mut self.children {
-                *id = core.slots().borrow_mut().insert_child(Rc::clone(&self.ready), child as u32);
+                *id = core.slots.borrow_mut().insert_child(Rc::clone(&self.ready), child as u32);
                 self.ready.push(child as u32);
             }
         }
@@ -132,19 +134,23 @@ impl Delegates {
         };
         let crossed = self.ready.parent.replace(Some(waker));
         drop(crossed);
+        self.batch = self.ready.list.borrow().len();
     }
 
-    /// The next child that was woken since it was last returned here.
+    /// The next child that was woken before this poll of the parent began. One that is woken during it has woken the parent
+    /// again, so no child is polled twice, and none keeps the parent for ever.
     #[allow(clippy::should_implement_trait)] // not an iterator: the list grows while children are polled
     pub fn next(&mut self) -> Option<usize> {
-        loop {
+        while self.batch > 0 {
+            self.batch -= 1;
             let child = self.ready.list.borrow_mut().pop_front()? as usize;
             let Some(&id) = self.children.get(child) else { continue }; // removed after it was woken
             if let Some(core) = self.core.upgrade() {
-                core.slots().borrow_mut().unqueue_child(id);
+                core.slots.borrow_mut().unqueue_child(id);
             }
             return Some(child);
         }
+        None
     }
 
     /// A child's waker. Before the first [`begin`](Delegates::begin) it wakes nobody.
@@ -168,8 +174,11 @@ impl Delegates {
     /// If there is no such child.
     pub fn remove(&mut self, child: usize) {
         let id = self.children.remove(child);
+        if self.children.is_empty() {
+            self.ready.list.borrow_mut().clear();
+        }
         if let Some(core) = self.core.upgrade() {
-            core.slots().borrow_mut().remove_child(id);
+            core.slots.borrow_mut().remove_child(id);
         }
     }
 
@@ -186,7 +195,7 @@ impl Delegates {
     fn release(&mut self) {
         if let Some(core) = self.core.upgrade() {
             for (_, &id) in &self.children {
-                core.slots().borrow_mut().remove_child(id);
+                core.slots.borrow_mut().remove_child(id);
             }
         }
     }

@@ -14,10 +14,9 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use crate::context;
 use crate::core;
 use crate::observe::Cause;
-use crate::report::Report;
+use crate::report::{self, Report};
 use crate::task::{self, Join, Run};
 use crate::waker::TaskId;
 
@@ -136,8 +135,7 @@ impl<T: 'static, E: 'static> JoinHandle<Result<T, E>> {
     {
         let info = self.task().header().info();
         self.detach_with(move |error| {
-            let reporter = context::with_current(|core| core.reporter().clone()).unwrap_or_default();
-            reporter.report(Report::Failed { task: info, error: Arc::from(error.into()) });
+            report::deliver(info.id.executor(), Report::Failed { task: info, error: Arc::from(error.into()) });
         });
     }
 
@@ -316,7 +314,7 @@ impl PanicPayload {
 
     /// The payload, as `catch_unwind` returns it.
     pub fn into_inner(mut self) -> Box<dyn Any + Send> {
-        let payload = self.0.take().expect("only `into_inner` and `drop` take it out");
+        let Some(payload) = self.0.take() else { unreachable!("only `into_inner` and `drop` take it out") };
         payload.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 

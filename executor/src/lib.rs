@@ -25,7 +25,7 @@
 //! 1. `waker`: a waker is a number, and why
 //! 2. `slots`: where tasks live, and the run queue through them
 //! 3. `task`: a future, its result and whoever waits for it, in one allocation
-//! 4. `core`: the loop
+//! 4. `core`: the loop, and `pace`: how often it looks outside
 //! 5. `mailbox`: how other threads reach it
 //! 6. [`park`]: how it waits
 //! 7. `join`: handles, cancelling, detaching
@@ -46,6 +46,7 @@ mod interval;
 mod join;
 mod mailbox;
 mod observe;
+mod pace;
 pub mod park;
 mod pool;
 mod report;
@@ -64,7 +65,7 @@ pub use interval::{Interval, MissedTickBehavior, Tick, interval, interval_at};
 pub use join::{AbortHandle, CancelKind, CancelReason, JoinError, JoinHandle, PanicPayload};
 pub use mailbox::WakeHandle;
 pub use observe::{Cause, Event};
-pub use pool::{ToThread, to_thread};
+pub use pool::{ToThread, to_thread, try_to_thread};
 pub use report::Report;
 pub use runtime::{Builder, Deadlock, Metrics, OnPanic, RunError, Runtime, Turn, run, try_run};
 pub use sleep::{Sleep, sleep, sleep_until};

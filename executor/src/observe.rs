@@ -85,3 +85,5 @@ impl fmt::Display for Cause {
         }
     }
 }
+
+pub(crate) type Observer = Box<dyn Fn(&Event<'_>)>;

@@ -12,10 +12,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::clock::{Clock, Instant};
-use crate::core::{Core, Observer, Turned};
+use crate::core::{Core, Turned};
 use crate::join::JoinHandle;
 use crate::mailbox::WakeHandle;
-use crate::observe::Event;
+use crate::observe::{Event, Observer};
 use crate::report::Report;
 use crate::spawn::Spawner;
 use crate::task::TaskInfo;
@@ -40,7 +40,10 @@ const DEFAULT_GRACE: Duration = Duration::from_secs(5);
 /// everything has been ended. If no runtime can be made, or the system refuses to wait for events.
 #[track_caller]
 pub fn run<F: IntoFuture>(future: F) -> F::Output {
-    Runtime::new().unwrap_or_else(|error| error.throw()).block_on(future)
+    match try_run(future) {
+        Ok(value) => value,
+        Err(error) => panic!("{error}"), // not in a closure: the panic is at the caller's line
+    }
 }
 
 /// As [`run`], with an error in place of the panics that are not the future's own.
@@ -198,7 +201,10 @@ impl Runtime {
     /// As [`run`].
     #[track_caller]
     pub fn block_on<F: IntoFuture>(&self, future: F) -> F::Output {
-        self.try_block_on(future).unwrap_or_else(|error| error.throw())
+        match self.try_block_on(future) {
+            Ok(value) => value,
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// As [`block_on`](Runtime::block_on), with an error in place of the panics that are not the future's own.
@@ -218,12 +224,11 @@ impl Runtime {
                 if let Turned::Main = self.core.turn(true)? {
                     self.core.begin_poll(main);
                     if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
+                        self.resume_fatal();
                         return Ok(value);
                     }
                 }
-                if let Some(payload) = self.core.reporter().take_fatal() {
-                    payload.resume();
-                }
+                self.resume_fatal();
             }
         })
     }
@@ -239,6 +244,7 @@ impl Runtime {
         self.run_loop(Location::caller(), || {
             // Without `block_on` a wake of its last future may still stand in the queue: nobody is there to be polled.
             while let Turned::Main = self.core.turn(false)? {}
+            self.resume_fatal();
             Ok(if self.core.has_work() { Turn::More } else { Turn::Idle })
         })
     }
@@ -262,6 +268,12 @@ impl Runtime {
         match context::run(at, run) {
             Ok(result) => result,
             Err(outer) => Err(RunError::Nested { outer }),
+        }
+    }
+
+    fn resume_fatal(&self) {
+        if let Some((_, payload)) = self.core.reporter.take_fatal() {
+            payload.resume();
         }
     }
 
@@ -296,17 +308,17 @@ impl Runtime {
 
     /// Ends the runtime's park from any thread.
     pub fn wake_handle(&self) -> WakeHandle {
-        WakeHandle(Arc::clone(self.core.mailbox()))
+        WakeHandle(Arc::clone(&self.core.mailbox))
     }
 
     /// The runtime's clock.
     pub fn clock(&self) -> &Clock {
-        self.core.clock()
+        &self.core.timers.clock
     }
 
     /// What the runtime holds at this moment.
     pub fn metrics(&self) -> Metrics {
-        Metrics { tasks: self.core.task_count(), timers: self.core.timers().len() }
+        Metrics { tasks: self.core.task_count(), timers: self.core.timers.len() }
     }
 }
 
@@ -356,13 +368,6 @@ pub enum RunError {
     TooManyRuntimes,
     /// The system refused to wait for events.
     Io(io::Error),
-}
-
-impl RunError {
-    #[track_caller]
-    fn throw(self) -> ! {
-        panic!("{self}")
-    }
 }
 
 impl fmt::Display for RunError {

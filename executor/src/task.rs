@@ -234,15 +234,19 @@ impl<F: Future> TaskCell<F> {
     fn finish_rarely(&self, core: &Core, panicked: Option<Box<dyn Any + Send>>) {
         let header = &self.header;
         if let Some(payload) = panicked {
-            self.with_stage(|mut stage| match stage.as_mut().project() {
+            let unreported = self.with_stage(|stage| match stage.project() {
                 StageView::Finished { result: result @ Err(JoinError::Cancelled(_)) } => {
                     *result = Err(JoinError::panicked(payload));
+                    None
                 }
-                _ => self.report(core, payload),
+                _ => Some(payload),
             });
+            if let Some(payload) = unreported {
+                self.report(core, payload);
+            }
         }
         if header.joined.get() {
-            let _ = header.extras.get_or_init(Box::default).reporter.set(core.reporter().clone());
+            let _ = header.extras.get_or_init(Box::default).reporter.set(core.reporter.clone());
         }
         let at_end = header.extras.get().and_then(|extras| extras.at_end.take());
         let joiner = header.joiner.take();
@@ -257,7 +261,7 @@ impl<F: Future> TaskCell<F> {
         let unwanted = if header.joined.get() { None } else { self.take_result() };
         let dropped = match unwanted {
             Some(Err(JoinError::Panicked(payload))) => {
-                report_panic(core.reporter(), header.info(), payload);
+                report_panic(&core.reporter, header.info(), payload);
                 Ok(())
             }
             unwanted => catch_unwind(AssertUnwindSafe(|| drop(unwanted))),
@@ -271,7 +275,7 @@ impl<F: Future> TaskCell<F> {
 
     #[cold]
     fn report(&self, core: &Core, payload: Box<dyn Any + Send>) {
-        report_panic(core.reporter(), self.header.info(), PanicPayload::new(payload));
+        report_panic(&core.reporter, self.header.info(), PanicPayload::new(payload));
     }
 
     fn take_result(&self) -> Option<Result<F::Output, JoinError>> {

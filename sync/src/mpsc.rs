@@ -13,7 +13,7 @@
 //!
 //! ```
 //! # use handcar_sync::mpsc;
-//! # futures::executor::block_on(async {
+//! # handcar_executor::run(async {
 //! let (sender, mut receiver) = mpsc::channel(10);
 //! sender.send("a").await.unwrap();
 //! sender.clone().send("b").await.unwrap();
@@ -63,12 +63,7 @@ pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
         sent: Cell::new(0),
         handover: WakerCell::default(),
     });
-    (
-        Sender {
-            channel: channel.clone(),
-        },
-        Receiver { channel },
-    )
+    (Sender { channel: channel.clone() }, Receiver { channel })
 }
 
 /// Creates a channel that never is full, whose senders never wait.
@@ -137,8 +132,7 @@ impl<T> Channel<T> {
 
     /// Whether the channel is empty for good: it may be closed and still owe a message to a sender that has its slot.
     fn is_finished(&self) -> bool {
-        self.senders.get() == 0
-            || (self.slots.is_closed() && self.slots.available_permits() == self.capacity.max(1))
+        self.senders.get() == 0 || (self.slots.is_closed() && self.slots.available_permits() == self.capacity.max(1))
     }
 
     fn close(&self) {
@@ -170,10 +164,7 @@ impl<T> Sender<T> {
     /// [`reserve`](Self::reserve) a slot first.
     pub fn send(&self, message: T) -> Sending<'_, T> {
         let stage = Stage::Waiting(Ticket::New, message);
-        Sending {
-            channel: &self.channel,
-            stage,
-        }
+        Sending { channel: &self.channel, stage }
     }
 
     /// Sends if there is room. Never into a rendezvous channel, since nobody could promise that the receiver will take it.
@@ -213,7 +204,7 @@ impl<T> Sender<T> {
     ///
     /// ```
     /// # use handcar_sync::mpsc;
-    /// # futures::executor::block_on(async {
+    /// # handcar_executor::run(async {
     /// let (sender, mut receiver) = mpsc::channel(1);
     /// let permit = sender.reserve().await.unwrap();
     /// assert!(sender.try_send(1).is_err());
@@ -222,10 +213,7 @@ impl<T> Sender<T> {
     /// # });
     /// ```
     pub fn reserve(&self) -> Reserve<'_, T> {
-        Reserve {
-            channel: &self.channel,
-            ticket: Ticket::New,
-        }
+        Reserve { channel: &self.channel, ticket: Ticket::New }
     }
 
     /// [`reserve`](Self::reserve), if there is room now.
@@ -235,9 +223,7 @@ impl<T> Sender<T> {
     /// Says whether the channel is full or closed.
     pub fn try_reserve(&self) -> Result<Permit<'_, T>, TrySendError<()>> {
         match self.try_take_slot() {
-            Ok(()) => Ok(Permit {
-                channel: &self.channel,
-            }),
+            Ok(()) => Ok(Permit { channel: &self.channel }),
             Err(TryAcquireError::NoPermits) => Err(TrySendError::Full(())),
             Err(TryAcquireError::Closed) => Err(TrySendError::Closed(())),
         }
@@ -249,10 +235,7 @@ impl<T> Sender<T> {
     ///
     /// Dropping the future undoes the wait, and nothing else.
     pub fn closed(&self) -> Closed<'_> {
-        Closed {
-            departure: &self.channel.departure,
-            ticket: Ticket::New,
-        }
+        Closed { departure: &self.channel.departure, ticket: Ticket::New }
     }
 
     /// Whether a message would come back.
@@ -262,10 +245,7 @@ impl<T> Sender<T> {
 
     /// How many messages would go in without waiting.
     pub fn capacity(&self) -> usize {
-        self.channel
-            .slots
-            .available_permits()
-            .min(self.channel.capacity)
+        self.channel.slots.available_permits().min(self.channel.capacity)
     }
 
     /// How many messages the channel holds at most.
@@ -295,9 +275,7 @@ impl<T> Sender<T> {
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
         self.channel.senders.set(self.channel.senders.get() + 1);
-        Self {
-            channel: self.channel.clone(),
-        }
+        Self { channel: self.channel.clone() }
     }
 }
 
@@ -377,9 +355,7 @@ impl<T> Receiver<T> {
     /// Dropping the future loses nothing: it takes the message in the poll that returns it.
     #[inline]
     pub fn recv(&mut self) -> Recv<'_, T> {
-        Recv {
-            receiver: Some(self),
-        }
+        Recv { receiver: Some(self) }
     }
 
     /// Waits for a message, then appends up to `limit` of those that are there to `buffer` and says how many. Zero means that
@@ -391,7 +367,7 @@ impl<T> Receiver<T> {
     ///
     /// ```
     /// # use handcar_sync::mpsc;
-    /// # futures::executor::block_on(async {
+    /// # handcar_executor::run(async {
     /// let (sender, mut receiver) = mpsc::unbounded_channel();
     /// for n in 0..5 {
     ///     sender.send(n).unwrap();
@@ -402,11 +378,7 @@ impl<T> Receiver<T> {
     /// # });
     /// ```
     pub fn recv_many<'a>(&'a mut self, buffer: &'a mut Vec<T>, limit: usize) -> RecvMany<'a, T> {
-        RecvMany {
-            recv: self.recv(),
-            buffer,
-            limit,
-        }
+        RecvMany { recv: self.recv(), buffer, limit }
     }
 
     /// Takes the next message if there is one.
@@ -515,11 +487,7 @@ impl<T> Future for Sending<'_, T> {
                 let Stage::Waiting(_, message) = mem::replace(&mut self.stage, Stage::Done) else {
                     unreachable!("the stage was looked at above");
                 };
-                let result = if slot.is_ok() {
-                    channel.push(message)
-                } else {
-                    Err(SendError(message))
-                };
+                let result = if slot.is_ok() { channel.push(message) } else { Err(SendError(message)) };
                 if channel.capacity > 0 || result.is_err() {
                     return Poll::Ready(result);
                 }
@@ -543,10 +511,7 @@ impl<T> Sending<'_, T> {
                 return Poll::Pending;
             }
         }
-        Poll::Ready(
-            self.withdraw()
-                .map_or(Ok(()), |message| Err(SendError(message))),
-        )
+        Poll::Ready(self.withdraw().map_or(Ok(()), |message| Err(SendError(message))))
     }
 
     fn awaits_handover(&self) -> bool {
@@ -599,11 +564,7 @@ impl<'a, T> Future for Reserve<'a, T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let channel = self.channel;
-        let slot = ready!(
-            channel
-                .slots
-                .poll_acquire(&mut self.ticket, 1, cx, "mpsc::Reserve")
-        );
+        let slot = ready!(channel.slots.poll_acquire(&mut self.ticket, 1, cx, "mpsc::Reserve"));
         Poll::Ready(slot.map(|()| Permit { channel }).map_err(|_| SendError(())))
     }
 }
@@ -650,9 +611,7 @@ impl Future for Closed<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let departure = self.departure;
         let enter = || departure.is_closed().then_some(Outcome::Dismissed);
-        departure
-            .poll(&mut self.ticket, 0, cx, "mpsc::Closed", enter)
-            .map(drop)
+        departure.poll(&mut self.ticket, 0, cx, "mpsc::Closed", enter).map(drop)
     }
 }
 
@@ -674,9 +633,7 @@ impl<T> Future for Recv<'_, T> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        let Some(receiver) = &mut self.receiver else {
-            polled_after_ready("mpsc::Recv")
-        };
+        let Some(receiver) = &mut self.receiver else { polled_after_ready("mpsc::Recv") };
         let message = ready!(receiver.poll_recv(cx));
         self.receiver = None;
         Poll::Ready(message)
@@ -706,9 +663,7 @@ impl<T> Future for RecvMany<'_, T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<usize> {
         let this = &mut *self;
-        let Some(receiver) = &mut this.recv.receiver else {
-            polled_after_ready("mpsc::RecvMany")
-        };
+        let Some(receiver) = &mut this.recv.receiver else { polled_after_ready("mpsc::RecvMany") };
         let before = this.buffer.len();
         if this.limit > 0 {
             let Some(first) = ready!(receiver.poll_recv(cx)) else {

@@ -5,7 +5,7 @@
 //!
 //! ```
 //! # use handcar_sync::oneshot;
-//! # futures::executor::block_on(async {
+//! # handcar_executor::run(async {
 //! let (sender, receiver) = oneshot::channel();
 //! sender.send("done").unwrap();
 //! assert_eq!(receiver.await, Ok("done"));
@@ -30,20 +30,9 @@ pub mod error {
 
 /// Creates the two ends.
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
-    let shared = Rc::new(Shared {
-        message: Cell::new(None),
-        receiver: WakerCell::default(),
-        sender: WakerCell::default(),
-    });
-    (
-        Sender {
-            shared: Some(shared.clone()),
-        },
-        Receiver {
-            shared: Some(shared),
-            finished: false,
-        },
-    )
+    let shared =
+        Rc::new(Shared { message: Cell::new(None), receiver: WakerCell::default(), sender: WakerCell::default() });
+    (Sender { shared: Some(shared.clone()) }, Receiver { shared: Some(shared), finished: false })
 }
 
 struct Shared<T> {
@@ -80,11 +69,7 @@ impl<T> Sender<T> {
     ///
     /// Gives the message back if the receiver has gone or has closed the channel.
     pub fn send(mut self, message: T) -> Result<(), T> {
-        let Some(shared) = self
-            .shared
-            .take()
-            .filter(|shared| Rc::strong_count(shared) > 1)
-        else {
+        let Some(shared) = self.shared.take().filter(|shared| Rc::strong_count(shared) > 1) else {
             return Err(message);
         };
         shared.message.set(Some(message));
@@ -96,9 +81,7 @@ impl<T> Sender<T> {
 
     /// Whether a message would come back: the receiver has gone or has closed the channel.
     pub fn is_closed(&self) -> bool {
-        self.shared
-            .as_ref()
-            .is_none_or(|shared| Rc::strong_count(shared) == 1)
+        self.shared.as_ref().is_none_or(|shared| Rc::strong_count(shared) == 1)
     }
 
     /// Waits until nobody wants the message any more, so that the work on it can be given up.
@@ -109,7 +92,7 @@ impl<T> Sender<T> {
     ///
     /// ```
     /// # use handcar_sync::oneshot;
-    /// # futures::executor::block_on(async {
+    /// # handcar_executor::run(async {
     /// let (mut sender, receiver) = oneshot::channel::<u32>();
     /// drop(receiver);
     /// sender.closed().await;
@@ -240,9 +223,7 @@ impl<T> Future for Closed<'_, T> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(sender) = &mut self.sender else {
-            polled_after_ready("oneshot::Closed")
-        };
+        let Some(sender) = &mut self.sender else { polled_after_ready("oneshot::Closed") };
         ready!(sender.poll_closed(cx));
         self.sender = None;
         Poll::Ready(())
@@ -259,17 +240,13 @@ impl<T> Drop for Closed<'_, T> {
 
 impl<T> fmt::Debug for Sender<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sender")
-            .field("closed", &self.is_closed())
-            .finish()
+        f.debug_struct("Sender").field("closed", &self.is_closed()).finish()
     }
 }
 
 impl<T> fmt::Debug for Receiver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiver")
-            .field("empty", &self.is_empty())
-            .finish_non_exhaustive()
+        f.debug_struct("Receiver").field("empty", &self.is_empty()).finish_non_exhaustive()
     }
 }
 

@@ -31,7 +31,7 @@ use crate::wait_queue::{Gate, Outcome, State, Ticket, WaitQueue};
 /// ```
 /// # use std::rc::Rc;
 /// # use handcar_sync::Semaphore;
-/// # futures::executor::block_on(async {
+/// # handcar_executor::run(async {
 /// let connections = Rc::new(Semaphore::new(3));
 /// let one = connections.acquire().await?;
 /// let two = connections.clone().acquire_many_owned(2).await?; // may move into a task
@@ -59,15 +59,8 @@ impl Semaphore {
     /// Panics if that is more than [`MAX_PERMITS`](Self::MAX_PERMITS).
     #[track_caller]
     pub const fn new(permits: usize) -> Self {
-        assert!(
-            permits <= Self::MAX_PERMITS,
-            "a semaphore has at most `MAX_PERMITS` permits"
-        );
-        Self {
-            permits: Cell::new(permits),
-            total: Cell::new(permits),
-            queue: WaitQueue::new(),
-        }
+        assert!(permits <= Self::MAX_PERMITS, "a semaphore has at most `MAX_PERMITS` permits");
+        Self { permits: Cell::new(permits), total: Cell::new(permits), queue: WaitQueue::new() }
     }
 
     /// Waits for one permit, which comes back when the [`SemaphorePermit`] is dropped.
@@ -82,7 +75,7 @@ impl Semaphore {
     ///
     /// ```
     /// # use handcar_sync::Semaphore;
-    /// # futures::executor::block_on(async {
+    /// # handcar_executor::run(async {
     /// let semaphore = Semaphore::new(1);
     /// let permit = semaphore.acquire().await.unwrap();
     /// assert!(semaphore.try_acquire().is_err());
@@ -105,11 +98,7 @@ impl Semaphore {
     ///
     /// As [`acquire`](Self::acquire).
     pub fn acquire_many(&self, n: u32) -> Acquire<&Self> {
-        Acquire {
-            semaphore: self,
-            need: n as usize,
-            ticket: Ticket::New,
-        }
+        Acquire { semaphore: self, need: n as usize, ticket: Ticket::New }
     }
 
     /// [`acquire`](Self::acquire) for a permit that keeps the semaphore alive and can move into a task.
@@ -135,11 +124,7 @@ impl Semaphore {
     ///
     /// As [`acquire`](Self::acquire).
     pub fn acquire_many_owned(self: Rc<Self>, n: u32) -> Acquire<Rc<Self>> {
-        Acquire {
-            semaphore: self,
-            need: n as usize,
-            ticket: Ticket::New,
-        }
+        Acquire { semaphore: self, need: n as usize, ticket: Ticket::New }
     }
 
     /// Takes one permit if there is one that nobody waits for.
@@ -157,10 +142,7 @@ impl Semaphore {
     ///
     /// Says whether there were too few or the semaphore is closed.
     pub fn try_acquire_many(&self, n: u32) -> Result<SemaphorePermit<'_>, TryAcquireError> {
-        self.try_take(n as usize).map(|()| Permit {
-            semaphore: self,
-            permits: n as usize,
-        })
+        self.try_take(n as usize).map(|()| Permit { semaphore: self, permits: n as usize })
     }
 
     /// [`try_acquire`](Self::try_acquire) for an owned permit.
@@ -177,14 +159,8 @@ impl Semaphore {
     /// # Errors
     ///
     /// As [`try_acquire_many`](Self::try_acquire_many).
-    pub fn try_acquire_many_owned(
-        self: Rc<Self>,
-        n: u32,
-    ) -> Result<OwnedSemaphorePermit, TryAcquireError> {
-        self.try_take(n as usize).map(|()| Permit {
-            semaphore: self,
-            permits: n as usize,
-        })
+    pub fn try_acquire_many_owned(self: Rc<Self>, n: u32) -> Result<OwnedSemaphorePermit, TryAcquireError> {
+        self.try_take(n as usize).map(|()| Permit { semaphore: self, permits: n as usize })
     }
 
     /// Adds `n` new permits, and grants what can be granted.
@@ -252,13 +228,11 @@ impl Semaphore {
         cx: &mut Context<'_>,
         name: &str,
     ) -> Poll<Result<(), AcquireError>> {
-        let outcome = self
-            .queue
-            .poll(ticket, need, cx, name, || match self.try_take(need) {
-                Ok(()) => Some(Outcome::Granted),
-                Err(TryAcquireError::NoPermits) if need <= Self::MAX_PERMITS => None,
-                Err(_) => Some(Outcome::Dismissed),
-            });
+        let outcome = self.queue.poll(ticket, need, cx, name, || match self.try_take(need) {
+            Ok(()) => Some(Outcome::Granted),
+            Err(TryAcquireError::NoPermits) if need <= Self::MAX_PERMITS => None,
+            Err(_) => Some(Outcome::Dismissed),
+        });
         match ready!(outcome) {
             Outcome::Granted => Poll::Ready(Ok(())),
             Outcome::Dismissed => Poll::Ready(Err(AcquireError(()))),
@@ -277,6 +251,12 @@ impl Semaphore {
             Gate::Open | Gate::Crowded => Err(TryAcquireError::NoPermits),
             Gate::Closed => Err(TryAcquireError::Closed),
         }
+    }
+
+    /// Takes `need` permits, whoever waits, and even if it is closed.
+    pub(crate) fn take_regardless(&self, need: usize) -> bool {
+        let left = self.permits.get().checked_sub(need);
+        left.inspect(|&left| self.permits.set(left)).is_some()
     }
 
     /// Gives back `n` permits.
@@ -300,20 +280,13 @@ impl Semaphore {
     fn leave_queue(&self, ticket: &mut Ticket, need: usize) {
         // Dropped at the end of this function: it may hold a waker.
         let left = self.queue.leave(ticket);
-        let unused = if let Some(State::Settled(Outcome::Granted)) = left {
-            need
-        } else {
-            0
-        };
+        let unused = if let Some(State::Settled(Outcome::Granted)) = left { need } else { 0 };
         self.release(unused);
     }
 
     #[cold]
     fn grant(&self) {
-        self.queue.grant_while(|need| {
-            let left = self.permits.get().checked_sub(need);
-            left.inspect(|&left| self.permits.set(left)).is_some()
-        });
+        self.queue.grant_while(|need| self.take_regardless(need));
     }
 }
 
@@ -332,14 +305,8 @@ impl<S: Hold<Semaphore>> Future for Acquire<S> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        ready!(
-            this.semaphore
-                .poll_acquire(&mut this.ticket, this.need, cx, "Acquire")
-        )?;
-        Poll::Ready(Ok(Permit {
-            semaphore: this.semaphore.clone(),
-            permits: this.need,
-        }))
+        ready!(this.semaphore.poll_acquire(&mut this.ticket, this.need, cx, "Acquire"))?;
+        Poll::Ready(Ok(Permit { semaphore: this.semaphore.clone(), permits: this.need }))
     }
 }
 
@@ -382,9 +349,7 @@ impl<S: Hold<Semaphore>> Permit<S> {
     /// ```
     pub fn forget(mut self) {
         let permits = std::mem::take(&mut self.permits);
-        self.semaphore
-            .total
-            .set(self.semaphore.total.get() - permits);
+        self.semaphore.total.set(self.semaphore.total.get() - permits);
     }
 
     /// Takes in the permits of `other`.
@@ -414,10 +379,7 @@ impl<S: Hold<Semaphore>> Permit<S> {
     /// ```
     pub fn split(&mut self, n: usize) -> Option<Self> {
         self.permits = self.permits.checked_sub(n)?;
-        Some(Self {
-            semaphore: self.semaphore.clone(),
-            permits: n,
-        })
+        Some(Self { semaphore: self.semaphore.clone(), permits: n })
     }
 }
 

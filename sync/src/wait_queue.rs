@@ -110,12 +110,7 @@ impl WaitQueue {
     pub(crate) const fn new() -> Self {
         Self {
             gate: Cell::new(Gate::Open),
-            line: RefCell::new(Line {
-                waiters: Slab::new(),
-                head: NONE,
-                tail: NONE,
-                joined: 0,
-            }),
+            line: RefCell::new(Line { waiters: Slab::new(), head: NONE, tail: NONE, joined: 0 }),
         }
     }
 
@@ -158,6 +153,12 @@ impl WaitQueue {
     /// Settles waiters from the head as granted, for as long as `admits` says yes to what the next one needs.
     pub(crate) fn grant_while(&self, mut admits: impl FnMut(usize) -> bool) {
         self.settle_while(Outcome::Granted, |waiter| admits(waiter.need));
+    }
+
+    /// Settles the head as granted, if somebody waits.
+    pub(crate) fn grant_one(&self) {
+        let mut left = true;
+        self.grant_while(|_| std::mem::take(&mut left));
     }
 
     /// Settles all who wait now, and nobody who joins while they are being woken.
@@ -240,11 +241,7 @@ impl WaitQueue {
         }
     }
 
-    fn settle_head(
-        &self,
-        outcome: Outcome,
-        admits: &mut impl FnMut(&Waiter) -> bool,
-    ) -> Option<Waker> {
+    fn settle_head(&self, outcome: Outcome, admits: &mut impl FnMut(&Waiter) -> bool) -> Option<Waker> {
         let line = &mut *self.line.borrow_mut();
         let head = line.head;
         let waiter = line.waiters.get_mut(head)?;
@@ -280,13 +277,7 @@ impl Line {
     fn push(&mut self, need: usize, waker: Waker) -> usize {
         let (order, before) = (self.joined, self.tail);
         let state = State::Waiting(waker);
-        let key = self.waiters.insert(Waiter {
-            state,
-            need,
-            order,
-            before,
-            behind: NONE,
-        });
+        let key = self.waiters.insert(Waiter { state, need, order, before, behind: NONE });
         self.joined += 1;
         self.tail = key;
         match self.waiters.get_mut(before) {
@@ -366,9 +357,7 @@ impl WakerCell {
 
 impl fmt::Debug for WaitQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WaitQueue")
-            .field("gate", &self.gate.get())
-            .finish_non_exhaustive()
+        f.debug_struct("WaitQueue").field("gate", &self.gate.get()).finish_non_exhaustive()
     }
 }
 

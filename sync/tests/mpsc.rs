@@ -101,10 +101,7 @@ fn dropping_the_receiver_gives_messages_back_and_drops_the_unread() {
     let SendError(back) = waiting.ready().err().unwrap();
     assert_eq!(drops.get(), 1);
     drop(back);
-    assert!(matches!(
-        sender.try_send(message()),
-        Err(TrySendError::Closed(_))
-    ));
+    assert!(matches!(sender.try_send(message()), Err(TrySendError::Closed(_))));
     assert!(now(sender.reserve()).is_err());
     assert_eq!(drops.get(), 3);
 }
@@ -140,11 +137,7 @@ fn a_reservation_given_up_after_close_ends_the_channel() {
         receiver.close();
         let mut recv = Hand::new(receiver.recv());
         assert!(recv.is_pending());
-        let permit = if granted_only {
-            None
-        } else {
-            Some(reserve.ready())
-        };
+        let permit = if granted_only { None } else { Some(reserve.ready()) };
         drop((reserve, permit));
         assert_eq!(recv.woken(), 1);
         assert_eq!(recv.ready(), None);
@@ -316,26 +309,17 @@ fn futures_polled_after_ready_panic_by_name() {
     let mut sending = sender.send(1);
     assert!(poll_once(&mut sending).is_ready());
     let message = panic_message(|| poll_once(&mut sending));
-    assert!(
-        message.contains("`mpsc::Sending` was polled after"),
-        "{message}"
-    );
+    assert!(message.contains("`mpsc::Sending` was polled after"), "{message}");
     let mut recv = receiver.recv();
     assert!(poll_once(&mut recv).is_ready());
     let message = panic_message(|| poll_once(&mut recv));
-    assert!(
-        message.contains("`mpsc::Recv` was polled after"),
-        "{message}"
-    );
+    assert!(message.contains("`mpsc::Recv` was polled after"), "{message}");
     drop(recv);
     let mut buffer = vec![];
     let mut recv_many = receiver.recv_many(&mut buffer, 0);
     assert!(poll_once(&mut recv_many).is_ready());
     let message = panic_message(|| poll_once(&mut recv_many));
-    assert!(
-        message.contains("`mpsc::RecvMany` was polled after"),
-        "{message}"
-    );
+    assert!(message.contains("`mpsc::RecvMany` was polled after"), "{message}");
 }
 
 #[test]
@@ -355,11 +339,7 @@ fn messages_may_use_the_channel_as_they_are_dropped() {
     let (sender, receiver) = mpsc::channel(2);
     let shared = Rc::new(RefCell::new(Some(sender.clone())));
     for _ in 0..2 {
-        assert!(
-            sender
-                .try_send(Chatty(shared.clone(), drops.clone()))
-                .is_ok()
-        );
+        assert!(sender.try_send(Chatty(shared.clone(), drops.clone())).is_ok());
     }
     drop(receiver);
     assert_eq!(drops.get(), 11);

@@ -90,10 +90,7 @@ fn polling_again_after_the_result_panics_by_name() {
     sender.send(()).unwrap();
     assert!(poll_once(&mut receiver).is_ready());
     let message = panic_message(|| poll_once(&mut receiver));
-    assert!(
-        message.contains("`oneshot::Receiver` was polled after"),
-        "{message}"
-    );
+    assert!(message.contains("`oneshot::Receiver` was polled after"), "{message}");
 }
 
 #[test]
@@ -113,10 +110,7 @@ fn a_waker_may_use_the_channel_it_waits_for() {
             "drop" => {
                 assert!(at_once.is_pending());
                 // Another waker replaces the first, whose drop sends.
-                assert_eq!(
-                    poll_with(&mut receiver, Waker::noop()),
-                    Poll::Ready(Ok("from the waker"))
-                );
+                assert_eq!(poll_with(&mut receiver, Waker::noop()), Poll::Ready(Ok("from the waker")));
             }
             _ => {
                 sender.take().unwrap().send("from outside").unwrap();
@@ -153,8 +147,6 @@ fn two_tasks_of_a_foreign_executor_talk() {
     let (sender, receiver) = oneshot::channel();
     let mut pool = LocalPool::new();
     let answer = pool.spawner();
-    answer
-        .spawn_local(async move { sender.send(42).unwrap() })
-        .unwrap();
+    answer.spawn_local(async move { sender.send(42).unwrap() }).unwrap();
     assert_eq!(pool.run_until(receiver), Ok(42));
 }

@@ -16,10 +16,7 @@ fn permits_are_taken_and_come_back_when_dropped() {
     let semaphore = Semaphore::new(2);
     let one = now(semaphore.acquire()).unwrap();
     let other = semaphore.try_acquire().unwrap();
-    assert_eq!(
-        semaphore.try_acquire().unwrap_err(),
-        TryAcquireError::NoPermits
-    );
+    assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::NoPermits);
     drop(one);
     assert_eq!(semaphore.available_permits(), 1);
     drop(other);
@@ -48,10 +45,7 @@ fn a_newcomer_never_overtakes_a_waiter() {
     assert!(big.is_pending());
     assert_eq!(semaphore.available_permits(), 2);
     assert!(Hand::new(semaphore.acquire()).is_pending());
-    assert_eq!(
-        semaphore.try_acquire().unwrap_err(),
-        TryAcquireError::NoPermits
-    );
+    assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::NoPermits);
     semaphore.add_permits(1);
     assert_eq!(big.ready().unwrap().num_permits(), 3);
 }
@@ -94,10 +88,7 @@ fn close_wakes_everybody_and_leaves_grants_valid() {
     assert_eq!(waiting.woken(), 1);
     assert!(waiting.ready().is_err());
     assert!(now(semaphore.acquire()).is_err());
-    assert_eq!(
-        semaphore.try_acquire().unwrap_err(),
-        TryAcquireError::Closed
-    );
+    assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::Closed);
     let permit = granted.ready().unwrap();
     drop(permit);
     assert_eq!(semaphore.available_permits(), 1);
@@ -210,9 +201,8 @@ fn a_waker_that_panics_loses_no_grant() {
         let semaphore = Semaphore::new(0);
         let mut bad = semaphore.acquire();
         let waker = spiteful(Panic(moment));
-        let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            poll_with(&mut bad, &waker).is_pending()
-        }));
+        let polled =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| poll_with(&mut bad, &waker).is_pending()));
         assert_eq!(polled.is_err(), moment == "clone");
         let mut good = Hand::new(semaphore.acquire());
         assert!(good.is_pending());

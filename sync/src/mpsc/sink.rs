@@ -16,7 +16,7 @@ use crate::wait_queue::Ticket;
 /// ```
 /// # use futures::SinkExt;
 /// # use handcar_sync::mpsc;
-/// # futures::executor::block_on(async {
+/// # handcar_executor::run(async {
 /// let (sender, mut receiver) = mpsc::channel(2);
 /// let mut sink = sender.into_sink();
 /// sink.send(1).await.unwrap();
@@ -36,10 +36,7 @@ pub struct SenderSink<T> {
 
 impl<T> SenderSink<T> {
     pub(super) fn new(sender: Sender<T>) -> Self {
-        Self {
-            sender: Some(sender),
-            ticket: Ticket::New,
-        }
+        Self { sender: Some(sender), ticket: Ticket::New }
     }
 
     fn give_up_slot(&mut self) {
@@ -55,10 +52,7 @@ impl<T> SenderSink<T> {
 impl<T> Sink<T> for SenderSink<T> {
     type Error = SendError<()>;
 
-    fn poll_ready(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), SendError<()>>> {
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError<()>>> {
         let this = &mut *self;
         let Some(sender) = &this.sender else {
             return Poll::Ready(Err(SendError(())));
@@ -66,10 +60,7 @@ impl<T> Sink<T> for SenderSink<T> {
         if let Ticket::Spent = this.ticket {
             return Poll::Ready(Ok(()));
         }
-        let poll = sender
-            .channel
-            .slots
-            .poll_acquire(&mut this.ticket, 1, cx, "SenderSink");
+        let poll = sender.channel.slots.poll_acquire(&mut this.ticket, 1, cx, "SenderSink");
         if let Poll::Ready(Err(_)) = poll {
             this.ticket = Ticket::New;
         }
@@ -78,9 +69,7 @@ impl<T> Sink<T> for SenderSink<T> {
 
     fn start_send(mut self: Pin<&mut Self>, message: T) -> Result<(), SendError<()>> {
         let Ticket::Spent = self.ticket else {
-            panic!(
-                "`SenderSink::start_send` without a slot; call it after `poll_ready` has returned `Ok`"
-            );
+            panic!("`SenderSink::start_send` without a slot; call it after `poll_ready` has returned `Ok`");
         };
         self.ticket = Ticket::New;
         let Some(sender) = &self.sender else {
@@ -93,10 +82,7 @@ impl<T> Sink<T> for SenderSink<T> {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_close(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Result<(), SendError<()>>> {
+    fn poll_close(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), SendError<()>>> {
         self.give_up_slot();
         self.sender = None;
         Poll::Ready(Ok(()))

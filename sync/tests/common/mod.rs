@@ -1,10 +1,5 @@
 //! What the tests share: polls by hand, wakers that count, call back or panic.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    missing_docs,
-    missing_debug_implementations
-)]
+#![allow(dead_code, unreachable_pub, missing_docs, missing_debug_implementations)]
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -34,17 +29,11 @@ impl<F: Future> Hand<F> {
     pub fn new(future: F) -> Self {
         let count = Arc::new(Count::default());
         let waker = Waker::from(count.clone());
-        Self {
-            future: Box::pin(future),
-            count,
-            waker,
-        }
+        Self { future: Box::pin(future), count, waker }
     }
 
     pub fn poll(&mut self) -> Poll<F::Output> {
-        self.future
-            .as_mut()
-            .poll(&mut Context::from_waker(&self.waker))
+        self.future.as_mut().poll(&mut Context::from_waker(&self.waker))
     }
 
     pub fn is_pending(&mut self) -> bool {
@@ -156,9 +145,7 @@ pub fn poll_with<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Ou
 
 /// The message of the panic in `f`.
 pub fn panic_message<R>(f: impl FnOnce() -> R) -> String {
-    let payload = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f))
-        .err()
-        .unwrap();
+    let payload = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).err().unwrap();
     match payload.downcast::<String>() {
         Ok(message) => *message,
         Err(payload) => (*payload.downcast::<&str>().unwrap()).to_string(),
