@@ -46,7 +46,7 @@ impl Instant {
     /// Outside a runtime.
     #[track_caller]
     pub fn now() -> Instant {
-        context::current("Instant::now").clock.now()
+        context::current("Instant::now").timers.clock.now()
     }
 
     /// How long ago this was; zero if it is still to come.
@@ -77,7 +77,7 @@ impl Instant {
     /// Outside a runtime.
     #[track_caller]
     pub fn into_std(self) -> std::time::Instant {
-        let epoch = context::current("Instant::into_std").clock.0.epoch;
+        let epoch = context::current("Instant::into_std").timers.clock.0.epoch;
         epoch.checked_add(self.since_start()).unwrap_or(epoch + Duration::from_secs(1 << 31))
     }
 
@@ -88,7 +88,7 @@ impl Instant {
     /// Outside a runtime.
     #[track_caller]
     pub fn from_std(instant: std::time::Instant) -> Instant {
-        Instant::START + instant.saturating_duration_since(context::current("Instant::from_std").clock.0.epoch)
+        Instant::START + instant.saturating_duration_since(context::current("Instant::from_std").timers.clock.0.epoch)
     }
 
     pub(crate) fn from_nanos(nanos: u64) -> Instant {

@@ -31,15 +31,18 @@ pub(crate) fn current(what: &str) -> Rc<Core> {
     })
 }
 
-/// Makes `core` current while `f` runs.
+/// Makes `core` current while `f` runs. While the thread's locals are being destroyed, `f` runs without.
 pub(crate) fn enter<R>(core: &Rc<Core>, f: impl FnOnce() -> R) -> R {
     struct Leave(Option<Rc<Core>>);
     impl Drop for Leave {
         fn drop(&mut self) {
-            let _left = CURRENT.with(|current| current.replace(self.0.take()));
+            drop(swap(self.0.take()));
         }
     }
-    let _leave = Leave(CURRENT.with(|current| current.replace(Some(Rc::clone(core)))));
+    fn swap(core: Option<Rc<Core>>) -> Option<Rc<Core>> {
+        CURRENT.try_with(|current| current.replace(core)).ok().flatten()
+    }
+    let _leave = Leave(swap(Some(Rc::clone(core))));
     f()
 }
 

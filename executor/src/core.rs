@@ -54,7 +54,6 @@ pub(crate) struct Core {
     pub(crate) number: u16,
     pub(crate) slots: RefCell<Slots>,
     pub(crate) timers: Rc<Timers>,
-    pub(crate) clock: Clock,
     pub(crate) mailbox: Arc<Mailbox>,
     /// Made when it is first needed; the reactor takes its place.
     parker: RefCell<Option<Rc<dyn Park>>>,
@@ -63,8 +62,9 @@ pub(crate) struct Core {
     observer: Option<Observer>,
     poll_budget: u32,
     grace: Option<Duration>,
-    /// The task of `block_on`'s own future, once there has been one.
+    /// The task of `block_on`'s own future, once there has been one, and who called `block_on` last.
     main: Cell<TaskId>,
+    main_at: Cell<Option<&'static Location<'static>>>,
     /// The task that is being polled.
     running: Cell<TaskId>,
     /// What else wakes tasks at this moment.
@@ -95,8 +95,7 @@ impl Core {
         Ok(Rc::new(Core {
             number,
             slots: RefCell::new(Slots::new(number)),
-            timers: Rc::default(),
-            clock,
+            timers: Rc::new(Timers::new(clock)),
             pool: Pool::new(builder.blocking_threads, Arc::clone(&mailbox)),
             mailbox,
             parker: RefCell::new(None),
@@ -105,6 +104,7 @@ impl Core {
             poll_budget: builder.poll_budget,
             grace: builder.grace,
             main: Cell::new(TaskId::NONE),
+            main_at: Cell::new(None),
             running: Cell::new(TaskId::NONE),
             cause: Cell::new(Cause::Outside),
             pace: Pace::default(),
@@ -119,6 +119,7 @@ impl Core {
         let mut info = task.header().info();
         if info.id == self.main.get() {
             info.name = Some(Arc::from("main"));
+            info.spawned_at = self.main_at.get().unwrap_or(info.spawned_at);
         }
         info
     }
@@ -163,9 +164,10 @@ impl Core {
     }
 
     fn cause(&self) -> Cause {
-        match self.running.get() {
-            TaskId::NONE => self.cause.get(),
-            task => Cause::Task(task),
+        match (self.cause.get(), self.running.get()) {
+            (Cause::Outside, TaskId::NONE) => Cause::Outside,
+            (Cause::Outside, task) => Cause::Task(task),
+            (cause, _) => cause,
         }
     }
 
@@ -205,7 +207,9 @@ impl Core {
     #[inline]
     fn run(&self, id: TaskId, task: &dyn Run) -> Progress {
         self.begin_poll(id);
-        self.observe(|| Event::Polled { task: id });
+        if self.observer.is_some() && !task.header().finished.get() {
+            self.observe(|| Event::Polled { task: id });
+        }
         let progress = task.poll(self, id);
         if progress == Progress::Finished {
             self.retire(id);
@@ -237,6 +241,7 @@ impl Core {
 
     /// Main's place in the run queue; made by the first `block_on`, and queued.
     pub(crate) fn queue_main(&self, at: &'static Location<'static>) -> TaskId {
+        self.main_at.set(Some(at));
         if self.main.get() == TaskId::NONE {
             let main = Rc::new(Main(Header::new(at, None)));
             let id = self.slots.borrow_mut().insert_task(Rc::clone(&main) as Rc<dyn Run>);
@@ -251,6 +256,9 @@ impl Core {
 
     fn look(&self, may_block: bool) -> Result<(), RunError> {
         self.end_polls();
+        if self.reporter.is_fatal() {
+            return Ok(()); // `block_on` resumes the panic
+        }
         let idle = !self.slots.borrow().has_queued() && !self.mailbox.has_mail();
         self.observe(|| Event::Looked { polls: self.pace.polls() });
         if idle && may_block {
@@ -264,7 +272,7 @@ impl Core {
         if idle && self.timers.is_empty() {
             self.pace.idled();
         } else {
-            let now = self.clock.now();
+            let now = self.timers.clock.now();
             self.pace.looked(now, idle);
             self.fire_timers(now);
         }
@@ -279,21 +287,24 @@ impl Core {
         let parker = self.parker();
         let mut timeout = None;
         if !self.timers.is_empty() {
-            let now = self.clock.now();
+            let now = self.timers.clock.now();
             self.timers.settle(now);
             timeout = self.timers.next_deadline().map(|deadline| deadline - now);
         }
-        if self.clock.is_simulated() {
+        if self.timers.clock.is_simulated() {
             if parker.is_watching() {
                 self.because(Cause::Source, || parker.park(Some(Duration::ZERO)))?;
             }
             if self.slots.borrow().has_queued() || self.mailbox.has_mail() {
                 return Ok(());
             }
-            if !self.clock.is_held() {
+            if timeout == Some(Duration::ZERO) {
+                return Ok(()); // a timer is due
+            }
+            if !self.timers.clock.is_held() {
                 if let Some(by) = timeout {
                     self.observe(|| Event::Jumped { by });
-                    self.clock.advance(by);
+                    self.timers.clock.advance(by);
                     return Ok(());
                 }
                 if !parker.is_watching() {
@@ -302,13 +313,9 @@ impl Core {
             }
             timeout = None;
         }
-        if timeout != Some(Duration::ZERO) {
-            self.observe(|| Event::Parked { timeout });
-        }
+        self.observe(|| Event::Parked { timeout });
         self.because(Cause::Source, || parker.park(timeout))?;
-        if timeout != Some(Duration::ZERO) {
-            self.observe(|| Event::Unparked);
-        }
+        self.observe(|| Event::Unparked);
         Ok(())
     }
 
@@ -316,7 +323,7 @@ impl Core {
         self.timers.settle(now);
         let mut due = self.due.take();
         self.timers.fire(now, &mut due);
-        self.because(Cause::Timer, || wake_all(&mut due, &self.reporter));
+        self.because(Cause::Timer, || due.drain(..).for_each(|waker| wake(&self.reporter, || waker.wake())));
         self.due.set(due);
     }
 
@@ -324,7 +331,7 @@ impl Core {
         let mut mail = self.mail.take();
         let reports = self.mailbox.take(&mut mail);
         for id in mail.drain(..) {
-            id.wake();
+            wake(&self.reporter, || id.wake());
         }
         self.mail.set(mail);
         for report in reports {
@@ -337,7 +344,7 @@ impl Core {
         if self.timers.is_empty() {
             return None;
         }
-        self.timers.settle(self.clock.now());
+        self.timers.settle(self.timers.clock.now());
         self.timers.next_deadline()
     }
 
@@ -375,44 +382,54 @@ impl Core {
     /// Ends every task and the blocking pool. Called once, with this core as the current one.
     pub(crate) fn shut_down(&self) {
         self.closing.set(true);
+        self.end_tasks();
+        let jobs_left = self.pool.shut_down(self.grace);
+        if jobs_left > 0 {
+            self.reporter.report(Report::JobsLeft { count: jobs_left });
+        }
+        self.mailbox.close();
+        if self.mailbox.has_mail() {
+            self.open_mail();
+        }
+        if let Some((task, payload)) = self.reporter.take_fatal() {
+            self.reporter.report(Report::Panicked { task, payload });
+        }
+        self.end_tasks(); // what a job's captures or a report hook spawned
+        let left = self.slots.borrow_mut().forget_tasks(self.main.get());
+        if !left.is_empty() {
+            self.reporter.report(Report::TasksLeft { tasks: left });
+        }
+        mailbox::unregister(self.number);
+    }
+
+    fn end_tasks(&self) {
         let mut rounds = 0;
         while self.task_count() > 0 && rounds < SHUTDOWN_ROUNDS {
-            self.cancel_all();
-            while let Some((id, task)) = self.next_task() {
+            // Not more than these: a destructor may spawn a task whose destructor spawns a task.
+            for _ in 0..self.cancel_all() {
+                let Some((id, task)) = self.next_task() else { break };
                 self.run(id, &*task);
             }
             self.end_polls();
             rounds += 1;
         }
-        let left = self.slots.borrow_mut().forget_tasks(self.main.get());
-        if !left.is_empty() {
-            self.reporter.report(Report::TasksLeft { tasks: left });
-        }
-        let jobs_left = self.pool.shut_down(self.grace);
-        if jobs_left > 0 {
-            self.reporter.report(Report::JobsLeft { count: jobs_left });
-        }
-        if self.mailbox.has_mail() {
-            self.open_mail();
-        }
-        mailbox::unregister(self.number);
     }
 
-    fn cancel_all(&self) {
+    /// Flags and queues every task, and says how many there are.
+    fn cancel_all(&self) -> usize {
         let tasks: Vec<_> = self.slots.borrow().tasks().cloned().collect();
-        for task in tasks {
+        for task in &tasks {
             task.header().flag(CancelReason::new(CancelKind::Shutdown));
             let _child = self.because(Cause::Cancel, || self.mark(task.header().id.get()));
         }
+        tasks.len()
     }
 }
 
-/// Wakes each, also when one of them panics.
-fn wake_all(wakers: &mut Vec<Waker>, reporter: &Reporter) {
-    for waker in wakers.drain(..) {
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-            reporter.report(Report::WakerPanicked { payload: PanicPayload::new(payload) });
-        }
+/// Calls a waker that may be a stranger's: if it panics, the others are still woken.
+fn wake(reporter: &Reporter, wake: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(wake)) {
+        reporter.report(Report::WakerPanicked { payload: PanicPayload::new(payload) });
     }
 }
 

@@ -81,6 +81,8 @@ impl Ready {
 pub struct Delegates {
     ready: Rc<Ready>,
     core: Weak<Core>,
+    /// How many of the ready list this poll may still return.
+    batch: usize,
     /// The slot of each child in `core`; [`TaskId::NONE`] until the first poll.
     children: Slab<TaskId>,
 }
@@ -132,12 +134,15 @@ impl Delegates {
         };
         let crossed = self.ready.parent.replace(Some(waker));
         drop(crossed);
+        self.batch = self.ready.list.borrow().len();
     }
 
-    /// The next child that was woken since it was last returned here.
+    /// The next child that was woken before this poll of the parent began. One that is woken during it has woken the parent
+    /// again, so no child is polled twice, and none keeps the parent for ever.
     #[allow(clippy::should_implement_trait)] // not an iterator: the list grows while children are polled
     pub fn next(&mut self) -> Option<usize> {
-        loop {
+        while self.batch > 0 {
+            self.batch -= 1;
             let child = self.ready.list.borrow_mut().pop_front()? as usize;
             let Some(&id) = self.children.get(child) else { continue }; // removed after it was woken
             if let Some(core) = self.core.upgrade() {
@@ -145,6 +150,7 @@ impl Delegates {
             }
             return Some(child);
         }
+        None
     }
 
     /// A child's waker. Before the first [`begin`](Delegates::begin) it wakes nobody.
@@ -168,6 +174,9 @@ impl Delegates {
     /// If there is no such child.
     pub fn remove(&mut self, child: usize) {
         let id = self.children.remove(child);
+        if self.children.is_empty() {
+            self.ready.list.borrow_mut().clear();
+        }
         if let Some(core) = self.core.upgrade() {
             core.slots.borrow_mut().remove_child(id);
         }

@@ -34,7 +34,7 @@ const TOLERANCE: Duration = Duration::from_millis(5);
 /// If `period` is zero, or outside a runtime.
 #[track_caller]
 pub fn interval(period: Duration) -> Interval {
-    interval_at(context::current("interval").clock.now(), period)
+    interval_at(context::current("interval").timers.clock.now(), period)
 }
 
 /// Ticks every `period`; the first tick comes at `start`.
@@ -106,7 +106,7 @@ impl Interval {
         ready!(self.alarm.poll(cx));
         budget::spend();
         let tick = self.next;
-        let now = context::current("Interval::tick").clock.now();
+        let now = context::current("Interval::tick").timers.clock.now();
         self.next = if now > tick + TOLERANCE { self.missed.next(tick, now, self.period) } else { tick + self.period };
         self.alarm = Alarm::at(self.next);
         Poll::Ready(tick)
@@ -134,7 +134,7 @@ impl Interval {
     /// Outside a runtime.
     #[track_caller]
     pub fn reset(&mut self) {
-        self.next = context::current("Interval::reset").clock.now() + self.period;
+        self.next = context::current("Interval::reset").timers.clock.now() + self.period;
         self.alarm = Alarm::at(self.next);
     }
 }

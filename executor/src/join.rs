@@ -14,10 +14,9 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use crate::context;
 use crate::core;
 use crate::observe::Cause;
-use crate::report::Report;
+use crate::report::{self, Report};
 use crate::task::{self, Join, Run};
 use crate::waker::TaskId;
 
@@ -136,8 +135,7 @@ impl<T: 'static, E: 'static> JoinHandle<Result<T, E>> {
     {
         let info = self.task().header().info();
         self.detach_with(move |error| {
-            let reporter = context::with_current(|core| core.reporter.clone()).unwrap_or_default();
-            reporter.report(Report::Failed { task: info, error: Arc::from(error.into()) });
+            report::deliver(info.id.executor(), Report::Failed { task: info, error: Arc::from(error.into()) });
         });
     }
 

@@ -65,7 +65,7 @@ pub use interval::{Interval, MissedTickBehavior, Tick, interval, interval_at};
 pub use join::{AbortHandle, CancelKind, CancelReason, JoinError, JoinHandle, PanicPayload};
 pub use mailbox::WakeHandle;
 pub use observe::{Cause, Event};
-pub use pool::{ToThread, to_thread};
+pub use pool::{ToThread, to_thread, try_to_thread};
 pub use report::Report;
 pub use runtime::{Builder, Deadlock, Metrics, OnPanic, RunError, Runtime, Turn, run, try_run};
 pub use sleep::{Sleep, sleep, sleep_until};

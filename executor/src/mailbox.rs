@@ -28,7 +28,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::park::Notify;
-use crate::report::Report;
+use crate::report::{Report, Reporter};
 use crate::waker::{MAX_EXECUTORS, TaskId};
 
 /// One runtime's letter box; every other thread sees the runtime through it alone.
@@ -45,6 +45,7 @@ struct Letters {
     known: HashSet<TaskId>,
     reports: Vec<Report>,
     notified: bool,
+    closed: bool,
     notifier: Option<Arc<dyn Notify>>,
 }
 
@@ -57,8 +58,22 @@ impl Mailbox {
         });
     }
 
+    /// Has the runtime report it; when that has ended, the default does.
     pub(crate) fn report(&self, report: Report) {
-        self.add(|letters| letters.reports.push(report));
+        let mut report = Some(report);
+        self.add(|letters| {
+            if !letters.closed {
+                letters.reports.extend(report.take());
+            }
+        });
+        if let Some(report) = report {
+            Reporter::default().report(report);
+        }
+    }
+
+    /// The runtime ends: nobody will take what comes from now on.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
     }
 
     /// Ends the runtime's park, or its next one, for no other reason.
@@ -168,10 +183,14 @@ pub(crate) fn unregister(number: u16) {
 /// Delivers a wake to the runtime it belongs to, if that still lives.
 #[cold]
 pub(crate) fn send(id: TaskId) {
-    let mailbox = registry().boxes.get(id.executor() as usize).and_then(Clone::clone);
-    if let Some(mailbox) = mailbox {
+    if let Some(mailbox) = of(id.executor()) {
         mailbox.wake(id);
     }
+}
+
+/// The mailbox of a living runtime.
+pub(crate) fn of(executor: u16) -> Option<Arc<Mailbox>> {
+    registry().boxes.get(executor as usize).and_then(Clone::clone)
 }
 
 fn registry() -> MutexGuard<'static, Registry> {

@@ -40,7 +40,10 @@ const DEFAULT_GRACE: Duration = Duration::from_secs(5);
 /// everything has been ended. If no runtime can be made, or the system refuses to wait for events.
 #[track_caller]
 pub fn run<F: IntoFuture>(future: F) -> F::Output {
-    Runtime::new().unwrap_or_else(|error| error.throw()).block_on(future)
+    match try_run(future) {
+        Ok(value) => value,
+        Err(error) => panic!("{error}"), // not in a closure: the panic is at the caller's line
+    }
 }
 
 /// As [`run`], with an error in place of the panics that are not the future's own.
@@ -198,7 +201,10 @@ impl Runtime {
     /// As [`run`].
     #[track_caller]
     pub fn block_on<F: IntoFuture>(&self, future: F) -> F::Output {
-        self.try_block_on(future).unwrap_or_else(|error| error.throw())
+        match self.try_block_on(future) {
+            Ok(value) => value,
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// As [`block_on`](Runtime::block_on), with an error in place of the panics that are not the future's own.
@@ -218,6 +224,7 @@ impl Runtime {
                 if let Turned::Main = self.core.turn(true)? {
                     self.core.begin_poll(main);
                     if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
+                        self.resume_fatal();
                         return Ok(value);
                     }
                 }
@@ -265,7 +272,7 @@ impl Runtime {
     }
 
     fn resume_fatal(&self) {
-        if let Some(payload) = self.core.reporter.take_fatal() {
+        if let Some((_, payload)) = self.core.reporter.take_fatal() {
             payload.resume();
         }
     }
@@ -306,7 +313,7 @@ impl Runtime {
 
     /// The runtime's clock.
     pub fn clock(&self) -> &Clock {
-        &self.core.clock
+        &self.core.timers.clock
     }
 
     /// What the runtime holds at this moment.
@@ -361,13 +368,6 @@ pub enum RunError {
     TooManyRuntimes,
     /// The system refused to wait for events.
     Io(io::Error),
-}
-
-impl RunError {
-    #[track_caller]
-    fn throw(self) -> ! {
-        panic!("{self}")
-    }
 }
 
 impl fmt::Display for RunError {

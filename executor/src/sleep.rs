@@ -9,7 +9,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use crate::clock::{Instant, saturating_nanos};
-use crate::core::Core;
 use crate::timers::Timers;
 use crate::{budget, context};
 
@@ -41,10 +40,9 @@ impl Alarm {
     /// Whether the time has come. What is due when it is first polled is never armed.
     #[inline]
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(timers) = &self.timers else {
-            return self.arm(cx);
-        };
-        if timers.poll(self.key, cx).is_ready() {
+        let Some(timers) = &self.timers else { return self.arm(cx) };
+        if let Poll::Ready(at) = timers.poll(self.key, cx) {
+            self.due = Due::At(at);
             return Poll::Ready(());
         }
         // Seldom: another runtime polls on, whose loop would never fire this timer.
@@ -55,52 +53,49 @@ impl Alarm {
     }
 
     fn arm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let armed = context::with_current(|core| {
-            let timers = &core.timers;
-            match self.due {
-                Due::After(0) => Poll::Ready(()),
-                Due::At(deadline) if deadline <= timers.looked_at() => Poll::Ready(()),
-                _ => {
-                    self.timers = Some(Rc::clone(timers));
-                    Poll::Pending
-                }
-            }
-        });
-        let Some(armed) = armed else {
+        let Some(timers) = context::with_current(|core| Rc::clone(&core.timers)) else {
             panic!("a timer was polled outside a runtime: await it inside `handcar::run` or `Runtime::block_on`")
         };
-        if let (Poll::Pending, Some(timers)) = (armed, &self.timers) {
-            let waker = cx.waker().clone();
-            self.key = match self.due {
-                Due::After(nanos) => timers.arm_after(nanos, waker),
-                Due::At(deadline) => timers.arm_at(deadline, waker),
-            };
-        }
-        armed
+        self.key = match self.due {
+            Due::After(0) => {
+                self.due = Due::At(timers.looked_at());
+                return Poll::Ready(());
+            }
+            Due::At(deadline) if deadline <= timers.looked_at() => return Poll::Ready(()),
+            Due::After(nanos) => timers.arm_after(nanos, cx.waker().clone()),
+            Due::At(deadline) => timers.arm_at(deadline, cx.waker().clone()),
+        };
+        self.timers = Some(timers);
+        Poll::Pending
     }
 
+    /// The two runtimes' clocks started at different times: what is left counts.
     #[cold]
     fn move_here(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let (Some(timers), Due::At(deadline)) = (&self.timers, self.due) {
-            // The two clocks started at different times: what is left counts.
-            let left = deadline - timers.looked_at();
-            self.due = Due::After(saturating_nanos(left));
+        if let Some(timers) = &self.timers {
+            self.due = match timers.deadline(self.key) {
+                Instant::NEVER => Due::At(Instant::NEVER),
+                deadline => Due::After(saturating_nanos(deadline - timers.clock.now())),
+            };
         }
         self.disarm();
         self.arm(cx)
     }
 
-    /// The deadline; settles it if it is relative and armed.
-    pub(crate) fn deadline(&mut self, core: &Core) -> Instant {
-        let deadline = match (self.due, &self.timers) {
+    /// Moves the deadline; whoever waits goes on waiting. False if nobody does.
+    fn rearm(&mut self, deadline: Instant) -> bool {
+        self.due = Due::At(deadline);
+        self.timers.as_ref().is_some_and(|timers| timers.rearm(self.key, deadline))
+    }
+
+    /// The deadline; settles it if it is relative and armed. One that is not armed counts from now.
+    #[track_caller]
+    fn deadline(&self) -> Instant {
+        match (self.due, &self.timers) {
             (Due::At(deadline), _) => deadline,
-            (Due::After(_), Some(timers)) => timers.deadline(self.key, || core.clock.now()),
-            (Due::After(nanos), None) => core.clock.now() + Duration::from_nanos(nanos),
-        };
-        if self.timers.is_some() {
-            self.due = Due::At(deadline);
+            (Due::After(_), Some(timers)) => timers.deadline(self.key),
+            (Due::After(nanos), None) => Instant::now() + Duration::from_nanos(nanos),
         }
-        deadline
     }
 
     pub(crate) fn disarm(&mut self) {
@@ -183,13 +178,13 @@ impl Sleep {
     ///
     /// # Panics
     ///
-    /// Outside a runtime.
+    /// If it has not been polled and this is outside a runtime.
     #[track_caller]
-    pub fn deadline(&mut self) -> Instant {
-        self.alarm.deadline(&context::current("Sleep::deadline"))
+    pub fn deadline(&self) -> Instant {
+        self.alarm.deadline()
     }
 
-    /// Moves the deadline, also after it has passed; the future can then be awaited again.
+    /// Moves the deadline, also after it has passed; the future can then be awaited again. A task that waits goes on waiting.
     ///
     /// ```
     /// # use handcar_executor::{Builder, Clock, Instant, sleep};
@@ -202,8 +197,10 @@ impl Sleep {
     /// # });
     /// ```
     pub fn reset(&mut self, deadline: Instant) {
-        self.alarm = Alarm::at(deadline);
-        self.stage = Stage::New;
+        if !self.alarm.rearm(deadline) {
+            self.alarm = Alarm::at(deadline);
+            self.stage = Stage::New;
+        }
     }
 
     /// Whether it has ended.

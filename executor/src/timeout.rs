@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
@@ -35,12 +35,12 @@ use crate::sleep::Alarm;
 ///
 /// As that of `future`, which is dropped with it.
 pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoFuture> {
-    Timeout { future: future.into_future(), alarm: Alarm::after(duration) }
+    Timeout { future: future.into_future(), alarm: Alarm::after(duration), ended: false }
 }
 
 /// As [`timeout`], until a point in time.
 pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::IntoFuture> {
-    Timeout { future: future.into_future(), alarm: Alarm::at(deadline) }
+    Timeout { future: future.into_future(), alarm: Alarm::at(deadline), ended: false }
 }
 
 pin_project! {
@@ -50,6 +50,7 @@ pin_project! {
         #[pin]
         future: F,
         alarm: Alarm,
+        ended: bool,
     }
 }
 
@@ -59,11 +60,14 @@ impl<F: Future> Future for Timeout<F> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        if let Poll::Ready(value) = this.future.poll(cx) {
-            this.alarm.disarm();
-            return Poll::Ready(Ok(value));
-        }
-        this.alarm.poll(cx).map(|()| Err(Elapsed))
+        assert!(!*this.ended, "`Timeout` polled after it had ended");
+        let result = match this.future.poll(cx) {
+            Poll::Ready(value) => Ok(value),
+            Poll::Pending => Err(ready!(this.alarm.poll(cx).map(|()| Elapsed))),
+        };
+        *this.ended = true;
+        this.alarm.disarm();
+        Poll::Ready(result)
     }
 }
 

@@ -22,13 +22,13 @@ use std::task::{Context, Poll, Waker};
 
 use slab::Slab;
 
-use crate::clock::Instant;
+use crate::clock::{Clock, Instant};
 
 /// Children of a heap entry.
 const ARITY: usize = 4;
 
-#[derive(Default)]
 pub(crate) struct Timers {
+    pub(crate) clock: Clock,
     books: RefCell<Books>,
     /// The clock at the last look: no timer has a deadline before it.
     looked_at: Cell<Instant>,
@@ -42,19 +42,20 @@ struct Books {
     next_order: u32,
 }
 
-struct Timer {
-    place: Place,
-    waker: Option<Waker>,
+enum Timer {
+    Armed { place: Place, waker: Waker },
+    Fired { at: Instant },
 }
 
-/// Where a timer's entry is.
+/// Where an armed timer's entry is.
 #[derive(Clone, Copy)]
 enum Place {
     Staged(u32),
     Heap(u32),
-    Fired,
     Never,
 }
+
+const _: () = assert!(usize::BITS != 64 || size_of::<Timer>() == 24);
 
 #[derive(Clone, Copy)]
 struct Entry {
@@ -72,70 +73,72 @@ impl Entry {
 }
 
 impl Timers {
+    pub(crate) fn new(clock: Clock) -> Timers {
+        Timers { clock, books: RefCell::default(), looked_at: Cell::default() }
+    }
+
     /// Arms a timer that fires `nanos` after the next look. `u64::MAX` is never.
     pub(crate) fn arm_after(&self, nanos: u64, waker: Waker) -> u32 {
-        self.books.borrow_mut().arm(nanos, waker, true)
+        let mut books = self.books.borrow_mut();
+        let key = books.insert(waker);
+        books.stage(nanos, key);
+        key
     }
 
     /// Arms a timer that fires at `deadline`.
     pub(crate) fn arm_at(&self, deadline: Instant, waker: Waker) -> u32 {
-        self.books.borrow_mut().arm(deadline.nanos(), waker, false)
+        let mut books = self.books.borrow_mut();
+        let key = books.insert(waker);
+        books.push(deadline.nanos(), key);
+        key
+    }
+
+    /// Moves an armed timer to `deadline`; whom it wakes stays. False if it has fired.
+    pub(crate) fn rearm(&self, key: u32, deadline: Instant) -> bool {
+        let mut books = self.books.borrow_mut();
+        let armed = books.unplace(key);
+        if armed {
+            books.push(deadline.nanos(), key);
+        }
+        armed
     }
 
     /// Removes a timer. Every key is removed once, by the future that got it.
     pub(crate) fn disarm(&self, key: u32) {
-        let waker = {
+        let timer = {
             let mut books = self.books.borrow_mut();
-            let timer = books.table.remove(key as usize);
-            match timer.place {
-                Place::Staged(at) => books.unstage(at as usize),
-                Place::Heap(at) => books.remove(at as usize),
-                Place::Fired | Place::Never => {}
-            }
-            timer.waker
+            books.unplace(key);
+            books.table.remove(key as usize)
         };
-        drop(waker); // a stranger's destructor: after the borrow
+        drop(timer); // a stranger's waker: after the borrow
     }
 
-    /// Whether the timer has fired; if not, it will wake `cx`.
-    pub(crate) fn poll(&self, key: u32, cx: &Context<'_>) -> Poll<()> {
-        let old = {
-            let mut books = self.books.borrow_mut();
-            let timer = &mut books.table[key as usize];
-            if matches!(timer.place, Place::Fired) {
-                return Poll::Ready(());
-            }
-            if timer.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-                return Poll::Pending;
-            }
-            timer.waker.take()
+    /// The deadline of a timer that has fired; if it has not, it will wake `cx`.
+    pub(crate) fn poll(&self, key: u32, cx: &Context<'_>) -> Poll<Instant> {
+        let known = match &self.books.borrow().table[key as usize] {
+            Timer::Fired { at } => return Poll::Ready(*at),
+            Timer::Armed { waker, .. } => waker.will_wake(cx.waker()),
         };
-        drop(old);
-        let new = cx.waker().clone();
-        let crossed = self.books.borrow_mut().table[key as usize].waker.replace(new);
-        drop(crossed);
+        if !known {
+            let mut new = cx.waker().clone();
+            if let Timer::Armed { waker, .. } = &mut self.books.borrow_mut().table[key as usize] {
+                std::mem::swap(waker, &mut new);
+            }
+        }
         Poll::Pending
     }
 
-    /// A timer's deadline; a staged one gets it now. `now` reads the clock.
-    pub(crate) fn deadline(&self, key: u32, now: impl FnOnce() -> Instant) -> Instant {
-        if let Place::Staged(_) = self.place(key) {
-            self.settle(now());
+    /// A timer's deadline; a staged one gets it now.
+    pub(crate) fn deadline(&self, key: u32) -> Instant {
+        let is_staged = matches!(self.books.borrow().table[key as usize], Timer::Armed { place: Place::Staged(_), .. });
+        if is_staged {
+            self.settle(self.clock.now());
         }
-        match self.place(key) {
-            Place::Heap(at) => Instant::from_nanos(self.books.borrow().heap[at as usize].nanos),
-            Place::Fired => self.looked_at.get(),
-            Place::Never | Place::Staged(_) => Instant::NEVER,
-        }
-    }
-
-    fn place(&self, key: u32) -> Place {
-        self.books.borrow().table[key as usize].place
+        self.books.borrow().deadline(key)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        let books = self.books.borrow();
-        books.heap.is_empty() && books.staged.is_empty()
+        self.len() == 0
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -154,63 +157,93 @@ impl Timers {
         let mut books = self.books.borrow_mut();
         let mut staged = std::mem::take(&mut books.staged);
         for entry in staged.drain(..) {
-            books.push(Entry { nanos: now.nanos().saturating_add(entry.nanos), ..entry });
+            books.push_entry(Entry { nanos: now.nanos().saturating_add(entry.nanos), ..entry });
         }
         books.staged = staged; // its memory is used again
     }
 
     /// The earliest deadline. Call it when nothing is staged.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let books = self.books.borrow();
-        debug_assert!(books.staged.is_empty(), "settle first");
-        books.heap.first().map(|entry| Instant::from_nanos(entry.nanos))
+        self.books.borrow().heap.first().map(|entry| Instant::from_nanos(entry.nanos))
     }
 
     /// Takes the timers that are due out of the heap, their wakers into `due`, in order.
     pub(crate) fn fire(&self, now: Instant, due: &mut Vec<Waker>) {
         let mut books = self.books.borrow_mut();
-        while let Some(&first) = books.heap.first() {
-            if first.nanos > now.nanos() {
-                break;
-            }
+        while let Some(&first) = books.heap.first()
+            && first.nanos <= now.nanos()
+        {
             books.remove(0);
-            let timer = &mut books.table[first.key as usize];
-            timer.place = Place::Fired;
-            due.extend(timer.waker.take());
+            let fired = Timer::Fired { at: Instant::from_nanos(first.nanos) };
+            if let Timer::Armed { waker, .. } = std::mem::replace(&mut books.table[first.key as usize], fired) {
+                due.push(waker);
+            }
         }
     }
 }
 
 impl Books {
     #[allow(clippy::cast_possible_truncation)] // four thousand million timers do not fit into memory
-    fn arm(&mut self, nanos: u64, waker: Waker, stage: bool) -> u32 {
-        let key = self.table.insert(Timer { place: Place::Never, waker: Some(waker) }) as u32;
-        if nanos == u64::MAX {
-            return key;
+    fn insert(&mut self, waker: Waker) -> u32 {
+        self.table.insert(Timer::Armed { place: Place::Never, waker }) as u32
+    }
+
+    fn set_place(&mut self, key: u32, to: Place) {
+        if let Timer::Armed { place, .. } = &mut self.table[key as usize] {
+            *place = to;
         }
-        let entry = Entry { nanos, order: self.next_order, key };
+    }
+
+    /// Takes an armed timer's entry away. False if the timer has fired.
+    fn unplace(&mut self, key: u32) -> bool {
+        match self.table[key as usize] {
+            Timer::Armed { place: Place::Staged(at), .. } => self.unstage(at as usize),
+            Timer::Armed { place: Place::Heap(at), .. } => self.remove(at as usize),
+            Timer::Armed { place: Place::Never, .. } => {}
+            Timer::Fired { .. } => return false,
+        }
+        self.set_place(key, Place::Never);
+        true
+    }
+
+    fn deadline(&self, key: u32) -> Instant {
+        match self.table[key as usize] {
+            Timer::Fired { at } => at,
+            Timer::Armed { place: Place::Heap(at), .. } => Instant::from_nanos(self.heap[at as usize].nanos),
+            Timer::Armed { .. } => Instant::NEVER,
+        }
+    }
+
+    fn entry(&mut self, nanos: u64, key: u32) -> Entry {
         self.next_order = self.next_order.wrapping_add(1);
-        if stage {
-            self.table[key as usize].place = Place::Staged(self.staged.len() as u32);
+        Entry { nanos, order: self.next_order, key }
+    }
+
+    #[allow(clippy::cast_possible_truncation)]
+    fn stage(&mut self, nanos: u64, key: u32) {
+        if nanos < u64::MAX {
+            self.set_place(key, Place::Staged(self.staged.len() as u32));
+            let entry = self.entry(nanos, key);
             self.staged.push(entry);
-        } else {
-            self.push(entry);
         }
-        key
     }
 
     #[allow(clippy::cast_possible_truncation)]
     fn unstage(&mut self, at: usize) {
         self.staged.swap_remove(at);
-        if let Some(moved) = self.staged.get(at) {
-            self.table[moved.key as usize].place = Place::Staged(at as u32);
+        if let Some(&moved) = self.staged.get(at) {
+            self.set_place(moved.key, Place::Staged(at as u32));
         }
     }
 
-    fn push(&mut self, entry: Entry) {
+    fn push(&mut self, nanos: u64, key: u32) {
+        let entry = self.entry(nanos, key);
+        self.push_entry(entry);
+    }
+
+    fn push_entry(&mut self, entry: Entry) {
         if entry.nanos == u64::MAX {
-            self.table[entry.key as usize].place = Place::Never;
-            return;
+            return self.set_place(entry.key, Place::Never);
         }
         self.heap.push(entry);
         self.sift_up(self.heap.len() - 1, entry);
@@ -262,6 +295,6 @@ impl Books {
     #[allow(clippy::cast_possible_truncation)]
     fn place(&mut self, at: usize, entry: Entry) {
         self.heap[at] = entry;
-        self.table[entry.key as usize].place = Place::Heap(at as u32);
+        self.set_place(entry.key, Place::Heap(at as u32));
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! ```
 //! # use handcar_sync::oneshot;
-//! # futures::executor::block_on(async {
+//! # handcar_executor::run(async {
 //! let (sender, receiver) = oneshot::channel();
 //! sender.send("done").unwrap();
 //! assert_eq!(receiver.await, Ok("done"));
@@ -92,7 +92,7 @@ impl<T> Sender<T> {
     ///
     /// ```
     /// # use handcar_sync::oneshot;
-    /// # futures::executor::block_on(async {
+    /// # handcar_executor::run(async {
     /// let (mut sender, receiver) = oneshot::channel::<u32>();
     /// drop(receiver);
     /// sender.closed().await;
