@@ -82,7 +82,7 @@ impl Key {
 /// # }
 /// ```
 pub struct Reactor {
-    selector: Selector,
+    pub(crate) selector: Selector,
     entries: RefCell<Slab<Entry>>,
     /// Of the newest entry. A slab forgets what it has removed, so the count is one for all.
     generation: Cell<u32>,
@@ -116,9 +116,33 @@ impl Reactor {
         })
     }
 
-    /// The reactor of the current runtime, made if need be.
+    /// The reactor of the current runtime, made and installed if this is the first that needs it.
+    ///
+    /// A host with a loop of its own waits for its descriptor, which is readable when the runtime has something to do: see
+    /// [`Runtime::turn`](handcar_executor::Runtime::turn).
+    ///
+    /// ```
+    /// use std::os::fd::AsFd;
+    /// use handcar_executor::Runtime;
+    /// use handcar_io_reactor::Reactor;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let runtime = Runtime::new()?;
+    /// let reactor = runtime.enter(Reactor::current)?;
+    /// let for_the_hosts_loop = reactor.as_fd();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Reactor::new).
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
     #[track_caller]
-    pub(crate) fn current() -> io::Result<Rc<Reactor>> {
+    pub fn current() -> io::Result<Rc<Reactor>> {
         park::installed(Reactor::new)
     }
 
