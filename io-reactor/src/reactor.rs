@@ -67,7 +67,7 @@ impl Key {
 
 /// Waits for all descriptors of a runtime at once, and wakes the tasks that wait for one.
 ///
-/// Sources install it by themselves. It is public for those who build on the kernel alone and park by hand.
+/// Sources install it by themselves, so a program hardly ever needs to name it.
 ///
 /// ```
 /// use handcar_executor::park::Park;
@@ -180,12 +180,10 @@ impl Reactor {
         self.waiting.set(self.waiting.get() - left_behind.len());
         // Should the system refuse, its events carry a key that nobody knows: the books are right either way.
         let _ = self.selector.remove(fd);
-        drop(left_behind);
 
         self.closings.set(self.closings.get().wrapping_add(1));
         let mut woken = Vec::new();
-        let closing = self.closing.index();
-        self.entries.borrow_mut()[closing].take_waiting(Direction::Read, &mut woken);
+        self.entries.borrow_mut()[self.closing.index()].take_waiting(Direction::Read, &mut woken);
         self.wake(&mut woken);
     }
 
