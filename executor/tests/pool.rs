@@ -282,7 +282,7 @@ fn only_the_last_waker_of_a_job_is_woken_and_wakers_may_call_back() {
             match call {
                 Call::Clone => counted.set((clones + 1, drops)),
                 Call::Drop => counted.set((clones, drops + 1)),
-                Call::Wake => {}
+                Call::Wake | Call::WakeByRef => {}
             }
             drop(spawn(async {}));
             drop(to_thread(|| ()));
