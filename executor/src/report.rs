@@ -11,8 +11,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::join::PanicPayload;
-use crate::task::TaskInfo;
+use crate::machine::join::PanicPayload;
+use crate::machine::task::TaskInfo;
+use crate::machine::{context, mailbox};
 
 /// Something that went wrong where nobody waits for the result.
 #[derive(Debug)]
@@ -110,6 +111,18 @@ impl Reporter {
 
     pub(crate) fn is_fatal(&self) -> bool {
         self.fatal.as_ref().is_some_and(|fatal| fatal.borrow().is_some())
+    }
+}
+
+/// Has a runtime report: at once where it is the current one, through its mailbox from elsewhere, by the default after its
+/// end.
+#[cold]
+pub(crate) fn deliver(executor: u16, report: Report) {
+    let here = context::with_current(|core| (core.number == executor).then(|| core.reporter.clone())).flatten();
+    match (here, mailbox::of(executor)) {
+        (Some(reporter), _) => reporter.report(report),
+        (None, Some(mailbox)) => mailbox.report(report),
+        (None, None) => Reporter::default().report(report),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use handcar_executor::{self as handcar, JoinError, JoinHandle};
+use handcar::{JoinError, JoinHandle};
 
 use crate::runtime::Runtime;
 

@@ -27,9 +27,9 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::park::Notify;
+use crate::machine::park::Notify;
+use crate::machine::waker::{MAX_EXECUTORS, TaskId};
 use crate::report::{Report, Reporter};
-use crate::waker::{MAX_EXECUTORS, TaskId};
 
 /// One runtime's letter box; every other thread sees the runtime through it alone.
 #[derive(Default)]
@@ -183,14 +183,14 @@ pub(crate) fn unregister(number: u16) {
 /// Delivers a wake to the runtime it belongs to, if that still lives.
 #[cold]
 pub(crate) fn send(id: TaskId) {
-    if let Some(mailbox) = of(id) {
+    if let Some(mailbox) = of(id.executor()) {
         mailbox.wake(id);
     }
 }
 
-/// The mailbox of a task's runtime.
-pub(crate) fn of(id: TaskId) -> Option<Arc<Mailbox>> {
-    registry().boxes.get(id.executor() as usize).and_then(Clone::clone)
+/// The mailbox of a living runtime.
+pub(crate) fn of(executor: u16) -> Option<Arc<Mailbox>> {
+    registry().boxes.get(executor as usize).and_then(Clone::clone)
 }
 
 fn registry() -> MutexGuard<'static, Registry> {

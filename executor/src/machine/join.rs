@@ -14,12 +14,11 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use crate::core;
+use crate::machine::core;
+use crate::machine::task::{self, Join, Run};
+use crate::machine::waker::TaskId;
 use crate::observe::Cause;
-use crate::report::{Report, Reporter};
-use crate::task::{self, Join, Run};
-use crate::waker::TaskId;
-use crate::{context, mailbox};
+use crate::report::{self, Report};
 
 /// Waits for a task, and cancels it when dropped.
 ///
@@ -136,13 +135,7 @@ impl<T: 'static, E: 'static> JoinHandle<Result<T, E>> {
     {
         let info = self.task().header().info();
         self.detach_with(move |error| {
-            let id = info.id;
-            let report = Report::Failed { task: info, error: Arc::from(error.into()) };
-            match (context::with_current(Rc::clone), mailbox::of(id)) {
-                (Some(core), _) if core.number == id.executor() => core.reporter.report(report),
-                (_, Some(mailbox)) => mailbox.report(report),
-                (_, None) => Reporter::default().report(report),
-            }
+            report::deliver(info.id.executor(), Report::Failed { task: info, error: Arc::from(error.into()) });
         });
     }
 
