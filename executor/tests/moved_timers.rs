@@ -85,7 +85,6 @@ fn a_sleep_outlives_its_runtime_and_goes_on_in_another() {
 }
 
 #[test]
-#[ignore = "known defect"]
 fn a_sleep_that_is_reset_on_another_runtime_obeys_that_ones_clock() {
     let _dog = watchdog();
     let (a, a_clock) = simulated();

@@ -253,7 +253,6 @@ impl std::task::Wake for PanicsWhenWoken {
 }
 
 #[test]
-#[ignore = "known defect: reported as a job's panic"]
 fn a_waker_that_panics_does_not_cost_the_pool_a_thread() {
     let _dog = watchdog();
     let reports = Reports::new();

@@ -427,7 +427,6 @@ fn a_waker_that_panics_when_dropped_costs_no_other_timer() {
 }
 
 #[test]
-#[ignore = "known defect"]
 fn a_timer_that_fires_inside_its_wakers_clone_is_not_lost() {
     let _dog = watchdog();
     let (runtime, clock) = simulated();
