@@ -4,7 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
@@ -15,21 +15,30 @@ use handcar_executor::{Runtime, run, spawn, yield_now};
 mod common;
 use common::{Drops, for_ever, watchdog};
 
-/// Counts what is allocated and not freed.
+/// Counts what each thread allocates and does not free.
 struct Counting;
 
-static LIVE: AtomicUsize = AtomicUsize::new(0);
+thread_local!(static LIVE: Cell<isize> = const { Cell::new(0) });
+
+/// What this thread has allocated and not freed.
+fn live() -> isize {
+    LIVE.get()
+}
+
+fn count(bytes: isize) {
+    LIVE.set(LIVE.get() + bytes); // no destructor and no allocation: it may be used in the allocator at any time
+}
 
 // SAFETY: every call is handed to `System`, which keeps the contract; counting beside it touches no memory of the caller's.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LIVE.fetch_add(layout.size(), Ordering::Relaxed);
+        count(layout.size().cast_signed());
         // SAFETY: the caller keeps the contract of `alloc`, which is that of `System`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
+        count(-layout.size().cast_signed());
         // SAFETY: the pointer came from `System`, with this layout.
         unsafe { System.dealloc(pointer, layout) }
     }
@@ -37,13 +46,6 @@ unsafe impl GlobalAlloc for Counting {
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-/// Tests here look at the memory of the whole process, so they take turns.
-static ALONE: Mutex<()> = Mutex::new(());
-
-fn alone() -> std::sync::MutexGuard<'static, ()> {
-    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
 
 /// A pending future that hands its waker out at each poll.
 fn hands_out(wakers: Sender<Waker>, polls: Rc<Cell<u64>>) -> impl Future<Output = ()> {
@@ -56,7 +58,6 @@ fn hands_out(wakers: Sender<Waker>, polls: Rc<Cell<u64>>) -> impl Future<Output 
 
 #[test]
 fn a_million_wakes_of_one_task_take_no_memory_and_no_more_polls_than_looks() {
-    let _alone = alone();
     let _dog = watchdog();
     let (wakers, received) = channel();
     let polls = Rc::new(Cell::new(0));
@@ -67,11 +68,11 @@ fn a_million_wakes_of_one_task_take_no_memory_and_no_more_polls_than_looks() {
     assert_eq!(polls.get(), 1);
     let grown = thread::spawn(move || {
         waker.wake_by_ref(); // the first one may allocate
-        let before = LIVE.load(Ordering::Relaxed);
+        let before = live();
         for _ in 0..1_000_000 {
             waker.wake_by_ref();
         }
-        LIVE.load(Ordering::Relaxed).saturating_sub(before)
+        live() - before
     })
     .join()
     .unwrap();
@@ -84,7 +85,6 @@ fn a_million_wakes_of_one_task_take_no_memory_and_no_more_polls_than_looks() {
 
 #[test]
 fn a_long_run_of_foreign_wakes_does_not_grow_memory() {
-    let _alone = alone();
     let _dog = watchdog();
     let (wakers, received) = channel();
     let polls = Rc::new(Cell::new(0));
@@ -94,25 +94,23 @@ fn a_long_run_of_foreign_wakes_does_not_grow_memory() {
     let waker = received.recv().unwrap();
     let round = |count: u32| {
         for _ in 0..count {
-            let wakes = Arc::new(waker.clone());
-            wakes.wake_by_ref(); // outside the runtime: through the mailbox
+            waker.wake_by_ref(); // outside the runtime: through the mailbox
             let _ = runtime.turn().unwrap();
             let _ = runtime.turn().unwrap();
         }
         while received.try_recv().is_ok() {}
     };
     round(100);
-    let (before, polled) = (LIVE.load(Ordering::Relaxed), polls.get());
+    let (before, polled) = (live(), polls.get());
     round(10_000);
     assert_eq!(polls.get() - polled, 10_000, "none was lost");
-    let grown = LIVE.load(Ordering::Relaxed).saturating_sub(before);
+    let grown = live() - before;
     assert!(grown < 16_384, "{grown} bytes");
     drop(task);
 }
 
 #[test]
 fn short_runtimes_leave_no_memory_behind() {
-    let _alone = alone();
     let _dog = watchdog();
     let short = || {
         run(async {
@@ -126,9 +124,9 @@ fn short_runtimes_leave_no_memory_behind() {
         });
     };
     (0..3000).for_each(|_| short()); // the registry grows to its size
-    let before = LIVE.load(Ordering::Relaxed);
+    let before = live();
     (0..5000).for_each(|_| short());
-    let grown = LIVE.load(Ordering::Relaxed).saturating_sub(before);
+    let grown = live() - before;
     assert!(grown < 65_536, "{grown} bytes");
 }
 
@@ -165,7 +163,6 @@ fn fight(arena: &Arena) {
 
 #[test]
 fn four_threads_clone_wake_and_drop_during_polls_during_and_after_the_runtimes_end() {
-    let _alone = alone();
     let _dog = watchdog();
     let arena = Arc::new(Arena::default());
     let threads: Vec<_> = (0..4)
@@ -217,7 +214,6 @@ fn four_threads_clone_wake_and_drop_during_polls_during_and_after_the_runtimes_e
 
 #[test]
 fn a_parked_runtime_is_woken_and_no_wake_is_lost() {
-    let _alone = alone();
     let _dog = watchdog();
     // Ping-pong: each side waits for the other, so one lost wake is a hang.
     let (ping, pinged) = channel::<Waker>();
@@ -251,7 +247,6 @@ fn a_parked_runtime_is_woken_and_no_wake_is_lost() {
 
 #[test]
 fn several_threads_wake_several_tasks_and_each_hears() {
-    let _alone = alone();
     let _dog = watchdog();
     let (ping, pinged) = channel::<(Waker, Arc<AtomicBool>)>();
     let pinged = Arc::new(Mutex::new(pinged));
@@ -303,7 +298,6 @@ fn several_threads_wake_several_tasks_and_each_hears() {
 
 #[test]
 fn a_runtime_may_live_on_each_of_many_threads() {
-    let _alone = alone();
     let _dog = watchdog();
     let threads: Vec<_> = (0..8_u64)
         .map(|number| {
@@ -321,7 +315,6 @@ fn a_runtime_may_live_on_each_of_many_threads() {
 
 #[test]
 fn wake_handles_end_a_park_from_anywhere_and_are_inert_afterwards() {
-    let _alone = alone();
     let _dog = watchdog();
     let runtime = Runtime::new().unwrap();
     let handle = runtime.wake_handle();
