@@ -24,10 +24,10 @@ use std::task::{Context, Poll, Waker, ready};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::join::PanicPayload;
-use crate::mailbox::Mailbox;
-use crate::report::Report;
-use crate::{budget, context};
+use crate::machine::join::PanicPayload;
+use crate::machine::mailbox::Mailbox;
+use crate::machine::{budget, context};
+use crate::report::{self, Report};
 
 /// How long a thread waits for another job before it ends.
 const IDLE: Duration = Duration::from_secs(10);
@@ -215,13 +215,13 @@ where
     let mailbox = Arc::clone(&core.mailbox);
     let hold = core.timers.clock.hold();
     core.pool.submit(Box::new(move || {
-        // Nothing of a job may end the thread: not the destructor of what it captured, nor a waker.
+        // Nothing of a job may end the thread, nor the destructor of what it captured.
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| run_job(f, &on_thread, &mailbox))) {
             mailbox.report(Report::JobPanicked { payload: PanicPayload::new(payload) });
         }
         drop(hold); // after the wake: the clock must not jump in between
     }))?;
-    Ok(ToThread { job, mailbox: Arc::clone(&core.mailbox) })
+    Ok(ToThread { job, executor: core.number })
 }
 
 fn run_job<T>(f: impl FnOnce() -> T, job: &Mutex<Job<T>>, mailbox: &Mailbox) {
@@ -236,8 +236,9 @@ fn run_job<T>(f: impl FnOnce() -> T, job: &Mutex<Job<T>>, mailbox: &Mailbox) {
         let waker = waker.take();
         *state = Job::Done(result);
         drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
+        let Some(waker) = waker else { return };
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+            mailbox.report(Report::WakerPanicked { payload: PanicPayload::new(payload) });
         }
     } else {
         drop(state);
@@ -251,7 +252,7 @@ fn run_job<T>(f: impl FnOnce() -> T, job: &Mutex<Job<T>>, mailbox: &Mailbox) {
 #[must_use = "a job whose future is dropped before it has started never runs"]
 pub struct ToThread<T> {
     job: Arc<Mutex<Job<T>>>,
-    mailbox: Arc<Mailbox>,
+    executor: u16,
 }
 
 impl<T> Future for ToThread<T> {
@@ -281,7 +282,7 @@ impl<T> Drop for ToThread<T> {
     fn drop(&mut self) {
         let job = std::mem::replace(&mut *lock(&self.job), Job::Gone);
         if let Job::Done(Err(payload)) = job {
-            self.mailbox.report(Report::JobPanicked { payload: PanicPayload::new(payload) });
+            report::deliver(self.executor, Report::JobPanicked { payload: PanicPayload::new(payload) });
         }
     }
 }

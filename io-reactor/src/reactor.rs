@@ -122,9 +122,13 @@ impl Reactor {
         park::installed(Reactor::new)
     }
 
-    /// Fails unless this is the reactor of the current runtime: nobody else would ever wake the task.
+    /// Whether the current runtime waits here.
+    pub(crate) fn is_current(self: &Rc<Self>) -> bool {
+        park::is_current(self)
+    }
+
     pub(crate) fn ensure_current(self: &Rc<Self>) -> io::Result<()> {
-        if park::is_current(self) { Ok(()) } else { Err(elsewhere()) }
+        if self.is_current() { Ok(()) } else { Err(elsewhere()) }
     }
 
     /// Opens an entry for `fd`, of which `ready` is known or hoped.

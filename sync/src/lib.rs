@@ -16,15 +16,39 @@
 //! To read the crate, go from the wait queue to the semaphore, then [`mpsc`].
 #![forbid(unsafe_code)]
 
+mod barrier;
+mod condition;
+mod event;
+mod mutex;
+mod notify;
+mod once_cell;
+mod rate_limiter;
+mod rwlock;
 mod semaphore;
 mod wait_queue;
 
+pub mod broadcast;
 pub mod mpsc;
 pub mod oneshot;
+pub mod queue;
+pub mod remote;
+pub mod watch;
 
 use std::ops::Deref;
 use std::rc::Rc;
 
+pub use barrier::{Barrier, BarrierWait, BarrierWaitResult};
+pub use condition::{Condition, ConditionWait, WaitWhile};
+pub use event::{Event, EventWait};
+pub use mutex::{Guard, Lock, Mutex, MutexGuard, OwnedMutexGuard, TryLockError};
+pub use notify::{Notified, Notify};
+pub use once_cell::{OnceCell, SetError};
+pub use queue::{LifoQueue, PriorityQueue, Queue};
+pub use rate_limiter::{RateAcquire, RateLimiter};
+pub use rwlock::{
+    OwnedRwLockReadGuard, OwnedRwLockWriteGuard, Read, ReadGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, Write,
+    WriteGuard,
+};
 pub use semaphore::{Acquire, AcquireError, OwnedSemaphorePermit, Permit, Semaphore, SemaphorePermit, TryAcquireError};
 
 /// How a future or a guard holds the primitive that it belongs to: by reference, or through an `Rc` that keeps it alive.

@@ -13,7 +13,7 @@
 //!
 //! ```
 //! # use handcar_sync::mpsc;
-//! # futures::executor::block_on(async {
+//! # handcar_executor::run(async {
 //! let (sender, mut receiver) = mpsc::channel(10);
 //! sender.send("a").await.unwrap();
 //! sender.clone().send("b").await.unwrap();
@@ -204,7 +204,7 @@ impl<T> Sender<T> {
     ///
     /// ```
     /// # use handcar_sync::mpsc;
-    /// # futures::executor::block_on(async {
+    /// # handcar_executor::run(async {
     /// let (sender, mut receiver) = mpsc::channel(1);
     /// let permit = sender.reserve().await.unwrap();
     /// assert!(sender.try_send(1).is_err());
@@ -367,7 +367,7 @@ impl<T> Receiver<T> {
     ///
     /// ```
     /// # use handcar_sync::mpsc;
-    /// # futures::executor::block_on(async {
+    /// # handcar_executor::run(async {
     /// let (sender, mut receiver) = mpsc::unbounded_channel();
     /// for n in 0..5 {
     ///     sender.send(n).unwrap();
@@ -527,7 +527,12 @@ impl<T> Sending<'_, T> {
     fn withdraw(&mut self) -> Option<T> {
         let is_offered = self.is_offered();
         self.stage = Stage::Done;
-        if is_offered { self.channel.pop() } else { None }
+        if !is_offered {
+            return None;
+        }
+        // Or `pop` would wake the one who withdraws.
+        let _waker = self.channel.handover.take();
+        self.channel.pop()
     }
 }
 

@@ -31,7 +31,7 @@ use crate::wait_queue::{Gate, Outcome, State, Ticket, WaitQueue};
 /// ```
 /// # use std::rc::Rc;
 /// # use handcar_sync::Semaphore;
-/// # futures::executor::block_on(async {
+/// # handcar_executor::run(async {
 /// let connections = Rc::new(Semaphore::new(3));
 /// let one = connections.acquire().await?;
 /// let two = connections.clone().acquire_many_owned(2).await?; // may move into a task
@@ -75,7 +75,7 @@ impl Semaphore {
     ///
     /// ```
     /// # use handcar_sync::Semaphore;
-    /// # futures::executor::block_on(async {
+    /// # handcar_executor::run(async {
     /// let semaphore = Semaphore::new(1);
     /// let permit = semaphore.acquire().await.unwrap();
     /// assert!(semaphore.try_acquire().is_err());
@@ -253,6 +253,12 @@ impl Semaphore {
         }
     }
 
+    /// Takes `need` permits, whoever waits, and even if it is closed.
+    pub(crate) fn take_regardless(&self, need: usize) -> bool {
+        let left = self.permits.get().checked_sub(need);
+        left.inspect(|&left| self.permits.set(left)).is_some()
+    }
+
     /// Gives back `n` permits.
     #[inline]
     pub(crate) fn release(&self, n: usize) {
@@ -280,10 +286,7 @@ impl Semaphore {
 
     #[cold]
     fn grant(&self) {
-        self.queue.grant_while(|need| {
-            let left = self.permits.get().checked_sub(need);
-            left.inspect(|&left| self.permits.set(left)).is_some()
-        });
+        self.queue.grant_while(|need| self.take_regardless(need));
     }
 }
 

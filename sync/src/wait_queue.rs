@@ -155,6 +155,12 @@ impl WaitQueue {
         self.settle_while(Outcome::Granted, |waiter| admits(waiter.need));
     }
 
+    /// Settles the head as granted, if somebody waits.
+    pub(crate) fn grant_one(&self) {
+        let mut left = true;
+        self.grant_while(|_| std::mem::take(&mut left));
+    }
+
     /// Settles all who wait now, and nobody who joins while they are being woken.
     pub(crate) fn dismiss_all(&self) {
         let joined = self.line.borrow().joined;

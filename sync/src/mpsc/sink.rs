@@ -16,7 +16,7 @@ use crate::wait_queue::Ticket;
 /// ```
 /// # use futures::SinkExt;
 /// # use handcar_sync::mpsc;
-/// # futures::executor::block_on(async {
+/// # handcar_executor::run(async {
 /// let (sender, mut receiver) = mpsc::channel(2);
 /// let mut sink = sender.into_sink();
 /// sink.send(1).await.unwrap();

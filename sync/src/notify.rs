@@ -1,0 +1,114 @@
+//! The notification: "look again", without a message.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use crate::Hold;
+use crate::wait_queue::{Gate, Outcome, State, Ticket, WaitQueue};
+
+/// Notifies one waiter or all of them.
+///
+/// [`notify_one`](Self::notify_one) reaches exactly one: the first who waits, or else the next who comes. A notified waiter that
+/// is dropped before it has run passes the notification on. [`notify_waiters`](Self::notify_waiters) reaches every future that
+/// [`notified`](Self::notified) has made so far, polled or not, and nobody who comes later.
+///
+/// ```
+/// # use handcar_sync::Notify;
+/// # handcar_executor::run(async {
+/// let changed = Notify::new();
+/// changed.notify_one();
+/// changed.notified().await; // the notification was kept for it
+/// # });
+/// ```
+#[derive(Debug)]
+pub struct Notify {
+    /// One notification is kept while nobody waits, however many were given.
+    kept: Cell<bool>,
+    /// How often `notify_waiters` was called.
+    calls: Cell<u64>,
+    queue: WaitQueue,
+}
+
+impl Notify {
+    /// Creates one with no notification kept.
+    pub const fn new() -> Self {
+        Self { kept: Cell::new(false), calls: Cell::new(0), queue: WaitQueue::new() }
+    }
+
+    /// Notifies the first who waits; if nobody does, the next who comes.
+    pub fn notify_one(&self) {
+        if self.queue.gate() == Gate::Open {
+            self.kept.set(true);
+        } else {
+            self.queue.grant_one();
+        }
+    }
+
+    /// Notifies every future that [`notified`](Self::notified) has made so far.
+    pub fn notify_waiters(&self) {
+        self.calls.set(self.calls.get() + 1);
+        self.queue.dismiss_all();
+    }
+
+    /// Waits for a notification.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future passes on the notification that it had got from `notify_one`, and loses its place in the line.
+    pub fn notified(&self) -> Notified<&Self> {
+        Notified { notify: self, calls: self.calls.get(), ticket: Ticket::New }
+    }
+
+    /// [`notified`](Self::notified) for a future that keeps the `Notify` alive.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`notified`](Self::notified).
+    pub fn notified_owned(self: Rc<Self>) -> Notified<Rc<Self>> {
+        let calls = self.calls.get();
+        Notified { notify: self, calls, ticket: Ticket::New }
+    }
+}
+
+impl Default for Notify {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The future of [`Notify::notified`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct Notified<N: Hold<Notify>> {
+    notify: N,
+    /// What the count of calls was when this was made.
+    calls: u64,
+    ticket: Ticket,
+}
+
+impl<N: Hold<Notify>> Future for Notified<N> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { notify, calls, ticket } = &mut *self;
+        let enter = || {
+            if notify.calls.get() != *calls {
+                return Some(Outcome::Dismissed);
+            }
+            notify.kept.replace(false).then_some(Outcome::Granted)
+        };
+        notify.queue.poll(ticket, 0, cx, "Notified", enter).map(drop)
+    }
+}
+
+impl<N: Hold<Notify>> Drop for Notified<N> {
+    fn drop(&mut self) {
+        let left = self.notify.queue.leave(&mut self.ticket);
+        if let Some(State::Settled(Outcome::Granted)) = left {
+            self.notify.notify_one();
+        }
+    }
+}

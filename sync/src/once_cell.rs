@@ -1,0 +1,158 @@
+//! The once cell: a value that is made once, by a future, however many ask for it.
+
+use std::cell;
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+
+use crate::semaphore::{Semaphore, TryAcquireError};
+
+/// A place for a value that is set once, by hand or by the first task that asks for it.
+///
+/// ```
+/// # use handcar_sync::OnceCell;
+/// # handcar_executor::run(async {
+/// let config = OnceCell::new();
+/// assert_eq!(*config.get_or_init(async || "read from disk").await, "read from disk");
+/// assert_eq!(*config.get_or_init(async || "never called").await, "read from disk");
+/// # });
+/// ```
+pub struct OnceCell<T> {
+    value: cell::OnceCell<T>,
+    /// Held by whoever is making the value.
+    turn: Semaphore,
+}
+
+impl<T> OnceCell<T> {
+    /// Creates an empty cell.
+    pub const fn new() -> Self {
+        Self { value: cell::OnceCell::new(), turn: Semaphore::new(1) }
+    }
+
+    /// The value, if there is one.
+    pub fn get(&self) -> Option<&T> {
+        self.value.get()
+    }
+
+    /// The value, if there is one, to be changed.
+    pub fn get_mut(&mut self) -> Option<&mut T> {
+        self.value.get_mut()
+    }
+
+    /// Whether there is a value.
+    pub fn initialized(&self) -> bool {
+        self.value.get().is_some()
+    }
+
+    /// Takes the value out and leaves the cell empty.
+    pub fn take(&mut self) -> Option<T> {
+        self.value.take()
+    }
+
+    /// The value, if there is one.
+    pub fn into_inner(self) -> Option<T> {
+        self.value.into_inner()
+    }
+
+    /// Sets the value.
+    ///
+    /// # Errors
+    ///
+    /// Gives it back if there is one already, or somebody is making one.
+    pub fn set(&self, value: T) -> Result<(), SetError<T>> {
+        if self.initialized() {
+            return Err(SetError::AlreadyInitializedError(value));
+        }
+        match self.turn.try_acquire() {
+            Ok(_turn) => self.value.set(value).map_err(SetError::AlreadyInitializedError),
+            Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => Err(SetError::InitializingError(value)),
+        }
+    }
+
+    /// The value; the first that asks makes it, and the others wait.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the task that makes the value is dropped, the next in line makes it anew.
+    pub async fn get_or_init<F, U>(&self, init: F) -> &T
+    where
+        F: FnOnce() -> U,
+        U: Future<Output = T>,
+    {
+        let made = self.get_or_try_init(async || Ok::<_, Infallible>(init().await)).await;
+        match made {
+            Ok(value) => value,
+            Err(never) => match never {},
+        }
+    }
+
+    /// [`get_or_init`](Self::get_or_init) by a future that may fail; then the next in line tries.
+    ///
+    /// An `async fn`, where the operations of this crate are named futures, since it waits in the user's future as much as in
+    /// the line; the wait in the line is an [`Acquire`](crate::Acquire).
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of `init`.
+    ///
+    /// # Panics
+    ///
+    /// Never: nobody closes the cell's semaphore.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`get_or_init`](Self::get_or_init).
+    pub async fn get_or_try_init<E, F, U>(&self, init: F) -> Result<&T, E>
+    where
+        F: FnOnce() -> U,
+        U: Future<Output = Result<T, E>>,
+    {
+        if let Some(value) = self.value.get() {
+            return Ok(value);
+        }
+        let _turn = self.turn.acquire().await.expect("nobody closes the semaphore of a cell");
+        if let Some(value) = self.value.get() {
+            return Ok(value);
+        }
+        let value = init().await?;
+        Ok(self.value.get_or_init(|| value))
+    }
+}
+
+impl<T> Default for OnceCell<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> From<T> for OnceCell<T> {
+    fn from(value: T) -> Self {
+        Self { value: value.into(), turn: Semaphore::new(1) }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for OnceCell<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OnceCell").field(&self.value.get()).finish()
+    }
+}
+
+/// Why [`OnceCell::set`] did not set the value; here it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetError<T> {
+    /// There is a value.
+    AlreadyInitializedError(T),
+    /// Somebody is making one.
+    InitializingError(T),
+}
+
+impl<T> fmt::Display for SetError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AlreadyInitializedError(_) => "the cell has a value",
+            Self::InitializingError(_) => "the value of the cell is being made",
+        })
+    }
+}
+
+impl<T: fmt::Debug> std::error::Error for SetError<T> {}

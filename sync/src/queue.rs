@@ -1,0 +1,585 @@
+//! The queues: items from many tasks to many tasks. (asyncio's `Queue`, `LifoQueue` and `PriorityQueue`.)
+//!
+//! A queue is two semaphores and a store: one counts the free slots, which putters take and getters give back, the other the
+//! items, the other way round. In which order the items come off the store is all that the three kinds differ in.
+//!
+//! An item stays on the store until the poll that returns it. What a getter is granted is only the right to take one, so
+//! that a getter which is dropped has lost nothing.
+//!
+//! A program that ends its workers by a sentinel value needs as many sentinels as workers, and hangs if it miscounts.
+//! [`close`](AnyQueue::close) replaces them: getters take what is left, and then get `None`.
+
+use std::cell::{Cell, RefCell, RefMut};
+use std::cmp::Ordering;
+use std::collections::{BinaryHeap, VecDeque};
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::thread;
+
+use futures_core::Stream;
+
+use crate::Hold;
+use crate::mpsc::error::{SendError, TryRecvError, TrySendError};
+use crate::semaphore::{Semaphore, TryAcquireError};
+use crate::wait_queue::{Outcome, Ticket, WaitQueue};
+
+/// An empty store with more room than this is given back.
+const KEPT_ITEMS: usize = 4096;
+
+/// First in, first out.
+///
+/// ```
+/// # use handcar_sync::Queue;
+/// # handcar_executor::run(async {
+/// let jobs = Queue::new(10);
+/// let producer = async {
+///     for n in 1..=20 {
+///         jobs.put(n).await.unwrap();
+///     }
+///     jobs.close();
+/// };
+/// let worker = async || {
+///     let mut sum = 0;
+///     while let Some(job) = jobs.get_tracked().await {
+///         sum += *job;
+///     }
+///     sum
+/// };
+/// let ((), one, other) = futures::join!(producer, worker(), worker());
+/// jobs.join().await;
+/// assert_eq!(one + other, 210);
+/// # });
+/// ```
+pub type Queue<T> = AnyQueue<VecDeque<T>>;
+
+/// Last in, first out.
+pub type LifoQueue<T> = AnyQueue<Vec<T>>;
+
+/// Smallest first, and among equals first in, first out.
+///
+/// ```
+/// # use handcar_sync::PriorityQueue;
+/// let queue = PriorityQueue::unbounded();
+/// for job in [(2, "second"), (1, "first"), (2, "third")] {
+///     queue.try_put(job).unwrap();
+/// }
+/// assert_eq!(queue.try_get(), Ok((1, "first")));
+/// assert_eq!(queue.try_get(), Ok((2, "second")));
+/// ```
+pub type PriorityQueue<T> = AnyQueue<Heap<T>>;
+
+/// What [`Queue`], [`LifoQueue`] and [`PriorityQueue`] have in common. Use those names.
+pub struct AnyQueue<S: Store> {
+    store: RefCell<S>,
+    items: Semaphore,
+    slots: Semaphore,
+    capacity: usize,
+    /// Items that were put, and of which no one has said that they are done.
+    unfinished: Cell<usize>,
+    /// Those who wait in [`join`](Self::join).
+    joiners: WaitQueue,
+}
+
+impl<S: Store> AnyQueue<S> {
+    /// Creates a queue for up to `capacity` items, which allocates as they come.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `capacity` is 0. (For asyncio's `Queue(0)` take [`unbounded`](Self::unbounded).)
+    #[track_caller]
+    pub fn new(capacity: usize) -> Self {
+        assert!(capacity > 0, "a queue of capacity 0 could not hold an item; take `unbounded()`");
+        let capacity = capacity.min(Semaphore::MAX_PERMITS);
+        Self {
+            store: RefCell::new(S::default()),
+            items: Semaphore::new(0),
+            slots: Semaphore::new(capacity),
+            capacity,
+            unfinished: Cell::new(0),
+            joiners: WaitQueue::new(),
+        }
+    }
+
+    /// Creates a queue that never is full.
+    pub fn unbounded() -> Self {
+        Self::new(usize::MAX)
+    }
+
+    /// Waits for room, and puts an item in.
+    ///
+    /// # Errors
+    ///
+    /// Gives the item back if the queue is [closed](Self::close), before or while it waits.
+    ///
+    /// # Cancel safety
+    ///
+    /// An item is either in the queue, and `Ready` says so, or dropped together with the future.
+    pub fn put(&self, item: S::Item) -> Put<'_, S> {
+        Put { queue: self, item: Some(item), ticket: Ticket::New }
+    }
+
+    /// Puts an item in if there is room.
+    ///
+    /// # Errors
+    ///
+    /// Gives the item back if the queue is full, or others wait for room, or it is closed.
+    pub fn try_put(&self, item: S::Item) -> Result<(), TrySendError<S::Item>> {
+        match self.slots.try_take(1) {
+            Ok(()) => Ok(self.push(item)?),
+            Err(TryAcquireError::NoPermits) => Err(TrySendError::Full(item)),
+            Err(TryAcquireError::Closed) => Err(TrySendError::Closed(item)),
+        }
+    }
+
+    /// Waits for an item, or for `None`, which says that the queue is [closed](Self::close) and there will be no more.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing: it takes the item in the poll that returns it, and lets the next in line have it.
+    pub fn get(&self) -> Get<'_, S> {
+        Get { queue: self, ticket: Ticket::New }
+    }
+
+    /// [`get`](Self::get) for an item that counts as done when it is dropped.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`get`](Self::get).
+    pub fn get_tracked(&self) -> GetTracked<'_, S> {
+        GetTracked { get: self.get() }
+    }
+
+    /// Takes an item if there is one that nobody waits for.
+    ///
+    /// # Errors
+    ///
+    /// Says whether there may be one later.
+    pub fn try_get(&self) -> Result<S::Item, TryRecvError> {
+        match self.items.try_take(1) {
+            Ok(()) => self.pop().ok_or(TryRecvError::Disconnected),
+            Err(TryAcquireError::NoPermits) => Err(TryRecvError::Empty),
+            Err(TryAcquireError::Closed) => self.pop_left_over().ok_or(TryRecvError::Disconnected),
+        }
+    }
+
+    /// Says that the work on one item is done.
+    ///
+    /// # Panics
+    ///
+    /// Panics if it was said of every item already.
+    #[track_caller]
+    pub fn task_done(&self) {
+        assert!(
+            self.unfinished.get() > 0,
+            "`task_done` was called more often than items were put; a tracked item calls it by itself",
+        );
+        self.finish(1);
+    }
+
+    /// Waits until every item that was put is done: taken, and followed by [`task_done`](Self::task_done) or the drop of a
+    /// [tracked](Self::get_tracked) item.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future undoes the wait, and nothing else.
+    pub fn join(&self) -> QueueJoin<'_, S> {
+        QueueJoin { queue: self, ticket: Ticket::New }
+    }
+
+    /// Closes the queue: putters get their item back, getters take what is left and then get `None`.
+    pub fn close(&self) {
+        self.slots.close();
+        self.items.close();
+    }
+
+    /// Closes the queue and takes out what is left, which counts as done.
+    pub fn close_now(&self) -> Vec<S::Item> {
+        self.close();
+        let mut store = std::mem::take(&mut *self.store());
+        let left: Vec<_> = std::iter::from_fn(|| store.pop()).collect();
+        self.finish(left.len());
+        left
+    }
+
+    /// Whether the queue is closed.
+    pub fn is_closed(&self) -> bool {
+        self.slots.is_closed()
+    }
+
+    /// How many items were put and are not done.
+    pub fn unfinished(&self) -> usize {
+        self.unfinished.get()
+    }
+
+    /// How many items are in the queue.
+    pub fn len(&self) -> usize {
+        self.store().count()
+    }
+
+    /// Whether no item is in the queue.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many items it holds at most.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// The items as a stream that ends when the queue is closed and empty.
+    pub fn stream(&self) -> Items<S, &Self> {
+        Items { queue: self, ticket: Ticket::New, store: PhantomData }
+    }
+
+    /// [`stream`](Self::stream) that keeps the queue alive.
+    pub fn into_stream(self: Rc<Self>) -> Items<S, Rc<Self>> {
+        Items { queue: self, ticket: Ticket::New, store: PhantomData }
+    }
+
+    /// Puts an item into the slot that the caller has taken.
+    fn push(&self, item: S::Item) -> Result<(), SendError<S::Item>> {
+        if self.is_closed() {
+            // The slot was granted before, but the getters have been sent away.
+            return Err(SendError(item));
+        }
+        self.store().push(item);
+        self.unfinished.set(self.unfinished.get() + 1);
+        self.items.release(1);
+        Ok(())
+    }
+
+    /// Takes the item that the caller has a permit for: there is one, unless `close_now` has emptied the store.
+    fn pop(&self) -> Option<S::Item> {
+        let mut store = self.store();
+        let item = store.pop()?;
+        if store.count() == 0 && store.room() > KEPT_ITEMS {
+            *store = S::default();
+        }
+        drop(store);
+        self.slots.release(1);
+        Some(item)
+    }
+
+    /// Takes an item from a closed queue, unless all are granted to others.
+    fn pop_left_over(&self) -> Option<S::Item> {
+        if self.items.take_regardless(1) { self.pop() } else { None }
+    }
+
+    fn poll_get(&self, ticket: &mut Ticket, cx: &mut Context<'_>, name: &str) -> Poll<Option<S::Item>> {
+        match ready!(self.items.poll_acquire(ticket, 1, cx, name)) {
+            Ok(()) => Poll::Ready(self.pop()),
+            Err(_) => Poll::Ready(self.pop_left_over()),
+        }
+    }
+
+    fn finish(&self, n: usize) {
+        self.unfinished.set(self.unfinished.get() - n);
+        if self.unfinished.get() == 0 {
+            self.joiners.dismiss_all();
+        }
+    }
+
+    /// The one borrow under which foreign code runs: the `Ord` of the items of a [`PriorityQueue`].
+    fn store(&self) -> RefMut<'_, S> {
+        self.store.try_borrow_mut().expect("the `Ord` of an item must not use the item's own queue")
+    }
+}
+
+impl<S: Store> fmt::Debug for AnyQueue<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue")
+            .field("capacity", &self.capacity)
+            .field("unfinished", &self.unfinished.get())
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the items of a queue lie on, and in which order they come off. Implemented here only.
+pub trait Store: Default + sealed::Sealed {
+    /// What lies on it.
+    type Item;
+    #[doc(hidden)]
+    fn push(&mut self, item: Self::Item);
+    #[doc(hidden)]
+    fn pop(&mut self) -> Option<Self::Item>;
+    #[doc(hidden)]
+    fn count(&self) -> usize;
+    #[doc(hidden)]
+    fn room(&self) -> usize;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl<T> Sealed for std::collections::VecDeque<T> {}
+    impl<T> Sealed for Vec<T> {}
+    impl<T: Ord> Sealed for super::Heap<T> {}
+}
+
+impl<T> Store for VecDeque<T> {
+    type Item = T;
+
+    fn push(&mut self, item: T) {
+        self.push_back(item);
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        self.pop_front()
+    }
+
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn room(&self) -> usize {
+        self.capacity()
+    }
+}
+
+impl<T> Store for Vec<T> {
+    type Item = T;
+
+    fn push(&mut self, item: T) {
+        self.push(item);
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        self.pop()
+    }
+
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn room(&self) -> usize {
+        self.capacity()
+    }
+}
+
+/// The store of a [`PriorityQueue`].
+#[derive(Debug)]
+pub struct Heap<T> {
+    items: BinaryHeap<Ranked<T>>,
+    /// How many were ever pushed.
+    pushed: u64,
+}
+
+impl<T: Ord> Default for Heap<T> {
+    fn default() -> Self {
+        Self { items: BinaryHeap::new(), pushed: 0 }
+    }
+}
+
+impl<T: Ord> Store for Heap<T> {
+    type Item = T;
+
+    fn push(&mut self, item: T) {
+        self.items.push(Ranked { item, order: self.pushed });
+        self.pushed += 1;
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        self.items.pop().map(|ranked| ranked.item)
+    }
+
+    fn count(&self) -> usize {
+        self.items.len()
+    }
+
+    fn room(&self) -> usize {
+        self.items.capacity()
+    }
+}
+
+/// An item that is the greater, the earlier it has to go.
+#[derive(Debug)]
+struct Ranked<T> {
+    item: T,
+    order: u64,
+}
+
+impl<T: Ord> Ord for Ranked<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.item.cmp(&self.item).then(other.order.cmp(&self.order))
+    }
+}
+
+impl<T: Ord> PartialOrd for Ranked<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T: Ord> PartialEq for Ranked<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl<T: Ord> Eq for Ranked<T> {}
+
+/// The future of [`AnyQueue::put`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct Put<'a, S: Store> {
+    queue: &'a AnyQueue<S>,
+    item: Option<S::Item>,
+    ticket: Ticket,
+}
+
+// Nothing in it is ever pinned.
+impl<S: Store> Unpin for Put<'_, S> {}
+
+impl<S: Store> Future for Put<'_, S> {
+    type Output = Result<(), SendError<S::Item>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { queue, item, ticket } = &mut *self;
+        let slot = ready!(queue.slots.poll_acquire(ticket, 1, cx, "queue::Put"));
+        let item = item.take().expect("the item is there until the slot is");
+        Poll::Ready(if slot.is_ok() { queue.push(item) } else { Err(SendError(item)) })
+    }
+}
+
+impl<S: Store> Drop for Put<'_, S> {
+    fn drop(&mut self) {
+        self.queue.slots.leave(&mut self.ticket, 1);
+    }
+}
+
+impl<S: Store> fmt::Debug for Put<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Put").field(self.queue).finish()
+    }
+}
+
+/// The future of [`AnyQueue::get`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct Get<'a, S: Store> {
+    queue: &'a AnyQueue<S>,
+    ticket: Ticket,
+}
+
+impl<S: Store> Future for Get<'_, S> {
+    type Output = Option<S::Item>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { queue, ticket } = &mut *self;
+        queue.poll_get(ticket, cx, "queue::Get")
+    }
+}
+
+impl<S: Store> Drop for Get<'_, S> {
+    fn drop(&mut self) {
+        self.queue.items.leave(&mut self.ticket, 1);
+    }
+}
+
+/// The future of [`AnyQueue::get_tracked`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct GetTracked<'a, S: Store> {
+    get: Get<'a, S>,
+}
+
+impl<'a, S: Store> Future for GetTracked<'a, S> {
+    type Output = Option<Tracked<'a, S>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let queue = self.get.queue;
+        let item = ready!(Pin::new(&mut self.get).poll(cx));
+        Poll::Ready(item.map(|item| Tracked { queue, item }))
+    }
+}
+
+/// An item that counts as done when this is dropped, whatever the reason.
+#[must_use = "dropping it says that the item is done"]
+pub struct Tracked<'a, S: Store> {
+    queue: &'a AnyQueue<S>,
+    item: S::Item,
+}
+
+impl<S: Store> Deref for Tracked<'_, S> {
+    type Target = S::Item;
+
+    fn deref(&self) -> &S::Item {
+        &self.item
+    }
+}
+
+impl<S: Store> DerefMut for Tracked<'_, S> {
+    fn deref_mut(&mut self) -> &mut S::Item {
+        &mut self.item
+    }
+}
+
+impl<S: Store> Drop for Tracked<'_, S> {
+    #[track_caller]
+    fn drop(&mut self) {
+        // A second panic in an unwinding thread would abort.
+        if self.queue.unfinished.get() > 0 || !thread::panicking() {
+            self.queue.task_done();
+        }
+    }
+}
+
+impl<S: Store<Item: fmt::Debug>> fmt::Debug for Tracked<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Tracked").field(&self.item).finish()
+    }
+}
+
+/// The future of [`AnyQueue::join`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct QueueJoin<'a, S: Store> {
+    queue: &'a AnyQueue<S>,
+    ticket: Ticket,
+}
+
+impl<S: Store> Future for QueueJoin<'_, S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { queue, ticket } = &mut *self;
+        let enter = || (queue.unfinished.get() == 0).then_some(Outcome::Dismissed);
+        queue.joiners.poll(ticket, 0, cx, "QueueJoin", enter).map(drop)
+    }
+}
+
+impl<S: Store> Drop for QueueJoin<'_, S> {
+    fn drop(&mut self) {
+        drop(self.queue.joiners.leave(&mut self.ticket));
+    }
+}
+
+/// The items of a queue as a [`Stream`].
+#[derive(Debug)]
+#[must_use = "streams do nothing unless polled"]
+pub struct Items<S: Store, Q: Hold<AnyQueue<S>>> {
+    queue: Q,
+    ticket: Ticket,
+    store: PhantomData<fn() -> S>,
+}
+
+impl<S: Store, Q: Hold<AnyQueue<S>>> Stream for Items<S, Q> {
+    type Item = S::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        let Self { queue, ticket, .. } = &mut *self;
+        let item = ready!(queue.poll_get(ticket, cx, "queue::Items"));
+        *ticket = Ticket::New;
+        Poll::Ready(item)
+    }
+}
+
+impl<S: Store, Q: Hold<AnyQueue<S>>> Drop for Items<S, Q> {
+    fn drop(&mut self) {
+        self.queue.items.leave(&mut self.ticket, 1);
+    }
+}

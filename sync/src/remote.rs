@@ -1,0 +1,299 @@
+//! A channel whose senders live on other threads.
+//!
+//! Everything else in this crate is cells; this is its one meeting point with other threads, and a plain `Mutex` is all it takes.
+//! The receiver takes the lock once for a batch: it swaps the queue under the lock with the empty one it has drained. A sender
+//! wakes it only if it waits. The waker does the rest: on Handcar it is a number that goes through the runtime's mailbox.
+//!
+//! ```text
+//!   other threads                               this thread
+//!   send -> lock -> queue --(swap, one lock)--> batch -> recv, recv, recv ...
+//!             '---> waker, if one is registered
+//! ```
+//!
+//! On a simulated clock the runtime cannot know that another thread is about to send: let the thread keep a
+//! [`Clock::hold`](handcar_executor::Clock::hold) for as long as it may.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::mem;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+use std::thread::{self, ThreadId};
+
+use futures_core::Stream;
+use handcar_executor::budget;
+
+use crate::mpsc::error::{SendError, TryRecvError, TrySendError};
+use crate::wait_queue::{polled_after_ready, wake};
+
+/// Creates a channel that holds up to `capacity` messages. The receiver belongs to the calling thread.
+///
+/// ```
+/// # use handcar_sync::remote;
+/// let total: u32 = handcar_executor::run(async {
+///     let (sender, mut receiver) = remote::channel(8);
+///     std::thread::spawn(move || (1..=100).for_each(|n| sender.blocking_send(n).unwrap()));
+///     let mut total = 0;
+///     while let Some(n) = receiver.recv().await {
+///         total += n;
+///     }
+///     total
+/// });
+/// assert_eq!(total, 5050);
+/// ```
+///
+/// # Panics
+///
+/// Panics if `capacity` is 0.
+#[track_caller]
+pub fn channel<T: Send>(capacity: usize) -> (Sender<T>, Receiver<T>) {
+    assert!(capacity > 0, "a remote channel has no rendezvous; give it a capacity of 1");
+    let channel = Arc::new(Channel {
+        capacity,
+        receiver_thread: thread::current().id(),
+        room: Condvar::new(),
+        state: Mutex::new(State {
+            messages: VecDeque::new(),
+            in_batch: 0,
+            waker: None,
+            senders: 1,
+            receiver_lives: true,
+        }),
+    });
+    (Sender { channel: channel.clone() }, Receiver { channel, batch: VecDeque::new(), not_send: PhantomData })
+}
+
+struct Channel<T> {
+    capacity: usize,
+    receiver_thread: ThreadId,
+    /// Notified when there is room again, or the receiver has gone.
+    room: Condvar,
+    state: Mutex<State<T>>,
+}
+
+struct State<T> {
+    messages: VecDeque<T>,
+    /// How many the receiver has swapped out at once: their room comes free when it has drained them.
+    in_batch: usize,
+    waker: Option<Waker>,
+    senders: usize,
+    receiver_lives: bool,
+}
+
+impl<T> Channel<T> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        // Nothing under this lock can panic half-way.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_room(&self, state: &State<T>) -> bool {
+        state.messages.len() + state.in_batch < self.capacity
+    }
+}
+
+/// The end that sends, from any thread. Clone it for more senders.
+pub struct Sender<T> {
+    channel: Arc<Channel<T>>,
+}
+
+impl<T> Sender<T> {
+    /// Sends if there is room.
+    ///
+    /// # Errors
+    ///
+    /// Gives the message back if the channel is full, or the receiver has gone.
+    pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
+        let state = self.channel.lock();
+        if !state.receiver_lives {
+            return Err(TrySendError::Closed(message));
+        }
+        if !self.channel.has_room(&state) {
+            return Err(TrySendError::Full(message));
+        }
+        push(state, message);
+        Ok(())
+    }
+
+    /// Blocks the calling thread until there is room, and sends.
+    ///
+    /// # Errors
+    ///
+    /// Gives the message back if the receiver has gone.
+    ///
+    /// # Panics
+    ///
+    /// Panics on the receiver's own thread if the channel is full: nobody could ever make room.
+    #[track_caller]
+    pub fn blocking_send(&self, message: T) -> Result<(), SendError<T>> {
+        let mut state = self.channel.lock();
+        while state.receiver_lives && !self.channel.has_room(&state) {
+            assert!(
+                thread::current().id() != self.channel.receiver_thread,
+                "`blocking_send` would block the thread that receives for ever; on that thread use `try_send`, or `mpsc`",
+            );
+            state = self.channel.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if !state.receiver_lives {
+            return Err(SendError(message));
+        }
+        push(state, message);
+        Ok(())
+    }
+
+    /// Whether the receiver has gone.
+    pub fn is_closed(&self) -> bool {
+        !self.channel.lock().receiver_lives
+    }
+}
+
+/// Takes the lock's guard, to wake without it.
+fn push<T>(mut state: MutexGuard<'_, State<T>>, message: T) {
+    state.messages.push_back(message);
+    let waker = state.waker.take();
+    drop(state);
+    if let Some(waker) = waker {
+        wake(waker);
+    }
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        self.channel.lock().senders += 1;
+        Self { channel: self.channel.clone() }
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        let mut state = self.channel.lock();
+        state.senders -= 1;
+        let waker = if state.senders == 0 { state.waker.take() } else { None };
+        drop(state);
+        if let Some(waker) = waker {
+            wake(waker);
+        }
+    }
+}
+
+/// The end that receives, on the thread that made it; also a [`Stream`].
+pub struct Receiver<T> {
+    channel: Arc<Channel<T>>,
+    batch: VecDeque<T>,
+    not_send: PhantomData<Rc<()>>,
+}
+
+impl<T> Receiver<T> {
+    /// Waits for the next message, or for `None`, which says that all senders have gone and everything was received.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing: it takes the message in the poll that returns it.
+    pub fn recv(&mut self) -> Recv<'_, T> {
+        Recv { receiver: Some(self) }
+    }
+
+    /// Takes the next message if there is one.
+    ///
+    /// # Errors
+    ///
+    /// Says whether there may still be one later.
+    pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
+        self.take_or_register(None)
+    }
+
+    /// Polls for what [`recv`](Self::recv) waits for. The last waker counts.
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        ready!(budget::poll(cx));
+        let waker = if self.batch.is_empty() { Some(cx.waker().clone()) } else { None };
+        let result = self.take_or_register(waker);
+        if let Err(TryRecvError::Empty) = result {
+            return Poll::Pending;
+        }
+        budget::spend();
+        Poll::Ready(result.ok())
+    }
+
+    /// Takes a message, or leaves `waker` with the senders.
+    fn take_or_register(&mut self, mut waker: Option<Waker>) -> Result<T, TryRecvError> {
+        if let Some(message) = self.batch.pop_front() {
+            return Ok(message);
+        }
+        let mut state = self.channel.lock();
+        if mem::take(&mut state.in_batch) > 0 {
+            self.channel.room.notify_all();
+        }
+        mem::swap(&mut self.batch, &mut state.messages);
+        state.in_batch = self.batch.len();
+        let closed = state.senders == 0;
+        if self.batch.is_empty() && !closed && waker.is_some() {
+            mem::swap(&mut state.waker, &mut waker);
+        }
+        drop(state);
+        self.batch.pop_front().ok_or(if closed { TryRecvError::Disconnected } else { TryRecvError::Empty })
+    }
+}
+
+// Nothing in it is ever pinned.
+impl<T> Unpin for Receiver<T> {}
+
+impl<T> Stream for Receiver<T> {
+    type Item = T;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        self.poll_recv(cx)
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        let mut state = self.channel.lock();
+        state.receiver_lives = false;
+        let left = (mem::take(&mut state.messages), state.waker.take());
+        drop(state);
+        self.channel.room.notify_all();
+        drop(left);
+    }
+}
+
+/// The future of [`Receiver::recv`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct Recv<'a, T> {
+    receiver: Option<&'a mut Receiver<T>>,
+}
+
+impl<T> Future for Recv<'_, T> {
+    type Output = Option<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let Some(receiver) = &mut self.receiver else { polled_after_ready("remote::Recv") };
+        let message = ready!(receiver.poll_recv(cx));
+        self.receiver = None;
+        Poll::Ready(message)
+    }
+}
+
+impl<T> Drop for Recv<'_, T> {
+    fn drop(&mut self) {
+        if let Some(receiver) = &self.receiver {
+            let waker = receiver.channel.lock().waker.take();
+            drop(waker);
+        }
+    }
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").field("closed", &self.is_closed()).finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").field("batch", &self.batch.len()).finish_non_exhaustive()
+    }
+}

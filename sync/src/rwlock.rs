@@ -1,0 +1,328 @@
+//! The read-write lock: many readers or one writer.
+//!
+//! It is a semaphore of which a reader takes one permit and a writer takes all. The line's order makes it fair: a writer that
+//! waits holds up the readers that come after it, so neither side starves the other.
+//!
+//! The value lives in an `Rc`. A reader's guard holds a clone of it, a writer's guard the only one there is, so that
+//! [`Rc::get_mut`] succeeds. This is what makes owned guards possible without unsafe code.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use crate::Hold;
+use crate::mutex::TryLockError;
+use crate::semaphore::Semaphore;
+use crate::wait_queue::Ticket;
+
+/// All permits: tokio's figure.
+const MAX_READERS: usize = u32::MAX as usize >> 3;
+
+const HAS_VALUE: &str = "a guard has its value until it is dropped";
+const LEAKED: &str = "the value was leaked with a guard; drop guards instead";
+
+/// A lock for many readers or one writer, handed out in the order of asking.
+///
+/// ```
+/// # use handcar_sync::RwLock;
+/// # handcar_executor::run(async {
+/// let table = RwLock::new(vec![1]);
+/// {
+///     let (one, other) = (table.read().await, table.read().await);
+///     assert_eq!(one[0], other[0]);
+/// }
+/// table.write().await.push(2);
+/// assert_eq!(table.into_inner(), [1, 2]);
+/// # });
+/// ```
+pub struct RwLock<T: ?Sized> {
+    turns: Semaphore,
+    /// `None` while a writer has it.
+    value: RefCell<Option<Rc<T>>>,
+}
+
+impl<T> RwLock<T> {
+    /// Creates a lock that nobody holds.
+    pub fn new(value: T) -> Self {
+        Self { turns: Semaphore::new(MAX_READERS), value: RefCell::new(Some(Rc::new(value))) }
+    }
+
+    /// The value.
+    ///
+    /// # Panics
+    ///
+    /// Panics if a guard was leaked with [`mem::forget`](std::mem::forget).
+    #[track_caller]
+    pub fn into_inner(self) -> T {
+        self.value.into_inner().and_then(Rc::into_inner).expect(LEAKED)
+    }
+}
+
+impl<T: ?Sized> RwLock<T> {
+    /// Waits for a share in reading.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses its place in the line, and nothing else.
+    pub fn read(&self) -> Read<T, &Self> {
+        Read { lock: self, ticket: Ticket::New, value: PhantomData }
+    }
+
+    /// [`read`](Self::read) for a guard that keeps the lock alive and can move into a task.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`read`](Self::read).
+    pub fn read_owned(self: Rc<Self>) -> Read<T, Rc<Self>> {
+        Read { lock: self, ticket: Ticket::New, value: PhantomData }
+    }
+
+    /// Waits for the lock all to itself.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses its place in the line, and lets in the readers that it held up.
+    pub fn write(&self) -> Write<T, &Self> {
+        Write { lock: self, ticket: Ticket::New, value: PhantomData }
+    }
+
+    /// [`write`](Self::write) for a guard that keeps the lock alive and can move into a task.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`write`](Self::write).
+    pub fn write_owned(self: Rc<Self>) -> Write<T, Rc<Self>> {
+        Write { lock: self, ticket: Ticket::New, value: PhantomData }
+    }
+
+    /// Takes a share in reading if there is no writer and nobody waits.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is one, or somebody waits.
+    pub fn try_read(&self) -> Result<RwLockReadGuard<'_, T>, TryLockError> {
+        self.turns.try_take(1).map_err(|_| TryLockError(()))?;
+        Ok(ReadGuard::new(self))
+    }
+
+    /// [`try_read`](Self::try_read) for an owned guard.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_read`](Self::try_read).
+    pub fn try_read_owned(self: Rc<Self>) -> Result<OwnedRwLockReadGuard<T>, TryLockError> {
+        self.turns.try_take(1).map_err(|_| TryLockError(()))?;
+        Ok(ReadGuard::new(self))
+    }
+
+    /// Takes the lock if nobody holds it or waits for it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if somebody does.
+    pub fn try_write(&self) -> Result<RwLockWriteGuard<'_, T>, TryLockError> {
+        self.turns.try_take(MAX_READERS).map_err(|_| TryLockError(()))?;
+        Ok(WriteGuard::new(self))
+    }
+
+    /// [`try_write`](Self::try_write) for an owned guard.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_write`](Self::try_write).
+    pub fn try_write_owned(self: Rc<Self>) -> Result<OwnedRwLockWriteGuard<T>, TryLockError> {
+        self.turns.try_take(MAX_READERS).map_err(|_| TryLockError(()))?;
+        Ok(WriteGuard::new(self))
+    }
+
+    /// The value, without locking: nobody else can have the lock.
+    ///
+    /// # Panics
+    ///
+    /// As [`into_inner`](Self::into_inner).
+    #[track_caller]
+    pub fn get_mut(&mut self) -> &mut T {
+        self.value.get_mut().as_mut().and_then(Rc::get_mut).expect(LEAKED)
+    }
+}
+
+impl<T: Default> Default for RwLock<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.try_read() {
+            Ok(value) => f.debug_tuple("RwLock").field(&&*value).finish(),
+            Err(_) => f.write_str("RwLock(<locked>)"),
+        }
+    }
+}
+
+/// The future of [`RwLock::read`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct Read<T: ?Sized, L: Hold<RwLock<T>>> {
+    lock: L,
+    ticket: Ticket,
+    value: PhantomData<Rc<T>>,
+}
+
+impl<T: ?Sized, L: Hold<RwLock<T>>> Future for Read<T, L> {
+    type Output = ReadGuard<T, L>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { lock, ticket, .. } = &mut *self;
+        let turn = ready!(lock.turns.poll_acquire(ticket, 1, cx, "Read"));
+        debug_assert!(turn.is_ok(), "nobody closes the semaphore of a lock");
+        Poll::Ready(ReadGuard::new(lock.clone()))
+    }
+}
+
+impl<T: ?Sized, L: Hold<RwLock<T>>> Drop for Read<T, L> {
+    fn drop(&mut self) {
+        self.lock.turns.leave(&mut self.ticket, 1);
+    }
+}
+
+/// The future of [`RwLock::write`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct Write<T: ?Sized, L: Hold<RwLock<T>>> {
+    lock: L,
+    ticket: Ticket,
+    value: PhantomData<Rc<T>>,
+}
+
+impl<T: ?Sized, L: Hold<RwLock<T>>> Future for Write<T, L> {
+    type Output = WriteGuard<T, L>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { lock, ticket, .. } = &mut *self;
+        let turn = ready!(lock.turns.poll_acquire(ticket, MAX_READERS, cx, "Write"));
+        debug_assert!(turn.is_ok(), "nobody closes the semaphore of a lock");
+        Poll::Ready(WriteGuard::new(lock.clone()))
+    }
+}
+
+impl<T: ?Sized, L: Hold<RwLock<T>>> Drop for Write<T, L> {
+    fn drop(&mut self) {
+        self.lock.turns.leave(&mut self.ticket, MAX_READERS);
+    }
+}
+
+/// A share in reading; `L` is how it holds the lock, as [`RwLockReadGuard`] or as [`OwnedRwLockReadGuard`].
+#[must_use = "dropping the guard unlocks"]
+pub struct ReadGuard<T: ?Sized, L: Hold<RwLock<T>>> {
+    lock: L,
+    value: Option<Rc<T>>,
+}
+
+/// A [`ReadGuard`] that borrows its lock.
+pub type RwLockReadGuard<'a, T> = ReadGuard<T, &'a RwLock<T>>;
+
+/// A [`ReadGuard`] that keeps its lock alive.
+pub type OwnedRwLockReadGuard<T> = ReadGuard<T, Rc<RwLock<T>>>;
+
+impl<T: ?Sized, L: Hold<RwLock<T>>> ReadGuard<T, L> {
+    fn new(lock: L) -> Self {
+        let value = lock.value.borrow().clone();
+        Self { lock, value }
+    }
+}
+
+impl<T: ?Sized, L: Hold<RwLock<T>>> Deref for ReadGuard<T, L> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.value.as_deref().expect(HAS_VALUE)
+    }
+}
+
+impl<T: ?Sized, L: Hold<RwLock<T>>> Drop for ReadGuard<T, L> {
+    fn drop(&mut self) {
+        // Before a writer gets in and counts on having the only one.
+        self.value = None;
+        self.lock.turns.release(1);
+    }
+}
+
+impl<T: ?Sized + fmt::Debug, L: Hold<RwLock<T>>> fmt::Debug for ReadGuard<T, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// The right to write; `L` is how it holds the lock, as [`RwLockWriteGuard`] or as [`OwnedRwLockWriteGuard`].
+#[must_use = "dropping the guard unlocks"]
+pub struct WriteGuard<T: ?Sized, L: Hold<RwLock<T>>> {
+    lock: L,
+    /// The only one there is. `None` once downgraded.
+    value: Option<Rc<T>>,
+}
+
+/// A [`WriteGuard`] that borrows its lock.
+pub type RwLockWriteGuard<'a, T> = WriteGuard<T, &'a RwLock<T>>;
+
+/// A [`WriteGuard`] that keeps its lock alive.
+pub type OwnedRwLockWriteGuard<T> = WriteGuard<T, Rc<RwLock<T>>>;
+
+impl<T: ?Sized, L: Hold<RwLock<T>>> WriteGuard<T, L> {
+    fn new(lock: L) -> Self {
+        let value = lock.value.take();
+        Self { lock, value }
+    }
+
+    /// Turns it into a share in reading, with no other writer in between.
+    ///
+    /// ```
+    /// # use handcar_sync::RwLock;
+    /// let lock = RwLock::new(1);
+    /// let mut writer = lock.try_write().unwrap();
+    /// *writer += 1;
+    /// let reader = writer.downgrade();
+    /// assert_eq!(*lock.try_read().unwrap(), *reader);
+    /// ```
+    pub fn downgrade(mut self) -> ReadGuard<T, L> {
+        self.lock.value.replace(self.value.take());
+        let reader = ReadGuard::new(self.lock.clone());
+        self.lock.turns.release(MAX_READERS - 1);
+        reader
+    }
+}
+
+impl<T: ?Sized, L: Hold<RwLock<T>>> Deref for WriteGuard<T, L> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.value.as_deref().expect(HAS_VALUE)
+    }
+}
+
+impl<T: ?Sized, L: Hold<RwLock<T>>> DerefMut for WriteGuard<T, L> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.value.as_mut().and_then(Rc::get_mut).expect(HAS_VALUE)
+    }
+}
+
+impl<T: ?Sized, L: Hold<RwLock<T>>> Drop for WriteGuard<T, L> {
+    fn drop(&mut self) {
+        if self.value.is_some() {
+            self.lock.value.replace(self.value.take());
+            self.lock.turns.release(MAX_READERS);
+        }
+    }
+}
+
+impl<T: ?Sized + fmt::Debug, L: Hold<RwLock<T>>> fmt::Debug for WriteGuard<T, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
