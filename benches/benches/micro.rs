@@ -24,9 +24,9 @@ mod linux {
 
     /// Operations come in whole steps: the time of the last one is shared out.
     fn time(entrant: &Entrant, iterations: u64) -> Duration {
-        let samples = entrant.measure(Effort::Counted(iterations.next_multiple_of(STEP)));
+        let measured = entrant.measure(Effort::Counted(iterations.next_multiple_of(STEP)));
         #[expect(clippy::cast_precision_loss, reason = "criterion rounds more")]
-        Duration::from_secs_f64(samples[0] * iterations as f64 / 1e9)
+        Duration::from_secs_f64(measured.samples()[0] * iterations as f64 / 1e9)
     }
 
     criterion_group! {

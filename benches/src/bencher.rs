@@ -24,7 +24,7 @@ pub enum Effort {
         /// How many batches are timed.
         batches: usize,
     },
-    /// One batch of this many operations, in multiples of [`STEP`].
+    /// One batch of this many operations, in multiples of [`STEP`], or of what the workload needs.
     Counted(u64),
 }
 
@@ -33,26 +33,37 @@ pub enum Effort {
 pub struct Bencher {
     effort: Effort,
     samples: Vec<f64>,
+    operations: u64,
 }
 
 impl Bencher {
     /// One that has measured nothing yet.
     pub fn new(effort: Effort) -> Bencher {
-        Bencher { effort, samples: Vec::new() }
+        Bencher { effort, samples: Vec::new(), operations: 0 }
     }
 
     /// What was measured: the cost of one operation in each batch, in the row's unit.
-    pub fn into_samples(self) -> Vec<f64> {
-        self.samples
+    pub fn samples(&self) -> &[f64] {
+        &self.samples
+    }
+
+    /// How many operations the last batch had.
+    pub fn operations(&self) -> u64 {
+        self.operations
     }
 
     /// Measures nanoseconds by the wall's clock. `batch` does as many operations as it is told, always a multiple of [`STEP`].
-    pub async fn measure(&mut self, mut batch: impl AsyncFnMut(u64)) {
+    pub async fn measure(&mut self, batch: impl AsyncFnMut(u64)) {
+        self.measure_least(STEP, batch).await;
+    }
+
+    /// As [`measure`](Bencher::measure), in multiples of `step`.
+    pub async fn measure_least(&mut self, step: u64, mut batch: impl AsyncFnMut(u64)) {
         let (least, batches) = match self.effort {
-            Effort::Counted(operations) => return self.time(operations, &mut batch).await,
+            Effort::Counted(operations) => return self.time(operations.next_multiple_of(step), &mut batch).await,
             Effort::Timed { batch, batches } => (batch, batches),
         };
-        let mut operations = STEP;
+        let mut operations = step;
         loop {
             let start = Instant::now();
             batch(operations).await;
@@ -73,18 +84,25 @@ impl Bencher {
     }
 
     /// As [`measure`](Bencher::measure), for what starts a runtime itself.
-    pub fn measure_outside(&mut self, mut batch: impl FnMut(u64)) {
-        now(self.measure(async |operations| batch(operations)));
+    pub fn measure_outside(&mut self, batch: impl FnMut(u64)) {
+        self.measure_outside_least(STEP, batch);
+    }
+
+    /// As [`measure_outside`](Bencher::measure_outside), in multiples of `step`.
+    pub fn measure_outside_least(&mut self, step: u64, mut batch: impl FnMut(u64)) {
+        now(self.measure_least(step, async |operations| batch(operations)));
     }
 
     /// Measures nanoseconds of this thread's own CPU time, for batches that mostly wait. A timed batch does `operations`.
     pub async fn measure_cpu(&mut self, operations: u64, mut batch: impl AsyncFnMut(u64)) {
-        let batches = match self.effort {
-            Effort::Counted(operations) => return batch(operations).await,
+        let (operations, batches) = match self.effort {
+            Effort::Counted(operations) => (operations, 1),
             // Each takes long by itself.
-            Effort::Timed { batches, .. } => batches.div_ceil(5),
+            Effort::Timed { batches, .. } => {
+                batch(operations).await;
+                (operations, batches.div_ceil(5))
+            }
         };
-        batch(operations).await;
         for _ in 0..batches {
             let start = thread_cpu_time();
             batch(operations).await;
@@ -104,10 +122,12 @@ impl Bencher {
         let bytes = meter().saturating_sub(before);
         #[expect(clippy::cast_precision_loss, reason = "a mantissa holds more bytes than this machine has")]
         self.samples.push(bytes as f64 / things as f64);
+        self.operations = things;
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a mantissa holds months of nanoseconds")]
     fn record(&mut self, elapsed: Duration, operations: u64) {
         self.samples.push(elapsed.as_nanos() as f64 / operations as f64);
+        self.operations = operations;
     }
 }

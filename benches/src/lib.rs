@@ -24,4 +24,6 @@ mod machine;
 pub mod rows;
 mod runtime;
 mod runtimes;
+mod toolkit;
+mod toolkits;
 mod workloads;

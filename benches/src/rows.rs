@@ -5,14 +5,18 @@ use std::fmt;
 use crate::bencher::{Bencher, Effort};
 use crate::runtime::Runtime;
 use crate::runtimes::{Handcar, LocalRuntime, LocalSet, NoDrivers, Tokio};
-use crate::workloads::Workload;
+use crate::toolkits::{HandcarSync, TokioSync};
+use crate::workloads::channels::{self, PingPong, Producers, Unbounded};
 use crate::workloads::memory::{Allocated, Idle, Resident, Sleeping};
+use crate::workloads::oneshot::{AlreadySent, Oneshot};
+use crate::workloads::semaphore::{self, Contended, Uncontended};
 use crate::workloads::sleepers::{self, Sleepers};
 use crate::workloads::spawn::{self, SpawnDetached, SpawnJoin};
 use crate::workloads::start::Start;
 use crate::workloads::switch::{self, SelfWake, Yield};
 use crate::workloads::thread_wake::{self, ThreadWake};
 use crate::workloads::timeout::{self, Timeout};
+use crate::workloads::{SyncWorkload, With, Workload};
 
 /// All rows, in the order of the table.
 pub fn all() -> Vec<Row> {
@@ -31,8 +35,32 @@ pub fn all() -> Vec<Row> {
             .target(0.20)
             .each::<Yield>()
             .bare(switch::poll_in_turn::<1000>),
+        Row::new("oneshot", "oneshot between two tasks").target(0.25).each_with::<Oneshot>(),
+        Row::new("oneshot-sent", "oneshot, already sent").target(0.30).each_with::<AlreadySent>(),
+        Row::new("ping-pong", "ping-pong over two channels of capacity 1").target(0.16).each_with::<PingPong>(),
+        Row::new("mpsc-1", "mpsc, capacity 100, 1 producer")
+            .target(0.11)
+            .each_with::<Producers<1>>()
+            .bare(channels::queue::<100>),
+        Row::new("mpsc-4", "mpsc, capacity 100, 4 producers")
+            .target(0.11)
+            .each_with::<Producers<4>>()
+            .bare(channels::queue::<100>),
+        Row::new("unbounded-short", "mpsc unbounded, 10 queued")
+            .target(0.11)
+            .each_with::<Unbounded<10>>()
+            .bare(channels::queue::<10>),
+        Row::new("unbounded-long", "mpsc unbounded, a million queued")
+            .target(0.17)
+            .each_with::<Unbounded<1_000_000>>()
+            .bare(channels::queue::<1_000_000>),
+        Row::new("semaphore", "semaphore, uncontended")
+            .target(0.07)
+            .each_with::<Uncontended>()
+            .bare(semaphore::counter),
+        Row::new("semaphore-queue", "semaphore, 1000 tasks for 10 permits").target(0.22).each_with::<Contended>(),
         Row::new("timeout-0", "timeout around one yield").target(0.17).each::<Timeout<0>>().bare(timeout::deadlines),
-        Row::new("timeout-10000", "the same beside 10,000 armed timers").target(0.17).each::<Timeout<10_000>>(),
+        Row::new("timeout-10000", "timeout, 10,000 others armed").target(0.17).each::<Timeout<10_000>>(),
         Row::new("sleepers", "100,000 tasks that sleep 1 to 100 ms")
             .unit(Unit::CpuNanoseconds)
             .target(0.65)
@@ -48,7 +76,7 @@ pub fn all() -> Vec<Row> {
             .unit(Unit::Bytes)
             .target(0.30)
             .each::<Idle<2, Resident>>(),
-        Row::new("idle-task-allocated", "the same by the allocator's books")
+        Row::new("idle-task-allocated", "an idle task holding 16 bytes, allocated")
             .unit(Unit::Bytes)
             .each::<Idle<2, Allocated>>(),
         Row::new("idle-task-8", "an idle task holding 8 bytes, in memory")
@@ -58,7 +86,7 @@ pub fn all() -> Vec<Row> {
             .unit(Unit::Bytes)
             .target(0.42)
             .each::<Sleeping<Resident>>(),
-        Row::new("sleeping-task-allocated", "the same by the allocator's books")
+        Row::new("sleeping-task-allocated", "a sleeping task, allocated")
             .unit(Unit::Bytes)
             .each::<Sleeping<Allocated>>(),
     ]
@@ -108,11 +136,11 @@ pub struct Entrant {
 }
 
 impl Entrant {
-    /// Measures the row, and returns the cost of one operation in each batch.
-    pub fn measure(&self, effort: Effort) -> Vec<f64> {
+    /// Measures the row.
+    pub fn measure(&self, effort: Effort) -> Bencher {
         let mut bencher = Bencher::new(effort);
         (self.drive)(&mut bencher);
-        bencher.into_samples()
+        bencher
     }
 }
 
@@ -159,6 +187,14 @@ impl Row {
             .enter(Role::Rival, Tokio::<LocalRuntime>::NAME, inside::<Tokio<LocalRuntime>, W>)
     }
 
+    /// Enters every runtime with its own channels and locks, and shows Handcar's on tokio's executor.
+    fn each_with<W: SyncWorkload>(self) -> Row {
+        self.enter(Role::Ours, Handcar::NAME, inside::<Handcar, With<W, HandcarSync>>)
+            .enter(Role::Rival, Tokio::<LocalSet>::NAME, inside::<Tokio<LocalSet>, With<W, TokioSync>>)
+            .enter(Role::Rival, Tokio::<LocalRuntime>::NAME, inside::<Tokio<LocalRuntime>, With<W, TokioSync>>)
+            .enter(Role::Context, "handcar's sync on tokio", inside::<Tokio<LocalRuntime>, With<W, HandcarSync>>)
+    }
+
     /// As [`each`](Row::each), for the one workload that starts its runtimes itself.
     fn each_outside(self) -> Row {
         self.enter(Role::Ours, Handcar::NAME, Start::drive::<Handcar>)
@@ -203,7 +239,8 @@ mod tests {
     fn every_entrant_does_the_work() {
         for row in all() {
             for entrant in &row.entrants {
-                entrant.measure(Effort::Counted(2 * STEP));
+                let measured = entrant.measure(Effort::Counted(2 * STEP));
+                assert!(measured.operations() >= 2 * STEP, "{} does something on {}", row.name, entrant.name);
             }
         }
     }
@@ -223,7 +260,7 @@ mod tests {
         let mut bencher = Bencher::new(effort);
         let mut done = 0;
         now(bencher.measure(async |operations| done += operations));
-        assert_eq!(bencher.into_samples().len(), 3);
+        assert_eq!(bencher.samples().len(), 3);
         assert!(done >= 4 * STEP);
     }
 }

@@ -24,10 +24,10 @@ use std::task::{Context, Poll, Waker, ready};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::join::PanicPayload;
-use crate::mailbox::Mailbox;
+use crate::machine::join::PanicPayload;
+use crate::machine::mailbox::Mailbox;
+use crate::machine::{budget, context};
 use crate::report::{self, Report};
-use crate::{budget, context};
 
 /// How long a thread waits for another job before it ends.
 const IDLE: Duration = Duration::from_secs(10);
@@ -215,7 +215,7 @@ where
     let mailbox = Arc::clone(&core.mailbox);
     let hold = core.timers.clock.hold();
     core.pool.submit(Box::new(move || {
-        // Nothing of a job may end the thread: not the destructor of what it captured, nor a waker.
+        // Nothing of a job may end the thread, nor the destructor of what it captured.
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| run_job(f, &on_thread, &mailbox))) {
             mailbox.report(Report::JobPanicked { payload: PanicPayload::new(payload) });
         }
@@ -236,8 +236,9 @@ fn run_job<T>(f: impl FnOnce() -> T, job: &Mutex<Job<T>>, mailbox: &Mailbox) {
         let waker = waker.take();
         *state = Job::Done(result);
         drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
+        let Some(waker) = waker else { return };
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+            mailbox.report(Report::WakerPanicked { payload: PanicPayload::new(payload) });
         }
     } else {
         drop(state);

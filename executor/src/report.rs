@@ -11,9 +11,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::join::PanicPayload;
-use crate::task::TaskInfo;
-use crate::{context, mailbox};
+use crate::machine::join::PanicPayload;
+use crate::machine::task::TaskInfo;
+use crate::machine::{context, mailbox};
 
 /// Something that went wrong where nobody waits for the result.
 #[derive(Debug)]

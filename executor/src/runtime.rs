@@ -11,15 +11,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::clock::{Clock, Instant};
-use crate::core::{Core, Turned};
-use crate::join::JoinHandle;
-use crate::mailbox::WakeHandle;
+use crate::machine::core::{Core, Turned};
+use crate::machine::join::JoinHandle;
+use crate::machine::mailbox::WakeHandle;
+use crate::machine::task::TaskInfo;
+use crate::machine::{budget, context};
 use crate::observe::{Event, Observer};
+use crate::pool;
 use crate::report::Report;
 use crate::spawn::Spawner;
-use crate::task::TaskInfo;
-use crate::{budget, context, pool};
+use crate::time::clock::{Clock, Instant};
 
 /// How long a runtime waits at its end for blocking jobs, when the [`Builder`] says nothing else.
 const DEFAULT_GRACE: Duration = Duration::from_secs(5);
@@ -324,7 +325,9 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
+        let left = budget::start(budget::DEFAULT); // this may be inside a poll of another runtime
         context::enter(&self.core, || self.core.shut_down());
+        budget::start(left);
     }
 }
 

@@ -10,9 +10,9 @@ use std::task::{Context, Poll};
 
 use futures_task::{LocalFutureObj, LocalSpawn, SpawnError};
 
-use crate::context;
-use crate::core::Core;
-use crate::join::JoinHandle;
+use crate::machine::context;
+use crate::machine::core::Core;
+use crate::machine::join::JoinHandle;
 
 /// Spawns a task on the current runtime. It is polled first when its turn comes, never inside this call.
 ///

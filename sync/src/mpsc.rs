@@ -527,7 +527,12 @@ impl<T> Sending<'_, T> {
     fn withdraw(&mut self) -> Option<T> {
         let is_offered = self.is_offered();
         self.stage = Stage::Done;
-        if is_offered { self.channel.pop() } else { None }
+        if !is_offered {
+            return None;
+        }
+        // Or `pop` would wake the one who withdraws.
+        let _waker = self.channel.handover.take();
+        self.channel.pop()
     }
 }
 

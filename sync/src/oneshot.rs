@@ -135,11 +135,7 @@ impl<T> Receiver<T> {
         if self.has_message() {
             return;
         }
-        if let Some(shared) = self.shared.take() {
-            let sender = shared.sender.take();
-            drop(shared);
-            sender.wake();
-        }
+        self.leave();
     }
 
     /// Takes the message if it is there.
@@ -165,6 +161,14 @@ impl<T> Receiver<T> {
     /// Whether the channel holds no message now.
     pub fn is_empty(&self) -> bool {
         !self.has_message()
+    }
+
+    fn leave(&mut self) {
+        let Some(shared) = self.shared.take() else { return };
+        // Its own waker is not left for the sender to drop: it may hold the task, and the task the sender.
+        let (_receiver, sender) = (shared.receiver.take(), shared.sender.take());
+        drop(shared);
+        sender.wake();
     }
 
     fn has_message(&self) -> bool {
@@ -203,12 +207,7 @@ impl<T> Future for Receiver<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        if let Some(shared) = self.shared.take() {
-            // Its own waker is not left for the sender to drop: it may hold the task, and the task the sender.
-            let (_receiver, sender) = (shared.receiver.take(), shared.sender.take());
-            drop(shared);
-            sender.wake();
-        }
+        self.leave();
     }
 }
 

@@ -155,7 +155,9 @@ fn push<T>(mut state: MutexGuard<'_, State<T>>, message: T) {
     state.messages.push_back(message);
     let waker = state.waker.take();
     drop(state);
-    waker.map_or((), wake);
+    if let Some(waker) = waker {
+        wake(waker);
+    }
 }
 
 impl<T> Clone for Sender<T> {
@@ -171,7 +173,9 @@ impl<T> Drop for Sender<T> {
         state.senders -= 1;
         let waker = if state.senders == 0 { state.waker.take() } else { None };
         drop(state);
-        waker.map_or((), wake);
+        if let Some(waker) = waker {
+            wake(waker);
+        }
     }
 }
 

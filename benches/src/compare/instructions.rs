@@ -8,11 +8,11 @@ use std::path::Path;
 use std::process::Command;
 
 use super::progress;
-use super::sample::itself;
+use super::sample::{Printed, itself};
 use crate::bencher::{Effort, STEP};
 use crate::rows::{Row, Unit};
 
-/// The smaller of the two runs; the other has twice as many operations.
+/// The smaller of the two runs, if the workload has no greater step of its own; the other has twice as many.
 const OPERATIONS: u64 = 20 * STEP;
 
 pub(super) fn count(rows: &[Row]) -> Result<(), String> {
@@ -21,14 +21,15 @@ pub(super) fn count(rows: &[Row]) -> Result<(), String> {
         for entrant in &row.entrants {
             progress(&format!("{}: {}", row.name, entrant.name));
             let few = run(row.name, entrant.name, OPERATIONS)?;
-            let many = run(row.name, entrant.name, 2 * OPERATIONS)?;
+            let many = run(row.name, entrant.name, 2 * few.operations)?;
             progress("");
+            let more = many.operations - few.operations;
             println!(
                 "{:46} {:26} {:>12.1} {:>12.2}",
                 row.title,
                 entrant.name,
-                per_operation(few.instructions, many.instructions),
-                per_operation(few.allocations, many.allocations)
+                per_operation(few.instructions, many.instructions, more),
+                per_operation(few.allocations, many.allocations, more)
             );
         }
     }
@@ -36,13 +37,14 @@ pub(super) fn count(rows: &[Row]) -> Result<(), String> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "they are printed with a few digits")]
-fn per_operation(few: u64, many: u64) -> f64 {
-    (many as f64 - few as f64) / OPERATIONS as f64
+fn per_operation(few: u64, many: u64, operations: u64) -> f64 {
+    (many as f64 - few as f64) / operations as f64
 }
 
 /// What callgrind saw of one run.
 #[derive(Debug, PartialEq, Eq)]
 struct Counts {
+    operations: u64,
     instructions: u64,
     allocations: u64,
 }
@@ -54,7 +56,8 @@ fn run(row: &str, entrant: &str, operations: u64) -> Result<Counts, String> {
         .map_err(|error| format!("valgrind cannot be started: {error}"))?;
     let counted = std::fs::read_to_string(&file);
     let _ = std::fs::remove_file(&file);
-    let counts = counted.ok().filter(|_| output.status.success()).and_then(|text| Counts::parse(&text));
+    let printed = Printed::parse(&output.stdout).filter(|_| output.status.success());
+    let counts = counted.ok().zip(printed).and_then(|(text, printed)| Counts::parse(&text, printed.operations));
     counts.ok_or_else(|| format!("`{row}` on {entrant} failed:\n{}", String::from_utf8_lossy(&output.stderr)))
 }
 
@@ -68,7 +71,7 @@ fn under_callgrind(file: &Path, program: &Command) -> Command {
 
 impl Counts {
     /// Reads callgrind's file: the sum of everything, and the calls of the allocator.
-    fn parse(text: &str) -> Option<Counts> {
+    fn parse(text: &str, operations: u64) -> Option<Counts> {
         let summary = text.lines().find_map(|line| line.strip_prefix("summary: ").or(line.strip_prefix("totals: ")))?;
         let mut allocations = 0;
         let mut lines = text.lines();
@@ -80,7 +83,7 @@ impl Counts {
                 allocations += calls.split(' ').next()?.parse::<u64>().ok()?;
             }
         }
-        Some(Counts { instructions: summary.trim().parse().ok()?, allocations })
+        Some(Counts { operations, instructions: summary.trim().parse().ok()?, allocations })
     }
 }
 
@@ -92,6 +95,6 @@ mod tests {
     fn a_callgrind_file_is_read() {
         let text = "events: Ir\nfn=main\n10 7\ncfn=malloc\ncalls=3 0\n10 300\ncfn=free\ncalls=3 0\n10 90\n\
                     fn=grow\n20 1\ncfn=realloc\ncalls=1 0\n20 150\n\ntotals: 548\n";
-        assert_eq!(Counts::parse(text), Some(Counts { instructions: 548, allocations: 4 }));
+        assert_eq!(Counts::parse(text, 9), Some(Counts { operations: 9, instructions: 548, allocations: 4 }));
     }
 }

@@ -56,7 +56,7 @@ pub(super) fn render(results: &[RowResult<'_>], about: &About) -> String {
     }
     let _ = writeln!(
         text,
-        "\n{:44} {:>8} {:>8} {:>6}   {:17} {:>6} {:5}  {:4}  {:19} {:>8}",
+        "\n{:46} {:>8} {:>8} {:>6}   {:17} {:>6} {:5}  {:4}  {:19} {:>8}",
         "row", "handcar", "tokio", "share", "quartiles", "target", "", "", "tokio against itself", "bare"
     );
     for (standing, result) in &sorted {
@@ -88,7 +88,7 @@ fn line(standing: Standing, result: &RowResult<'_>) -> String {
         .map_or(String::new(), |noise| format!("{:.3} [{:.3} .. {:.3}]", noise.median, noise.lower, noise.upper));
     let bare = result.series.iter().find(|series| series.name == "bare");
     format!(
-        "{:44} {:>8} {:>8} {:>6.3}   [{:.3} .. {:.3}]  {:>6} {:5}  {:4}  {:19} {:>8}",
+        "{:46} {:>8} {:>8} {:>6.3}   [{:.3} .. {:.3}]  {:>6} {:5}  {:4}  {:19} {:>8}",
         format!("{} ({})", result.row.title, result.row.unit.symbol()),
         figure(result.ours().median()),
         figure(result.rival().median()),

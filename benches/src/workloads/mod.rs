@@ -3,7 +3,10 @@
 //! Each asserts that its operations did what they should: a runtime that skips work would otherwise look fast. Where it says
 //! something, a workload has a bare twin without tasks or wakers: what is left to win.
 
+pub(crate) mod channels;
 pub(crate) mod memory;
+pub(crate) mod oneshot;
+pub(crate) mod semaphore;
 pub(crate) mod sleepers;
 pub(crate) mod spawn;
 pub(crate) mod start;
@@ -13,16 +16,33 @@ pub(crate) mod timeout;
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
 use crate::bencher::Bencher;
 use crate::runtime::Runtime;
+use crate::toolkit::Toolkit;
 
 /// What one operation is.
 pub(crate) trait Workload: 'static {
     /// Sets up, measures, and ends; inside a spawned task of `R`.
     fn drive<R: Runtime>(bencher: &mut Bencher) -> impl Future<Output = ()>;
+}
+
+/// What one operation is, where it goes through channels or locks.
+pub(crate) trait SyncWorkload: 'static {
+    /// As [`Workload::drive`], with the channels and locks of `K`.
+    fn drive<R: Runtime, K: Toolkit>(bencher: &mut Bencher) -> impl Future<Output = ()>;
+}
+
+/// `W` with the channels and locks of `K`.
+pub(crate) struct With<W, K>(PhantomData<(W, K)>);
+
+impl<W: SyncWorkload, K: Toolkit> Workload for With<W, K> {
+    fn drive<R: Runtime>(bencher: &mut Bencher) -> impl Future<Output = ()> {
+        W::drive::<R, K>(bencher)
+    }
 }
 
 /// Wakes its own task and suspends, so many times.

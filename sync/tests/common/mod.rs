@@ -166,3 +166,76 @@ impl Future for YieldOnce {
         Poll::Pending
     }
 }
+
+/// A future of any shape that the exhaustive tests poll, drop and make anew.
+pub type Boxed<R> = Pin<Box<dyn Future<Output = R>>>;
+
+/// A place for a future, with a waker that remembers whether it was woken since the last look.
+pub struct Waiter<R> {
+    pub future: Option<Boxed<R>>,
+    count: Arc<Count>,
+    seen: usize,
+}
+
+impl<R> Default for Waiter<R> {
+    fn default() -> Self {
+        Self { future: None, count: Arc::default(), seen: 0 }
+    }
+}
+
+impl<R> Waiter<R> {
+    /// Polls the future, or the one that `make` makes if there is none; it goes when it is ready.
+    pub fn poll(&mut self, make: impl FnOnce() -> Boxed<R>) -> Option<R> {
+        let future = self.future.get_or_insert_with(make);
+        match future.as_mut().poll(&mut Context::from_waker(&Waker::from(self.count.clone()))) {
+            Poll::Ready(result) => {
+                self.future = None;
+                Some(result)
+            }
+            Poll::Pending => None,
+        }
+    }
+
+    pub fn was_woken(&mut self) -> bool {
+        let before = std::mem::replace(&mut self.seen, self.count.0.load(Ordering::Relaxed));
+        before != self.seen
+    }
+}
+
+/// A primitive beside a reference model of it.
+pub trait Model {
+    /// How many operations there are.
+    const OPERATIONS: usize;
+
+    /// Does operation number `operation` on both, and compares. Says no, and does nothing, where it makes no sense.
+    fn step(&mut self, operation: usize) -> bool;
+}
+
+/// Runs all sequences of `depth` operations.
+pub fn explore<M: Model>(depth: usize, new: impl Fn() -> M) {
+    let mut sequence = vec![0; depth];
+    let mut runs = 0_u64;
+    loop {
+        let mut model = new();
+        let steps = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            sequence.iter().take_while(|&&operation| model.step(operation)).count()
+        }));
+        let Ok(steps) = steps else { panic!("the sequence was {sequence:?}") };
+        runs += 1;
+        // All that begin with an operation that makes no sense are skipped at once.
+        let mut last = steps.min(depth - 1);
+        sequence[last + 1..].fill(0);
+        loop {
+            sequence[last] += 1;
+            if sequence[last] < M::OPERATIONS {
+                break;
+            }
+            sequence[last] = 0;
+            if last == 0 {
+                assert!(runs > 1000, "only {runs} sequences: the model refuses too much");
+                return;
+            }
+            last -= 1;
+        }
+    }
+}

@@ -7,9 +7,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use crate::clock::Instant;
-use crate::sleep::Alarm;
-use crate::{budget, context};
+use crate::machine::{budget, context};
+use crate::time::clock::Instant;
+use crate::time::sleep::Alarm;
 
 /// A tick that comes later than this was missed, and the [`MissedTickBehavior`] decides about the next; up to it, lateness
 /// is the ordinary lateness of timers. tokio's figure.

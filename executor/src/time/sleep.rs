@@ -8,9 +8,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use crate::clock::{Instant, saturating_nanos};
-use crate::timers::Timers;
-use crate::{budget, context};
+use crate::machine::timers::Timers;
+use crate::machine::{budget, context};
+use crate::time::clock::{Instant, saturating_nanos};
 
 /// A timer of one runtime, armed at its first poll: what [`Sleep`], [`Interval`](crate::Interval) and
 /// [`Timeout`](crate::Timeout) are made of.
@@ -82,10 +82,20 @@ impl Alarm {
         self.arm(cx)
     }
 
-    /// Moves the deadline; whoever waits goes on waiting. False if nobody does.
+    /// Moves the deadline, of the current runtime's clock; whoever waits goes on waiting. False if nobody does.
     fn rearm(&mut self, deadline: Instant) -> bool {
         self.due = Due::At(deadline);
-        self.timers.as_ref().is_some_and(|timers| timers.rearm(self.key, deadline))
+        let Some(timers) = self.timers.take() else { return false };
+        let here = context::with_current(|core| Rc::clone(&core.timers)).unwrap_or_else(|| Rc::clone(&timers));
+        if Rc::ptr_eq(&here, &timers) {
+            let armed = timers.rearm(self.key, deadline);
+            self.timers = Some(timers);
+            return armed;
+        }
+        let Some(waiting) = timers.disarm(self.key) else { return false };
+        self.key = here.arm_at(deadline, waiting);
+        self.timers = Some(here);
+        true
     }
 
     /// The deadline; settles it if it is relative and armed. One that is not armed counts from now.
@@ -100,7 +110,7 @@ impl Alarm {
 
     pub(crate) fn disarm(&mut self) {
         if let Some(timers) = self.timers.take() {
-            timers.disarm(self.key);
+            drop(timers.disarm(self.key));
         }
     }
 }

@@ -15,7 +15,7 @@
 //!
 //! Cloning copies a word, dropping does nothing, and two wakers are the same exactly if their words are. To wake means to
 //! look the number up: on the runtime's own thread that is an index into its slab, from anywhere else it is a letter to the
-//! runtime's [mailbox](crate::mailbox). A number whose task has ended finds an empty slot or a tenant of another generation,
+//! runtime's [mailbox](super::mailbox). A number whose task has ended finds an empty slot or a tenant of another generation,
 //! and nothing happens.
 //!
 //! Generations wrap and executor numbers are used again. The worst that a mistaken number can do is one spurious poll, which
@@ -26,7 +26,7 @@ use std::fmt;
 use std::ptr;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
-use crate::{context, mailbox};
+use crate::machine::{context, mailbox};
 
 /// Half of the word is the slot, a quarter each the generation and the executor: 32, 16 and 16 bits, or 16, 8 and 8.
 const SLOT_BITS: u32 = usize::BITS / 2;

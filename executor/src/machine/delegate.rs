@@ -25,9 +25,9 @@ use std::task::{Context, Waker};
 
 use slab::Slab;
 
-use crate::context;
-use crate::core::Core;
-use crate::waker::TaskId;
+use crate::machine::context;
+use crate::machine::core::Core;
+use crate::machine::waker::TaskId;
 
 /// The wake side of a combinator: shared by its children's slots.
 #[derive(Default)]

@@ -59,10 +59,10 @@ pub fn is_spent() -> bool {
     LEFT.get() == 0
 }
 
-/// Starts a poll with `units`.
+/// Starts a poll with `units`; returns what was left of the one around it.
 #[inline]
-pub(crate) fn start(units: u32) {
-    LEFT.set(units);
+pub(crate) fn start(units: u32) -> u32 {
+    LEFT.replace(units)
 }
 
 /// No poll runs any more.

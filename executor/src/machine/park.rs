@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use crossbeam_utils::sync::{Parker, Unparker};
 
-use crate::context;
+use crate::machine::context;
 
 /// Ends a park from any thread.
 pub trait Notify: Send + Sync {

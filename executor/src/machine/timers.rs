@@ -22,7 +22,7 @@ use std::task::{Context, Poll, Waker};
 
 use slab::Slab;
 
-use crate::clock::{Clock, Instant};
+use crate::time::clock::{Clock, Instant};
 
 /// Children of a heap entry.
 const ARITY: usize = 4;
@@ -103,14 +103,15 @@ impl Timers {
         armed
     }
 
-    /// Removes a timer. Every key is removed once, by the future that got it.
-    pub(crate) fn disarm(&self, key: u32) {
-        let timer = {
-            let mut books = self.books.borrow_mut();
-            books.unplace(key);
-            books.table.remove(key as usize)
-        };
-        drop(timer); // a stranger's waker: after the borrow
+    /// Removes a timer and returns whom it would have woken, to be dropped or armed elsewhere. Every key is removed once, by
+    /// the future that got it.
+    pub(crate) fn disarm(&self, key: u32) -> Option<Waker> {
+        let mut books = self.books.borrow_mut();
+        books.unplace(key);
+        match books.table.remove(key as usize) {
+            Timer::Armed { waker, .. } => Some(waker),
+            Timer::Fired { .. } => None,
+        }
     }
 
     /// The deadline of a timer that has fired; if it has not, it will wake `cx`.
@@ -120,9 +121,10 @@ impl Timers {
             Timer::Armed { waker, .. } => waker.will_wake(cx.waker()),
         };
         if !known {
-            let mut new = cx.waker().clone();
-            if let Timer::Armed { waker, .. } = &mut self.books.borrow_mut().table[key as usize] {
-                std::mem::swap(waker, &mut new);
+            let mut new = cx.waker().clone(); // a stranger's code: the timer may have fired when it is back
+            match &mut self.books.borrow_mut().table[key as usize] {
+                Timer::Armed { waker, .. } => std::mem::swap(waker, &mut new),
+                Timer::Fired { at } => return Poll::Ready(*at),
             }
         }
         Poll::Pending

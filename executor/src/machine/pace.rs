@@ -8,7 +8,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use crate::clock::Instant;
+use crate::time::clock::Instant;
 
 /// The time between two looks that the interval aims at: what a timer or a socket may wait behind busy tasks.
 const LOOK_EVERY: Duration = Duration::from_micros(100);

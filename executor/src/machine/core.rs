@@ -31,21 +31,21 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use crate::clock::{Clock, Instant};
-use crate::delegate::Ready;
-use crate::join::{CancelKind, CancelReason, JoinHandle, PanicPayload};
-use crate::mailbox::{self, Mailbox};
+use crate::machine::delegate::Ready;
+use crate::machine::join::{CancelKind, CancelReason, JoinHandle, PanicPayload};
+use crate::machine::mailbox::{self, Mailbox};
+use crate::machine::pace::Pace;
+use crate::machine::park::{Park, ThreadParker};
+use crate::machine::slots::{Slots, Woken};
+use crate::machine::task::{Header, Main, Progress, Run, TaskCell, TaskInfo};
+use crate::machine::timers::Timers;
+use crate::machine::waker::TaskId;
+use crate::machine::{budget, context};
 use crate::observe::{Cause, Event, Observer};
-use crate::pace::Pace;
-use crate::park::{Park, ThreadParker};
 use crate::pool::Pool;
 use crate::report::{Report, Reporter};
 use crate::runtime::{Builder, Deadlock, RunError};
-use crate::slots::{Slots, Woken};
-use crate::task::{Header, Main, Progress, Run, TaskCell, TaskInfo};
-use crate::timers::Timers;
-use crate::waker::TaskId;
-use crate::{budget, context};
+use crate::time::clock::{Clock, Instant};
 
 /// How often, at shutdown, tasks that destructors spawned are cancelled in their turn.
 const SHUTDOWN_ROUNDS: u32 = 1000;

@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::context;
-use crate::mailbox::Mailbox;
+use crate::machine::context;
+use crate::machine::mailbox::Mailbox;
 
 /// A point in time of the current runtime's clock, in nanoseconds since the clock's start. All arithmetic saturates.
 ///

@@ -27,9 +27,9 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::park::Notify;
+use crate::machine::park::Notify;
+use crate::machine::waker::{MAX_EXECUTORS, TaskId};
 use crate::report::{Report, Reporter};
-use crate::waker::{MAX_EXECUTORS, TaskId};
 
 /// One runtime's letter box; every other thread sees the runtime through it alone.
 #[derive(Default)]

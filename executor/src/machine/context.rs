@@ -1,6 +1,6 @@
 //! The thread's current runtime.
 //!
-//! Free functions ([`spawn`](crate::spawn), [`sleep`](crate::sleep)) and wakers must find the runtime they belong to without
+//! Free functions ([`spawn`](crate::spawn), [`sleep`](crate::time::sleep)) and wakers must find the runtime they belong to without
 //! being handed one. Each thread remembers at most one current core. Entering swaps it and leaving swaps it back, so several
 //! runtimes can share a thread as long as they take turns; only to *run* one inside a poll of another is refused, because
 //! the outer one, and everything on it, would stand still until the inner one is done.
@@ -9,7 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::panic::Location;
 use std::rc::Rc;
 
-use crate::core::Core;
+use crate::machine::core::Core;
 
 thread_local! {
     static CURRENT: RefCell<Option<Rc<Core>>> = const { RefCell::new(None) };

@@ -35,11 +35,11 @@ use std::task::{Context, Poll, Waker, ready};
 
 use pin_project_lite::pin_project;
 
-use crate::budget;
-use crate::core::Core;
-use crate::join::{CancelKind, CancelReason, JoinError, PanicPayload};
+use crate::machine::budget;
+use crate::machine::core::Core;
+use crate::machine::join::{CancelKind, CancelReason, JoinError, PanicPayload};
+use crate::machine::waker::TaskId;
 use crate::report::{Reporter, report_panic};
-use crate::waker::TaskId;
 
 /// What the loop sees of a task.
 pub(crate) trait Run {
@@ -333,19 +333,21 @@ impl<F: Future> Join<F::Output> for TaskCell<F> {
     #[inline]
     fn poll_join(&self, cx: &mut Context<'_>) -> Poll<Result<F::Output, JoinError>> {
         let header = &self.header;
-        if header.finished.get() {
-            ready!(budget::poll(cx));
-            budget::spend();
-            header.joined.set(false);
-            return Poll::Ready(self.take_result().expect("`JoinHandle` polled after it had returned the result"));
+        if !header.finished.get() {
+            let waker = match header.joiner.take() {
+                Some(kept) if kept.will_wake(cx.waker()) => kept,
+                _ => cx.waker().clone(), // a stranger's code: the task may have finished when it is back
+            };
+            if !header.finished.get() {
+                let crossed = header.joiner.replace(Some(waker));
+                drop(crossed);
+                return Poll::Pending;
+            }
         }
-        let waker = match header.joiner.take() {
-            Some(kept) if kept.will_wake(cx.waker()) => kept,
-            _ => cx.waker().clone(),
-        };
-        let crossed = header.joiner.replace(Some(waker));
-        drop(crossed);
-        Poll::Pending
+        ready!(budget::poll(cx));
+        budget::spend();
+        header.joined.set(false);
+        Poll::Ready(self.take_result().expect("`JoinHandle` polled after it had returned the result"))
     }
 
     fn take_value(&self) -> Option<F::Output> {

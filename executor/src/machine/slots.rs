@@ -24,9 +24,9 @@ use std::rc::Rc;
 
 use slab::Slab;
 
-use crate::delegate::Ready;
-use crate::task::{Run, TaskInfo};
-use crate::waker::{MAX_SLOTS, TaskId};
+use crate::machine::delegate::Ready;
+use crate::machine::task::{Run, TaskInfo};
+use crate::machine::waker::{MAX_SLOTS, TaskId};
 
 /// The end of the run queue: no slot has this number.
 const NONE: u32 = u32::MAX;

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
-use crate::clock::Instant;
-use crate::sleep::Alarm;
+use crate::machine::budget;
+use crate::time::clock::Instant;
+use crate::time::sleep::Alarm;
 
 /// Waits for `future`, for `duration` at the most; then the future is dropped when this one is.
 ///
@@ -61,9 +62,15 @@ impl<F: Future> Future for Timeout<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         assert!(!*this.ended, "`Timeout` polled after it had ended");
+        // Before the future: one that suspends only because the budget is used up has not lost.
+        ready!(budget::poll(cx));
         let result = match this.future.poll(cx) {
             Poll::Ready(value) => Ok(value),
-            Poll::Pending => Err(ready!(this.alarm.poll(cx).map(|()| Elapsed))),
+            Poll::Pending => {
+                ready!(this.alarm.poll(cx));
+                budget::spend();
+                Err(Elapsed)
+            }
         };
         *this.ended = true;
         this.alarm.disarm();

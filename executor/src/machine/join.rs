@@ -14,11 +14,11 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use crate::core;
+use crate::machine::core;
+use crate::machine::task::{self, Join, Run};
+use crate::machine::waker::TaskId;
 use crate::observe::Cause;
 use crate::report::{self, Report};
-use crate::task::{self, Join, Run};
-use crate::waker::TaskId;
 
 /// Waits for a task, and cancels it when dropped.
 ///

@@ -1,0 +1,259 @@
+//! Wakers that call back into the primitive they wait for, or panic: nothing is lost, nothing is borrowed.
+
+mod common;
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::task::Waker;
+
+use common::{Boxed, Once, Spite, Waiter, poll_with, spiteful};
+use handcar_sync::{Barrier, Condition, Event, Mutex, Notify, OnceCell, Queue, RwLock, Semaphore};
+use handcar_sync::{broadcast, mpsc, watch};
+
+/// A primitive: how to wait for it, and how to let one waiter go (`serve`) as often as one likes.
+struct Kind {
+    name: &'static str,
+    wait: Box<dyn Fn() -> Boxed<()>>,
+    serve: Rc<dyn Fn()>,
+}
+
+fn kind(name: &'static str, wait: impl Fn() -> Boxed<()> + 'static, serve: impl Fn() + 'static) -> Kind {
+    Kind { name, wait: Box::new(wait), serve: Rc::new(serve) }
+}
+
+/// Every primitive, in a state where a waiter waits until it is served.
+#[allow(clippy::too_many_lines)] // it is a list
+fn kinds() -> Vec<Kind> {
+    let mut kinds = vec![];
+
+    let semaphore = Rc::new(Semaphore::new(0));
+    let other = semaphore.clone();
+    kinds.push(kind(
+        "semaphore",
+        move || {
+            let acquire = semaphore.clone().acquire_owned();
+            Box::pin(async { acquire.await.unwrap().forget() })
+        },
+        move || other.add_permits(1),
+    ));
+
+    let mutex = Rc::new(Mutex::new(()));
+    let held = Cell::new(Some(mutex.clone().try_lock_owned().unwrap()));
+    kinds.push(kind(
+        "mutex",
+        move || {
+            let lock = mutex.clone().lock_owned();
+            Box::pin(async { drop(lock.await) })
+        },
+        move || drop(held.take()),
+    ));
+
+    let lock = Rc::new(RwLock::new(()));
+    let held = Cell::new(Some(lock.clone().try_write_owned().unwrap()));
+    kinds.push(kind(
+        "read-write lock",
+        move || {
+            let read = lock.clone().read_owned();
+            Box::pin(async { drop(read.await) })
+        },
+        move || drop(held.take()),
+    ));
+
+    let event = Rc::new(Event::new());
+    let other = event.clone();
+    kinds.push(kind(
+        "event",
+        move || {
+            let event = event.clone();
+            Box::pin(async move { event.wait().await })
+        },
+        move || {
+            other.set();
+            other.clear();
+        },
+    ));
+
+    let notify = Rc::new(Notify::new());
+    let other = notify.clone();
+    kinds.push(kind("notify", move || Box::pin(notify.clone().notified_owned()), move || other.notify_one()));
+
+    let barrier = Rc::new(Barrier::new(3));
+    let other = barrier.clone();
+    kinds.push(kind(
+        "barrier",
+        move || {
+            let barrier = barrier.clone();
+            Box::pin(async move { _ = barrier.wait().await })
+        },
+        // Two waiters and one that serves make a group.
+        move || _ = common::poll_once(&mut other.wait()),
+    ));
+
+    let shared = Rc::new((Mutex::new(()), Condition::new()));
+    let other = shared.clone();
+    kinds.push(kind(
+        "condition",
+        move || {
+            let shared = shared.clone();
+            Box::pin(async move { drop(shared.1.wait(shared.0.lock().await).await) })
+        },
+        move || {
+            if let Ok(guard) = other.0.try_lock() {
+                other.1.notify_one(&guard);
+            }
+        },
+    ));
+
+    let queue = Rc::new(Queue::unbounded());
+    let other = queue.clone();
+    kinds.push(kind(
+        "queue",
+        move || {
+            let queue = queue.clone();
+            Box::pin(async move { queue.get().await.unwrap() })
+        },
+        move || other.try_put(()).unwrap(),
+    ));
+
+    let (sender, receiver) = mpsc::channel(1);
+    sender.try_send(()).unwrap();
+    let receiver = Cell::new(Some(receiver));
+    kinds.push(kind(
+        "mpsc sender",
+        move || {
+            let sender = sender.clone();
+            Box::pin(async move { sender.send(()).await.unwrap() })
+        },
+        move || {
+            if let Some(mut taken) = receiver.take() {
+                let _ = taken.try_recv();
+                receiver.set(Some(taken));
+            }
+        },
+    ));
+
+    let (sender, receiver) = broadcast::channel(100);
+    kinds.push(kind(
+        "broadcast",
+        move || {
+            let mut receiver = receiver.resubscribe();
+            Box::pin(async move { receiver.recv().await.unwrap() })
+        },
+        move || _ = sender.send(()),
+    ));
+
+    let (sender, receiver) = watch::channel(());
+    kinds.push(kind(
+        "watch",
+        move || {
+            let mut receiver = receiver.clone();
+            receiver.mark_unchanged();
+            Box::pin(async move { receiver.changed().await.unwrap() })
+        },
+        move || sender.send(()).unwrap(),
+    ));
+
+    let cell = Rc::new(OnceCell::new());
+    let maker = Cell::new(Some({
+        let cell = cell.clone();
+        let mut making: Boxed<()> = Box::pin(async move {
+            cell.get_or_init(std::future::pending).await;
+        });
+        assert!(common::poll_once(&mut making).is_pending());
+        making
+    }));
+    kinds.push(kind(
+        "once cell",
+        move || {
+            let cell = cell.clone();
+            Box::pin(async move { *cell.get_or_init(async || ()).await })
+        },
+        move || drop(maker.take()),
+    ));
+    kinds
+}
+
+#[test]
+fn wakers_may_wait_serve_and_leave_wherever_they_run() {
+    for moment in ["clone", "wake", "drop"] {
+        for Kind { name, wait, serve } in kinds() {
+            let wait = Rc::new(wait);
+            let ran = Rc::new(Cell::new(false));
+            let waker = {
+                let (wait, serve, ran) = (wait.clone(), serve.clone(), ran.clone());
+                Once::at(moment, move || {
+                    ran.set(true);
+                    let mut passing = wait();
+                    let _ = common::poll_once(&mut passing);
+                    serve();
+                    drop(passing);
+                })
+            };
+            let mut first = wait();
+            let mut second = Waiter::default();
+            let mut done = poll_with(&mut first, &waker).is_ready();
+            let mut second_done = second.poll(|| wait()).is_some();
+            serve();
+            // At the latest when it is dropped, the waker has run.
+            if !done {
+                done = poll_with(&mut first, Waker::noop()).is_ready();
+            }
+            drop((first, waker));
+            for _ in 0..3 {
+                serve();
+                second_done = second_done || second.poll(|| unreachable!()).is_some();
+            }
+            // A barrier's group can be broken up by those who leave: all others let both go.
+            assert!((done && second_done) || name == "barrier", "{name}, {moment}: {done} {second_done}");
+            assert!(ran.get(), "{name}, {moment}");
+        }
+    }
+}
+
+/// Panics at its moment, as long as it is armed.
+struct Panic(&'static str, Rc<Cell<bool>>);
+
+impl Panic {
+    fn at(&self, moment: &str) {
+        assert!(!(self.1.get() && moment == self.0), "the waker panics");
+    }
+}
+
+impl Spite for Panic {
+    fn on_clone(&self) {
+        self.at("clone");
+    }
+    fn on_wake(&self) {
+        self.at("wake");
+    }
+    fn on_drop(&self) {
+        self.at("drop");
+    }
+}
+
+#[test]
+fn wakers_that_panic_take_nothing_from_the_others() {
+    for moment in ["clone", "wake", "drop"] {
+        for Kind { name, wait, serve } in kinds() {
+            let armed = Rc::new(Cell::new(true));
+            let waker = spiteful(Panic(moment, armed.clone()));
+            let mut bad = wait();
+            let polled = catch_unwind(AssertUnwindSafe(|| poll_with(&mut bad, &waker).is_pending()));
+            assert_eq!(polled.is_err(), moment == "clone", "{name}");
+            let mut good = Waiter::default();
+            assert!(good.poll(&wait).is_none(), "{name}, {moment}");
+            // Its wake panics in the middle of the service, and that panic goes no further.
+            serve();
+            // Its drop panics out of the drop of its future, after what it was granted has been handed on.
+            let dropped = catch_unwind(AssertUnwindSafe(move || drop(bad)));
+            drop(dropped);
+            armed.set(false);
+            if name == "barrier" {
+                continue;
+            }
+            assert!(good.was_woken(), "{name}, {moment}");
+            assert!(good.poll(|| unreachable!()).is_some(), "{name}, {moment}");
+        }
+    }
+}

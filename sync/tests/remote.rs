@@ -1,0 +1,89 @@
+//! The channel from other threads.
+
+mod common;
+
+use std::thread;
+
+use common::{Hand, now, panic_message};
+use futures::StreamExt;
+use handcar_executor::run;
+use handcar_sync::mpsc::error::{SendError, TryRecvError, TrySendError};
+use handcar_sync::remote;
+
+#[test]
+fn messages_of_each_thread_arrive_in_order_and_none_is_lost() {
+    const EACH: usize = 20_000;
+    let (sender, mut receiver) = remote::channel(64);
+    let threads: Vec<_> = (0..4)
+        .map(|who| {
+            let sender = sender.clone();
+            thread::spawn(move || (0..EACH).for_each(|n| sender.blocking_send((who, n)).unwrap()))
+        })
+        .collect();
+    drop(sender);
+    let mut next = [0; 4];
+    run(async {
+        while let Some((who, n)) = receiver.recv().await {
+            assert_eq!(n, next[who]);
+            next[who] += 1;
+        }
+    });
+    assert_eq!(next, [EACH; 4]);
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}
+
+#[test]
+fn a_send_from_another_thread_wakes_the_receiver() {
+    let (sender, mut receiver) = remote::channel(1);
+    let mut recv = Hand::new(receiver.recv());
+    assert!(recv.is_pending());
+    thread::spawn(move || sender.try_send(1).unwrap()).join().unwrap();
+    assert!(recv.woken() > 0);
+    assert_eq!(recv.ready(), Some(1));
+    drop(recv);
+    assert_eq!(now(receiver.next()), None);
+}
+
+#[test]
+fn the_capacity_counts_what_the_receiver_has_taken_in_a_batch() {
+    let (sender, mut receiver) = remote::channel(2);
+    assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+    sender.try_send(1).unwrap();
+    sender.try_send(2).unwrap();
+    assert_eq!(sender.try_send(3), Err(TrySendError::Full(3)));
+    assert_eq!(receiver.try_recv(), Ok(1));
+    // The other one lies in the batch.
+    assert_eq!(sender.try_send(3), Err(TrySendError::Full(3)));
+    assert_eq!(receiver.try_recv(), Ok(2));
+    assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+    sender.try_send(3).unwrap();
+    drop(sender);
+    assert_eq!(receiver.try_recv(), Ok(3));
+    assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
+}
+
+#[test]
+fn a_blocked_sender_is_let_go_when_the_receiver_goes() {
+    let (sender, receiver) = remote::channel(1);
+    sender.try_send(1).unwrap();
+    let blocked = sender.clone();
+    let thread = thread::spawn(move || blocked.blocking_send(2));
+    drop(receiver);
+    assert_eq!(thread.join().unwrap(), Err(SendError(2)));
+    assert!(sender.is_closed());
+    assert_eq!(sender.try_send(3), Err(TrySendError::Closed(3)));
+}
+
+#[test]
+fn blocking_the_receivers_own_thread_for_ever_is_refused() {
+    let (sender, _receiver) = remote::channel(1);
+    sender.blocking_send(1).unwrap();
+    let message = panic_message(|| sender.blocking_send(2));
+    assert!(message.contains("use `try_send`"), "{message}");
+    assert_eq!(sender.try_send(2), Err(TrySendError::Full(2)));
+    let message = panic_message(|| remote::channel::<u8>(0));
+    assert!(message.contains("capacity of 1"), "{message}");
+    drop(remote::channel::<[u8; 1 << 20]>(usize::MAX));
+}
