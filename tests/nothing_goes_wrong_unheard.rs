@@ -90,18 +90,19 @@ fn a_panic_that_a_handle_returns_is_not_reported() {
 fn a_panic_whose_handle_is_dropped_unread_is_reported_whenever_that_is() {
     let _watchdog = watchdog();
     let (runtime, reports) = reporting(Builder::new());
-    let late = runtime.block_on(async {
+    let mut kept = None;
+    runtime.block_on(async {
         let (early, late) = (spawn(async { panic!("early") }), spawn(async { panic!("late") }));
         yield_now().await;
         yield_now().await;
         assert_eq!(texts(&reports), [""; 0]);
         drop(early);
         assert_eq!(reports.borrow().len(), 1);
-        late
+        kept = Some(late);
     });
     drop(runtime);
     assert_eq!(reports.borrow().len(), 1);
-    drop(late);
+    drop(kept);
     let texts = texts(&reports);
     assert!(texts.len() == 2 && texts[0].ends_with("early") && texts[1].ends_with("late"), "{texts:?}");
 }
@@ -299,19 +300,19 @@ fn jobs_that_outlive_the_grace_period_are_reported_and_left() {
     let (runtime, reports) = reporting(Builder::new().grace(Some(Duration::from_millis(1))));
     let (go, went) = std::sync::mpsc::channel::<()>();
     let (began, has_begun) = async_channel::bounded(1);
-    let job = runtime.block_on(async {
-        let job = to_thread(move || {
+    let mut kept = None;
+    runtime.block_on(async {
+        kept = Some(to_thread(move || {
             began.send_blocking(()).unwrap();
             let _ = went.recv();
             7
-        });
+        }));
         has_begun.recv().await.unwrap();
-        job
     });
     drop(runtime);
     assert!(matches!(reports.take()[..], [Report::JobsLeft { count: 1 }]));
     drop(go);
-    assert_eq!(futures::executor::block_on(job), 7, "its result can still be had");
+    assert_eq!(futures::executor::block_on(kept.unwrap()), 7, "its result can still be had");
 }
 
 /// A waker whose wake panics.
