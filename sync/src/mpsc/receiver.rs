@@ -64,7 +64,10 @@ impl<T> Receiver<T> {
     /// Says whether there may still be one later.
     #[inline]
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
-        self.channel.pop().ok_or_else(|| self.why_empty())
+        self.channel.pop().ok_or_else(|| {
+            self.channel.give_back();
+            if self.channel.is_finished() { TryRecvError::Disconnected } else { TryRecvError::Empty }
+        })
     }
 
     /// Polls for what [`recv`](Self::recv) waits for. The last waker counts.
@@ -81,23 +84,19 @@ impl<T> Receiver<T> {
 
     #[inline(never)]
     fn poll_empty(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        let mut result = Err(self.why_empty());
-        if let Err(TryRecvError::Empty) = result {
-            self.channel.receiver.register(cx.waker());
+        let channel = &*self.channel;
+        channel.give_back();
+        let mut message = None;
+        if !channel.is_finished() {
+            channel.receiver.register(cx.waker());
             // Registering runs foreign code: look again.
-            result = self.try_recv();
-        }
-        if let Err(TryRecvError::Empty) = result {
-            return Poll::Pending;
+            message = channel.pop();
+            if message.is_none() && !channel.is_finished() {
+                return Poll::Pending;
+            }
         }
         budget::spend();
-        Poll::Ready(result.ok())
-    }
-
-    #[cold]
-    fn why_empty(&self) -> TryRecvError {
-        self.channel.give_back();
-        if self.channel.is_finished() { TryRecvError::Disconnected } else { TryRecvError::Empty }
+        Poll::Ready(message)
     }
 
     /// Closes the channel: nothing more can be sent, what has been sent or [reserved](Sender::reserve) can still be received.
