@@ -47,7 +47,7 @@ pub use handcar_executor::{
     AbortHandle, Builder, CancelKind, CancelReason, Cause, Clock, ClockHold, Deadlock, Elapsed, Event, Instant,
     Interval, JoinError, JoinHandle, Metrics, MissedTickBehavior, OnPanic, PanicPayload, Report, RunError, Runtime,
     Sleep, Spawner, Tick, Timeout, ToThread, Turn, WakeHandle, YieldNow, interval, interval_at, run, sleep,
-    sleep_until, spawn, spawn_named, timeout, timeout_at, to_thread, try_run, yield_now,
+    sleep_until, spawn, spawn_named, timeout, timeout_at, to_thread, try_run, try_to_thread, yield_now,
 };
 pub use handcar_sync as sync;
 

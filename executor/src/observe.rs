@@ -7,7 +7,7 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::waker::TaskId;
+use crate::machine::waker::TaskId;
 
 /// One step of the machine.
 #[derive(Clone, Copy, Debug)]

@@ -24,11 +24,10 @@ use std::task::{Context, Poll, Waker, ready};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::clock::ClockHold;
-use crate::join::PanicPayload;
-use crate::mailbox::Mailbox;
-use crate::report::Report;
-use crate::{budget, context};
+use crate::machine::join::PanicPayload;
+use crate::machine::mailbox::Mailbox;
+use crate::machine::{budget, context};
+use crate::report::{self, Report};
 
 /// How long a thread waits for another job before it ends.
 const IDLE: Duration = Duration::from_secs(10);
@@ -77,9 +76,7 @@ impl Pool {
         let shared = self.shared.get_or_init(Arc::default);
         let mut state = shared.lock();
         if state.closed {
-            drop(state);
-            drop(job);
-            return Err(io::Error::other("the runtime is being shut down"));
+            return Ok(()); // the runtime ends: like every job that has not started, it never runs
         }
         if state.idle < state.jobs.len() + 1 && state.threads < self.limit {
             let shared = Arc::clone(shared);
@@ -168,7 +165,7 @@ fn lock<T>(job: &Mutex<Job<T>>) -> MutexGuard<'_, Job<T>> {
 
 /// Runs `f`, which may block, on a thread of the runtime's pool.
 ///
-/// The job is queued at once, not at the first poll.
+/// The job is queued at once, not at the first poll. A panic of `f` goes on in the task that awaits it.
 ///
 /// ```
 /// handcar_executor::run(async {
@@ -179,8 +176,7 @@ fn lock<T>(job: &Mutex<Job<T>>) -> MutexGuard<'_, Job<T>> {
 ///
 /// # Panics
 ///
-/// Outside a runtime. When it is awaited: if `f` panicked, with its panic; if the job could not be started because the
-/// system gave no thread, with the system's error.
+/// Outside a runtime; if the system gives no thread and there is none yet: see [`try_to_thread`].
 ///
 /// # Cancel safety
 ///
@@ -192,17 +188,43 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
+    match try_to_thread(f) {
+        Ok(job) => job,
+        Err(error) => panic!("no thread could be started for a blocking job: {error}"),
+    }
+}
+
+/// As [`to_thread`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// The system's, if it gives no thread and there is none yet.
+///
+/// # Panics
+///
+/// Outside a runtime.
+#[track_caller]
+pub fn try_to_thread<T, F>(f: F) -> io::Result<ToThread<T>>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
     let core = context::current("to_thread");
     let job = Arc::new(Mutex::new(Job::Waiting(None)));
     let on_thread = Arc::clone(&job);
     let mailbox = Arc::clone(&core.mailbox);
-    let hold = core.clock.hold();
-    let run = move || run_job(f, &on_thread, &mailbox, hold);
-    let failed = core.pool.submit(Box::new(run)).err();
-    ToThread { job, failed }
+    let hold = core.timers.clock.hold();
+    core.pool.submit(Box::new(move || {
+        // Nothing of a job may end the thread, nor the destructor of what it captured.
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| run_job(f, &on_thread, &mailbox))) {
+            mailbox.report(Report::JobPanicked { payload: PanicPayload::new(payload) });
+        }
+        drop(hold); // after the wake: the clock must not jump in between
+    }))?;
+    Ok(ToThread { job, executor: core.number })
 }
 
-fn run_job<T>(f: impl FnOnce() -> T, job: &Mutex<Job<T>>, mailbox: &Mailbox, hold: ClockHold) {
+fn run_job<T>(f: impl FnOnce() -> T, job: &Mutex<Job<T>>, mailbox: &Mailbox) {
     {
         let mut job = lock(job);
         let Job::Waiting(waker) = &mut *job else { return }; // its future is gone
@@ -214,39 +236,29 @@ fn run_job<T>(f: impl FnOnce() -> T, job: &Mutex<Job<T>>, mailbox: &Mailbox, hol
         let waker = waker.take();
         *state = Job::Done(result);
         drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
+        let Some(waker) = waker else { return };
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+            mailbox.report(Report::WakerPanicked { payload: PanicPayload::new(payload) });
         }
     } else {
         drop(state);
-        if let Err(payload) = result.and_then(|value| catch_unwind(AssertUnwindSafe(|| drop(value)))) {
+        if let Err(payload) = result {
             mailbox.report(Report::JobPanicked { payload: PanicPayload::new(payload) });
         }
     }
-    drop(hold); // after the wake: the clock must not jump in between
 }
 
 /// Waits for the result of a job. Made by [`to_thread`].
 #[must_use = "a job whose future is dropped before it has started never runs"]
 pub struct ToThread<T> {
     job: Arc<Mutex<Job<T>>>,
-    failed: Option<io::Error>,
-}
-
-impl<T> ToThread<T> {
-    /// The system's error, if it gave no thread for the job. Awaiting the job would panic with it.
-    pub fn take_error(&mut self) -> Option<io::Error> {
-        self.failed.take()
-    }
+    executor: u16,
 }
 
 impl<T> Future for ToThread<T> {
     type Output = T;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        if let Some(error) = self.failed.take() {
-            panic!("no thread could be started for a blocking job: {error}");
-        }
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         ready!(budget::poll(cx));
         let new = cx.waker().clone(); // a stranger's code: before the lock
         let mut job = lock(&self.job);
@@ -270,9 +282,7 @@ impl<T> Drop for ToThread<T> {
     fn drop(&mut self) {
         let job = std::mem::replace(&mut *lock(&self.job), Job::Gone);
         if let Job::Done(Err(payload)) = job {
-            let payload = PanicPayload::new(payload);
-            let reporter = context::with_current(|core| core.reporter.clone()).unwrap_or_default();
-            reporter.report(Report::JobPanicked { payload });
+            report::deliver(self.executor, Report::JobPanicked { payload: PanicPayload::new(payload) });
         }
     }
 }

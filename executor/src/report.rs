@@ -4,15 +4,16 @@
 //! panicked: the program goes on, but somebody has to hear of it. Everything of that kind goes through one hook,
 //! [`Builder::on_report`](crate::Builder::on_report), once; without a hook it is one line on stderr.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::error::Error;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::join::PanicPayload;
-use crate::task::TaskInfo;
+use crate::machine::join::PanicPayload;
+use crate::machine::task::TaskInfo;
+use crate::machine::{context, mailbox};
 
 /// Something that went wrong where nobody waits for the result.
 #[derive(Debug)]
@@ -76,13 +77,14 @@ impl fmt::Display for Report {
 }
 
 type Hook = Rc<dyn Fn(Report)>;
+type Fatal = Rc<RefCell<Option<(TaskInfo, PanicPayload)>>>;
 
 /// Where a runtime's reports go.
 #[derive(Clone, Default)]
 pub(crate) struct Reporter {
     hook: Option<Hook>,
     /// With `OnPanic::Shutdown`: the first panic, which `block_on` resumes.
-    fatal: Option<Rc<Cell<Option<PanicPayload>>>>,
+    fatal: Option<Fatal>,
 }
 
 impl Reporter {
@@ -103,20 +105,34 @@ impl Reporter {
     }
 
     /// Whether a panic waits for `block_on` to resume it.
-    pub(crate) fn take_fatal(&self) -> Option<PanicPayload> {
+    pub(crate) fn take_fatal(&self) -> Option<(TaskInfo, PanicPayload)> {
         self.fatal.as_ref()?.take()
+    }
+
+    pub(crate) fn is_fatal(&self) -> bool {
+        self.fatal.as_ref().is_some_and(|fatal| fatal.borrow().is_some())
+    }
+}
+
+/// Has a runtime report: at once where it is the current one, through its mailbox from elsewhere, by the default after its
+/// end.
+#[cold]
+pub(crate) fn deliver(executor: u16, report: Report) {
+    let here = context::with_current(|core| (core.number == executor).then(|| core.reporter.clone())).flatten();
+    match (here, mailbox::of(executor)) {
+        (Some(reporter), _) => reporter.report(report),
+        (None, Some(mailbox)) => mailbox.report(report),
+        (None, None) => Reporter::default().report(report),
     }
 }
 
 /// A panic that no handle will see.
 #[cold]
 pub(crate) fn report_panic(reporter: &Reporter, task: TaskInfo, payload: PanicPayload) {
-    if let Some(fatal) = &reporter.fatal {
-        let first = fatal.take();
-        if first.is_none() {
-            return fatal.set(Some(payload));
-        }
-        fatal.set(first);
+    if let Some(fatal) = &reporter.fatal
+        && !reporter.is_fatal()
+    {
+        return *fatal.borrow_mut() = Some((task, payload));
     }
     reporter.report(Report::Panicked { task, payload });
 }

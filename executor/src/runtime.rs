@@ -11,15 +11,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::clock::{Clock, Instant};
-use crate::core::{Core, Turned};
-use crate::join::JoinHandle;
-use crate::mailbox::WakeHandle;
+use crate::machine::core::{Core, Turned};
+use crate::machine::join::JoinHandle;
+use crate::machine::mailbox::WakeHandle;
+use crate::machine::task::TaskInfo;
+use crate::machine::{budget, context};
 use crate::observe::{Event, Observer};
+use crate::pool;
 use crate::report::Report;
 use crate::spawn::Spawner;
-use crate::task::TaskInfo;
-use crate::{budget, context, pool};
+use crate::time::clock::{Clock, Instant};
 
 /// How long a runtime waits at its end for blocking jobs, when the [`Builder`] says nothing else.
 const DEFAULT_GRACE: Duration = Duration::from_secs(5);
@@ -40,7 +41,10 @@ const DEFAULT_GRACE: Duration = Duration::from_secs(5);
 /// everything has been ended. If no runtime can be made, or the system refuses to wait for events.
 #[track_caller]
 pub fn run<F: IntoFuture>(future: F) -> F::Output {
-    Runtime::new().unwrap_or_else(|error| error.throw()).block_on(future)
+    match try_run(future) {
+        Ok(value) => value,
+        Err(error) => panic!("{error}"), // not in a closure: the panic is at the caller's line
+    }
 }
 
 /// As [`run`], with an error in place of the panics that are not the future's own.
@@ -198,7 +202,10 @@ impl Runtime {
     /// As [`run`].
     #[track_caller]
     pub fn block_on<F: IntoFuture>(&self, future: F) -> F::Output {
-        self.try_block_on(future).unwrap_or_else(|error| error.throw())
+        match self.try_block_on(future) {
+            Ok(value) => value,
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// As [`block_on`](Runtime::block_on), with an error in place of the panics that are not the future's own.
@@ -218,6 +225,7 @@ impl Runtime {
                 if let Turned::Main = self.core.turn(true)? {
                     self.core.begin_poll(main);
                     if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
+                        self.resume_fatal();
                         return Ok(value);
                     }
                 }
@@ -265,7 +273,7 @@ impl Runtime {
     }
 
     fn resume_fatal(&self) {
-        if let Some(payload) = self.core.reporter.take_fatal() {
+        if let Some((_, payload)) = self.core.reporter.take_fatal() {
             payload.resume();
         }
     }
@@ -306,7 +314,7 @@ impl Runtime {
 
     /// The runtime's clock.
     pub fn clock(&self) -> &Clock {
-        &self.core.clock
+        &self.core.timers.clock
     }
 
     /// What the runtime holds at this moment.
@@ -317,7 +325,9 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
+        let left = budget::start(budget::DEFAULT); // this may be inside a poll of another runtime
         context::enter(&self.core, || self.core.shut_down());
+        budget::start(left);
     }
 }
 
@@ -361,13 +371,6 @@ pub enum RunError {
     TooManyRuntimes,
     /// The system refused to wait for events.
     Io(io::Error),
-}
-
-impl RunError {
-    #[track_caller]
-    fn throw(self) -> ! {
-        panic!("{self}")
-    }
 }
 
 impl fmt::Display for RunError {

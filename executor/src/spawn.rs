@@ -10,9 +10,9 @@ use std::task::{Context, Poll};
 
 use futures_task::{LocalFutureObj, LocalSpawn, SpawnError};
 
-use crate::context;
-use crate::core::Core;
-use crate::join::JoinHandle;
+use crate::machine::context;
+use crate::machine::core::Core;
+use crate::machine::join::JoinHandle;
 
 /// Spawns a task on the current runtime. It is polled first when its turn comes, never inside this call.
 ///
@@ -129,14 +129,15 @@ impl fmt::Debug for Spawner {
 ///
 /// There is nothing to lose.
 pub fn yield_now() -> YieldNow {
-    YieldNow { yielded: false }
+    YieldNow { polls_left: 2 }
 }
 
 /// Suspends once. Made by [`yield_now`].
 #[derive(Debug)]
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct YieldNow {
-    yielded: bool,
+    /// The first poll suspends, the second is ready, there is no third.
+    polls_left: u8,
 }
 
 impl Future for YieldNow {
@@ -144,10 +145,11 @@ impl Future for YieldNow {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.yielded {
+        assert!(self.polls_left > 0, "`YieldNow` polled after it had ended");
+        self.polls_left -= 1;
+        if self.polls_left == 0 {
             return Poll::Ready(());
         }
-        self.yielded = true;
         cx.waker().wake_by_ref();
         Poll::Pending
     }

@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::vec;
 
-use handcar_executor::{ToThread, to_thread};
+use handcar_executor::{ToThread, try_to_thread};
 
 /// What may stand for a socket address: an address, several, or a host name with a port.
 ///
@@ -98,10 +98,9 @@ impl Future for LookupHost {
             match std::mem::replace(&mut self.0, Lookup::Done) {
                 Lookup::Known(addrs) => return Poll::Ready(addrs.map(Vec::into_iter)),
                 Lookup::Named(host, port) => {
-                    let mut answer = to_thread(move || ask(&host, port));
-                    self.0 = match answer.take_error() {
-                        Some(no_thread) => Lookup::Known(Err(no_thread)),
-                        None => Lookup::Asked(answer),
+                    self.0 = match try_to_thread(move || ask(&host, port)) {
+                        Ok(answer) => Lookup::Asked(answer),
+                        Err(no_thread) => Lookup::Known(Err(no_thread)),
                     };
                 }
                 Lookup::Asked(mut answer) => match Pin::new(&mut answer).poll(cx) {

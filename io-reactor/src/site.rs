@@ -26,21 +26,22 @@ pub(crate) struct Site<'a> {
 impl Site<'_> {
     /// Calls `op` until it does something else than to say that it would block, waiting in between.
     ///
-    /// The waiter stands at `place`, or without one among those who wait by poll.
+    /// The waiter stands at `place`, or without one among those who wait by poll. Under another runtime than its own nobody
+    /// would wake it: there an operation that need not wait is still done, and one that must is an error.
     #[inline]
     pub(crate) fn poll_io<R>(
         self,
         cx: &mut Context<'_>,
-        mut place: Option<&mut Option<Place>>,
+        place: Option<&mut Option<Place>>,
         mut op: impl FnMut() -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
         ready!(budget::poll(cx));
-        loop {
-            if !self.reactor.is_ready(self.key, self.direction) {
-                return self.wait(cx, place.as_deref_mut());
-            }
+        while self.is_ready() || !self.reactor.is_current() {
             match op() {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.clear(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.clear();
+                    self.reactor.ensure_current()?;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => {
                     budget::spend();
@@ -48,11 +49,20 @@ impl Site<'_> {
                 }
             }
         }
+        self.wait(place, cx)?;
+        Poll::Pending
     }
 
     /// Waits by poll until readiness is reported, and does nothing with it.
     pub(crate) fn poll_reported(self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_io(cx, None, || Ok(()))
+        ready!(budget::poll(cx));
+        if self.is_ready() {
+            budget::spend();
+            return Poll::Ready(Ok(()));
+        }
+        self.reactor.ensure_current()?;
+        self.wait(None, cx)?;
+        Poll::Pending
     }
 
     /// Asks the system whether the descriptor is ready now: what was reported may be used up, what was hoped untrue.
@@ -83,11 +93,13 @@ impl Site<'_> {
         }
     }
 
-    /// Only here is the runtime compared: an operation that need not wait works anywhere.
-    fn wait<R>(self, cx: &mut Context<'_>, place: Option<&mut Option<Place>>) -> Poll<io::Result<R>> {
-        self.reactor.ensure_current()?;
-        self.reactor.wait(self.fd, self.key, self.direction, place, cx.waker())?;
-        Poll::Pending
+    #[inline]
+    fn is_ready(self) -> bool {
+        self.reactor.is_ready(self.key, self.direction)
+    }
+
+    fn wait(self, place: Option<&mut Option<Place>>, cx: &Context<'_>) -> io::Result<()> {
+        self.reactor.wait(self.fd, self.key, self.direction, place, cx.waker())
     }
 }
 

@@ -29,12 +29,33 @@ use entry::Attribute;
 
 /// Runs an `async fn main` on a runtime: the body becomes the main task of [`handcar::run`].
 ///
+/// ```
+/// use std::time::Duration;
+///
+/// #[handcar::main]
+/// async fn main() -> Result<(), std::num::ParseIntError> {
+///     let answer: u32 = "42".parse()?;
+///     handcar::sleep(Duration::from_millis(1)).await;
+///     assert_eq!(answer, 42);
+///     Ok(())
+/// }
+/// ```
+///
 /// The function may have any name and any return type; attributes, documentation and visibility stay where they are.
 /// For anything but the default runtime, write a plain `fn main` with [`handcar::Builder`] instead: it is two lines.
 ///
 /// # Options
 ///
 /// * `crate = "path"`: where the attribute finds Handcar, when it is renamed or re-exported.
+///
+/// ```
+/// mod vendored {
+///     pub use handcar;
+/// }
+///
+/// #[handcar::main(crate = "crate::vendored::handcar")]
+/// async fn main() {}
+/// ```
 ///
 /// # Errors
 ///
@@ -53,6 +74,14 @@ pub fn main(options: TokenStream, function: TokenStream) -> TokenStream {
 
 /// Runs an `async fn` as a test, on a runtime of its own.
 ///
+/// ```
+/// #[handcar::test]
+/// async fn a_task_returns_its_value() {
+///     let task = handcar::spawn(async { 6 * 7 });
+///     assert_eq!(task.await.unwrap(), 42);
+/// }
+/// ```
+///
 /// `#[should_panic]`, `#[ignore]` and a return type of `Result` mean what they mean on a plain `#[test]`, which this
 /// attribute adds by itself.
 ///
@@ -62,6 +91,17 @@ pub fn main(options: TokenStream, function: TokenStream) -> TokenStream {
 ///   can. A test of an hour of timeouts takes no time, and gives the same result on a busy machine. `clock = "system"` is
 ///   the default.
 /// * `crate = "path"`: where the attribute finds Handcar, when it is renamed or re-exported.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// #[handcar::test(clock = "simulated")]
+/// async fn an_hour_passes_at_once() {
+///     let start = handcar::Instant::now();
+///     handcar::sleep(Duration::from_secs(3600)).await;
+///     assert_eq!(start.elapsed(), Duration::from_secs(3600));
+/// }
+/// ```
 ///
 /// # Errors
 ///

@@ -40,9 +40,10 @@ impl Selector {
 
     /// Registers `fd`: with edges for both directions at once, else for none as yet.
     pub(crate) fn add(&self, fd: BorrowedFd<'_>, key: Key) -> io::Result<()> {
-        let (interest, mode) = match self.is_oneshot() {
-            false => (Event::all(key.word()), PollMode::Edge),
-            true => (Event::none(key.word()), PollMode::Oneshot),
+        let (interest, mode) = if self.is_oneshot() {
+            (Event::none(key.word()), PollMode::Oneshot)
+        } else {
+            (Event::all(key.word()), PollMode::Edge)
         };
         // SAFETY: `Poller` asks that the descriptor be deleted from it before it is closed. The only caller is
         // `Reactor::register` for a `Source`, which owns what `fd` was borrowed from, hands out only shared references to
@@ -67,6 +68,10 @@ impl Selector {
             report(Key::from_word(event.key), ready);
         }
         Ok(())
+    }
+
+    pub(super) fn poller(&self) -> &Poller {
+        &self.poller.0
     }
 
     pub(crate) fn notifier(&self) -> Arc<dyn Notify> {

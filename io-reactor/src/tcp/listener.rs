@@ -70,7 +70,7 @@ pub struct TcpListener {
     starved: Cell<Option<Starved>>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 struct Starved {
     until: Instant,
     /// How many sources had closed by then.
@@ -295,6 +295,7 @@ pub struct Accept<'a> {
     listener: &'a TcpListener,
     /// Gone when it has been ready.
     stand: Option<Stand<'a>>,
+    /// While there are no descriptors.
     recovery: Option<Recovery<'a>>,
 }
 
@@ -306,8 +307,12 @@ impl Future for Accept<'_> {
         let stand = this.stand.as_mut().expect("`Accept` polled after it was ready");
         if let Some(starved) = this.listener.starved.get() {
             let reactor = this.listener.source.reactor();
-            let recovery = this.recovery.get_or_insert_with(|| Recovery::new(reactor, starved));
-            ready!(recovery.poll(cx));
+            let recovery = match this.recovery.take() {
+                Some(recovery) if recovery.starved == starved => recovery,
+                // The first, or another task has tried since, and in vain: the pause is a new one.
+                _ => Recovery::new(reactor, starved),
+            };
+            ready!(this.recovery.insert(recovery).poll(cx));
             this.listener.starved.set(None);
         }
         this.recovery = None;
@@ -343,7 +348,7 @@ impl Stream for Incoming<'_> {
 /// Waits until a descriptor may be there again.
 struct Recovery<'a> {
     reactor: &'a Reactor,
-    closings: usize,
+    starved: Starved,
     place: Option<Place>,
     pause: Pin<Box<Sleep>>,
 }
@@ -351,11 +356,11 @@ struct Recovery<'a> {
 impl<'a> Recovery<'a> {
     fn new(reactor: &'a Reactor, starved: Starved) -> Recovery<'a> {
         let pause = Box::pin(sleep_until(starved.until));
-        Recovery { reactor, closings: starved.closings, place: None, pause }
+        Recovery { reactor, starved, place: None, pause }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.reactor.closings() != self.closings {
+        if self.reactor.closings() != self.starved.closings {
             return Poll::Ready(());
         }
         self.reactor.wait_for_closing(&mut self.place, cx.waker());

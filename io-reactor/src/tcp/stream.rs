@@ -239,6 +239,9 @@ impl TcpStream {
 
     /// Splits the stream into halves that borrow it: one task reads and writes at the same time.
     ///
+    /// With `futures::AsyncReadExt` in scope, `stream.split()` is that trait's method, which locks and allocates: a method
+    /// that takes the stream itself goes before one that borrows it. Written as below it is this one.
+    ///
     /// ```
     /// # use futures::io::{AsyncReadExt, AsyncWriteExt};
     /// # use handcar_io_reactor::{TcpListener, TcpStream};
@@ -246,7 +249,7 @@ impl TcpStream {
     /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
     /// # let mut client = TcpStream::connect(listener.local_addr()?).await?;
     /// # let (mut server, _) = listener.accept().await?;
-    /// let (reader, mut writer) = server.split();
+    /// let (reader, mut writer) = TcpStream::split(&mut server);
     /// client.write_all(b"echo").await?;
     /// client.close().await?;
     /// futures::io::copy(reader, &mut writer).await?;

@@ -1,0 +1,133 @@
+//! The stopwatch that a workload is handed.
+//!
+//! A workload says what happens before the measurement, what one batch of n operations is, and what happens after; the
+//! stopwatch decides how many batches of which size are run. In a timed run it doubles the batch until one takes long enough
+//! for the clock, which warms the caches up at the same time, and then times some more. In a counted run it runs one batch
+//! of exactly the size it was told, so that two runs that differ in nothing but this number differ in nothing but its
+//! operations: so instructions are counted.
+
+use std::time::{Duration, Instant};
+
+use crate::machine::thread_cpu_time;
+use crate::workloads::now;
+
+/// Batches are multiples of this, so that a workload can share its operations out evenly among up to a thousand tasks.
+pub const STEP: u64 = 1000;
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub enum Effort {
+    /// Batches of at least this duration, this many of them.
+    Timed {
+        /// The least duration of a batch.
+        batch: Duration,
+        /// How many batches are timed.
+        batches: usize,
+    },
+    /// One batch of this many operations, in multiples of [`STEP`], or of what the workload needs.
+    Counted(u64),
+}
+
+/// Measures one workload on one runtime.
+#[derive(Debug)]
+pub struct Bencher {
+    effort: Effort,
+    samples: Vec<f64>,
+    operations: u64,
+}
+
+impl Bencher {
+    /// One that has measured nothing yet.
+    pub fn new(effort: Effort) -> Bencher {
+        Bencher { effort, samples: Vec::new(), operations: 0 }
+    }
+
+    /// What was measured: the cost of one operation in each batch, in the row's unit.
+    pub fn samples(&self) -> &[f64] {
+        &self.samples
+    }
+
+    /// How many operations the last batch had.
+    pub fn operations(&self) -> u64 {
+        self.operations
+    }
+
+    /// Measures nanoseconds by the wall's clock. `batch` does as many operations as it is told, always a multiple of [`STEP`].
+    pub async fn measure(&mut self, batch: impl AsyncFnMut(u64)) {
+        self.measure_least(STEP, batch).await;
+    }
+
+    /// As [`measure`](Bencher::measure), in multiples of `step`.
+    pub async fn measure_least(&mut self, step: u64, mut batch: impl AsyncFnMut(u64)) {
+        let (least, batches) = match self.effort {
+            Effort::Counted(operations) => return self.time(operations.next_multiple_of(step), &mut batch).await,
+            Effort::Timed { batch, batches } => (batch, batches),
+        };
+        let mut operations = step;
+        loop {
+            let start = Instant::now();
+            batch(operations).await;
+            if start.elapsed() >= least {
+                break;
+            }
+            operations *= 2;
+        }
+        for _ in 0..batches {
+            self.time(operations, &mut batch).await;
+        }
+    }
+
+    async fn time(&mut self, operations: u64, batch: &mut impl AsyncFnMut(u64)) {
+        let start = Instant::now();
+        batch(operations).await;
+        self.record(start.elapsed(), operations);
+    }
+
+    /// As [`measure`](Bencher::measure), for what starts a runtime itself.
+    pub fn measure_outside(&mut self, batch: impl FnMut(u64)) {
+        self.measure_outside_least(STEP, batch);
+    }
+
+    /// As [`measure_outside`](Bencher::measure_outside), in multiples of `step`.
+    pub fn measure_outside_least(&mut self, step: u64, mut batch: impl FnMut(u64)) {
+        now(self.measure_least(step, async |operations| batch(operations)));
+    }
+
+    /// Measures nanoseconds of this thread's own CPU time, for batches that mostly wait. A timed batch does `operations`.
+    pub async fn measure_cpu(&mut self, operations: u64, mut batch: impl AsyncFnMut(u64)) {
+        let (operations, batches) = match self.effort {
+            Effort::Counted(operations) => (operations, 1),
+            // Each takes long by itself.
+            Effort::Timed { batches, .. } => {
+                batch(operations).await;
+                (operations, batches.div_ceil(5))
+            }
+        };
+        for _ in 0..batches {
+            let start = thread_cpu_time();
+            batch(operations).await;
+            self.record(thread_cpu_time().saturating_sub(start), operations);
+        }
+    }
+
+    /// Measures what `things` take of the process's memory, in bytes each, between its state now and after `make`: once,
+    /// since memory that was given back looks free but is not fresh.
+    pub async fn measure_memory(&mut self, things: u64, meter: fn() -> u64, make: impl AsyncFnOnce(u64)) {
+        let things = match self.effort {
+            Effort::Counted(operations) => operations,
+            Effort::Timed { .. } => things,
+        };
+        let before = meter();
+        make(things).await;
+        let bytes = meter().saturating_sub(before);
+        #[expect(clippy::cast_precision_loss, reason = "a mantissa holds more bytes than this machine has")]
+        self.samples.push(bytes as f64 / things as f64);
+        self.operations = things;
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a mantissa holds months of nanoseconds")]
+    fn record(&mut self, elapsed: Duration, operations: u64) {
+        self.samples.push(elapsed.as_nanos() as f64 / operations as f64);
+        self.operations = operations;
+    }
+}

@@ -1,0 +1,29 @@
+//! Handcar measured beside tokio.
+//!
+//! A workload is one source, written against the [`Runtime`](runtime::Runtime) trait and compiled once for each runtime; it
+//! says what one operation is, and the [`Bencher`](bencher::Bencher) times it. [`rows`] puts the two together into the rows
+//! of the table. From there on nothing is generic: a row's entrants are plain functions.
+//!
+//! ```text
+//!    workloads (what)      runtimes (on what)
+//!            \               /
+//!             rows: entrants, targets
+//!            /               \
+//!    compare: a process      micro: criterion, for a look
+//!    for each sample,        at one row while working on it
+//!    ratios of pairs
+//! ```
+//!
+//! How to run and read it is in `docs/benchmarks.md`.
+
+#![cfg(all(target_os = "linux", target_env = "gnu"))]
+
+pub mod bencher;
+pub mod compare;
+mod machine;
+pub mod rows;
+mod runtime;
+mod runtimes;
+mod toolkit;
+mod toolkits;
+mod workloads;

@@ -1,0 +1,310 @@
+//! The rows of the table: a workload, who enters it, and what is to be reached.
+
+use std::fmt;
+
+use crate::bencher::{Bencher, Effort};
+use crate::runtime::{Net, Runtime};
+use crate::runtimes::{Handcar, LocalRuntime, LocalSet, NoDrivers, Tokio};
+use crate::toolkits::{HandcarSync, TokioSync};
+use crate::workloads::channels::{self, PingPong, Producers, Unbounded};
+use crate::workloads::connections::{Accept, IdleConnection};
+use crate::workloads::echo::{self, Echo};
+use crate::workloads::memory::{Allocated, Idle, Resident, Sleeping};
+use crate::workloads::oneshot::{AlreadySent, Oneshot};
+use crate::workloads::semaphore::{self, Contended, Uncontended};
+use crate::workloads::sleepers::{self, Sleepers};
+use crate::workloads::spawn::{self, SpawnDetached, SpawnJoin};
+use crate::workloads::start::Start;
+use crate::workloads::switch::{self, SelfWake, Yield};
+use crate::workloads::tcp::{self, RoundTrip};
+use crate::workloads::thread_wake::{self, ThreadWake, ThreadWakeWatching};
+use crate::workloads::timeout::{self, Timeout};
+use crate::workloads::{NetWorkload, SyncWorkload, With, Workload};
+
+/// All rows, in the order of the table.
+pub fn all() -> Vec<Row> {
+    vec![
+        Row::new("spawn-join", "spawn + join, 1000 at a time").target(0.24).each::<SpawnJoin>().bare(spawn::boxes),
+        Row::new("spawn-detached", "spawn detached, 1000 at a time").target(0.26).each::<SpawnDetached>(),
+        Row::new("switch-1", "self-wake switch, 1 task")
+            .target(0.21)
+            .each::<SelfWake<1>>()
+            .bare(switch::poll_in_turn::<1>),
+        Row::new("switch-1000", "self-wake switch, 1000 tasks")
+            .target(0.21)
+            .each::<SelfWake<1000>>()
+            .bare(switch::poll_in_turn::<1000>),
+        Row::new("yield-now", "`yield_now`, 1000 tasks")
+            .target(0.20)
+            .each::<Yield>()
+            .bare(switch::poll_in_turn::<1000>),
+        Row::new("oneshot", "oneshot between two tasks").target(0.25).each_with::<Oneshot>(),
+        Row::new("oneshot-sent", "oneshot, already sent").target(0.30).each_with::<AlreadySent>(),
+        Row::new("ping-pong", "ping-pong over two channels of capacity 1").target(0.16).each_with::<PingPong>(),
+        Row::new("mpsc-1", "mpsc, capacity 100, 1 producer")
+            .target(0.11)
+            .each_with::<Producers<1>>()
+            .bare(channels::queue::<100>),
+        Row::new("mpsc-4", "mpsc, capacity 100, 4 producers")
+            .target(0.11)
+            .each_with::<Producers<4>>()
+            .bare(channels::queue::<100>),
+        Row::new("unbounded-short", "mpsc unbounded, 10 queued")
+            .target(0.11)
+            .each_with::<Unbounded<10>>()
+            .bare(channels::queue::<10>),
+        Row::new("unbounded-long", "mpsc unbounded, a million queued")
+            .target(0.17)
+            .each_with::<Unbounded<1_000_000>>()
+            .bare(channels::queue::<1_000_000>),
+        Row::new("semaphore", "semaphore, uncontended")
+            .target(0.07)
+            .each_with::<Uncontended>()
+            .bare(semaphore::counter),
+        Row::new("semaphore-queue", "semaphore, 1000 tasks for 10 permits").target(0.22).each_with::<Contended>(),
+        Row::new("timeout-0", "timeout around one yield").target(0.17).each::<Timeout<0>>().bare(timeout::deadlines),
+        Row::new("timeout-10000", "timeout, 10,000 others armed").target(0.17).each::<Timeout<10_000>>(),
+        Row::new("sleepers", "100,000 tasks that sleep 1 to 100 ms")
+            .unit(Unit::CpuNanoseconds)
+            .target(0.65)
+            .each::<Sleepers>()
+            .bare(sleepers::heap),
+        Row::new("thread-wake", "wake from another thread, one core")
+            .target(1.0)
+            .each::<ThreadWake>()
+            .context::<Tokio<NoDrivers>, ThreadWake>()
+            .bare(thread_wake::two_threads),
+        Row::new("thread-wake-watching", "the same while a socket is open")
+            .target(1.0)
+            .each_net::<ThreadWakeWatching>(),
+        Row::new("start", "start a runtime, run a ready future, drop it").target(0.06).each_outside(),
+        Row::new("idle-task", "an idle task holding 16 bytes, in memory")
+            .unit(Unit::Bytes)
+            .target(0.30)
+            .each::<Idle<2, Resident>>(),
+        Row::new("idle-task-allocated", "an idle task holding 16 bytes, allocated")
+            .unit(Unit::Bytes)
+            .each::<Idle<2, Allocated>>(),
+        Row::new("idle-task-8", "an idle task holding 8 bytes, in memory")
+            .unit(Unit::Bytes)
+            .each::<Idle<1, Resident>>(),
+        Row::new("sleeping-task", "a sleeping task, in memory")
+            .unit(Unit::Bytes)
+            .target(0.42)
+            .each::<Sleeping<Resident>>(),
+        Row::new("sleeping-task-allocated", "a sleeping task, allocated")
+            .unit(Unit::Bytes)
+            .each::<Sleeping<Allocated>>(),
+        Row::new("tcp-64", "TCP ping-pong in one thread, 64 B")
+            .target(0.88)
+            .each_net::<RoundTrip<64>>()
+            .bare(tcp::blocking::<64>),
+        Row::new("tcp-16k", "TCP ping-pong in one thread, 16 KiB")
+            .target(0.95)
+            .each_net::<RoundTrip<16_384>>()
+            .bare(tcp::blocking::<16_384>),
+        Row::new("echo-100", "echo server, 100 connections")
+            .unit(Unit::CpuNanoseconds)
+            .target(1.0)
+            .each_net::<Echo<100>>()
+            .bare(echo::epoll_loop::<100>),
+        Row::new("echo-1000", "echo server, 1000 connections")
+            .unit(Unit::CpuNanoseconds)
+            .target(0.97)
+            .each_net::<Echo<1000>>()
+            .bare(echo::epoll_loop::<1000>),
+        Row::new("accept", "accept and close").unit(Unit::CpuNanoseconds).target(0.95).each_net::<Accept>(),
+        Row::new("idle-connection", "an idle connection with 1 KiB of buffer, in memory")
+            .unit(Unit::Bytes)
+            .target(0.75)
+            .each_net::<IdleConnection>(),
+    ]
+}
+
+/// What a row's figures are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Nanoseconds for an operation.
+    Nanoseconds,
+    /// Nanoseconds of CPU time for an operation.
+    CpuNanoseconds,
+    /// Bytes for a thing that is kept.
+    Bytes,
+}
+
+impl Unit {
+    /// As the tables write it.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Unit::Nanoseconds => "ns",
+            Unit::CpuNanoseconds => "ns CPU",
+            Unit::Bytes => "B",
+        }
+    }
+}
+
+/// Who enters a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Handcar.
+    Ours,
+    /// What it is measured against: the fastest of these counts.
+    Rival,
+    /// Shown beside, not counted.
+    Context,
+}
+
+/// Someone who enters a row.
+#[derive(Clone, Copy)]
+pub struct Entrant {
+    /// What the tables call it.
+    pub name: &'static str,
+    /// As what it enters.
+    pub role: Role,
+    drive: fn(&mut Bencher),
+}
+
+impl Entrant {
+    /// Measures the row.
+    pub fn measure(&self, effort: Effort) -> Bencher {
+        let mut bencher = Bencher::new(effort);
+        (self.drive)(&mut bencher);
+        bencher
+    }
+}
+
+impl fmt::Debug for Entrant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Entrant({})", self.name)
+    }
+}
+
+/// A row of the table.
+#[derive(Debug)]
+pub struct Row {
+    /// What it is called on the command line.
+    pub name: &'static str,
+    /// What it is called in the table.
+    pub title: &'static str,
+    /// What is measured.
+    pub unit: Unit,
+    /// The share of the rival's figure that Handcar is to reach.
+    pub target: Option<f64>,
+    /// Who enters.
+    pub entrants: Vec<Entrant>,
+}
+
+impl Row {
+    fn new(name: &'static str, title: &'static str) -> Row {
+        Row { name, title, unit: Unit::Nanoseconds, target: None, entrants: Vec::new() }
+    }
+
+    fn unit(mut self, unit: Unit) -> Row {
+        self.unit = unit;
+        self
+    }
+
+    fn target(mut self, share: f64) -> Row {
+        self.target = Some(share);
+        self
+    }
+
+    /// Enters every runtime.
+    fn each<W: Workload>(self) -> Row {
+        self.enter(Role::Ours, Handcar::NAME, inside::<Handcar, W>)
+            .enter(Role::Rival, Tokio::<LocalSet>::NAME, inside::<Tokio<LocalSet>, W>)
+            .enter(Role::Rival, Tokio::<LocalRuntime>::NAME, inside::<Tokio<LocalRuntime>, W>)
+    }
+
+    /// Enters every runtime with its own channels and locks, and shows Handcar's on tokio's executor.
+    fn each_with<W: SyncWorkload>(self) -> Row {
+        self.enter(Role::Ours, Handcar::NAME, inside::<Handcar, With<W, HandcarSync>>)
+            .enter(Role::Rival, Tokio::<LocalSet>::NAME, inside::<Tokio<LocalSet>, With<W, TokioSync>>)
+            .enter(Role::Rival, Tokio::<LocalRuntime>::NAME, inside::<Tokio<LocalRuntime>, With<W, TokioSync>>)
+            .enter(Role::Context, "handcar's sync on tokio", inside::<Tokio<LocalRuntime>, With<W, HandcarSync>>)
+    }
+
+    /// Enters every runtime with its own sockets.
+    fn each_net<W: NetWorkload>(self) -> Row {
+        self.enter(Role::Ours, Handcar::NAME, inside_net::<Handcar, W>)
+            .enter(Role::Rival, Tokio::<LocalSet>::NAME, inside_net::<Tokio<LocalSet>, W>)
+            .enter(Role::Rival, Tokio::<LocalRuntime>::NAME, inside_net::<Tokio<LocalRuntime>, W>)
+    }
+
+    /// As [`each`](Row::each), for the one workload that starts its runtimes itself.
+    fn each_outside(self) -> Row {
+        self.enter(Role::Ours, Handcar::NAME, Start::drive::<Handcar>)
+            .enter(Role::Rival, Tokio::<LocalSet>::NAME, Start::drive::<Tokio<LocalSet>>)
+            .enter(Role::Rival, Tokio::<LocalRuntime>::NAME, Start::drive::<Tokio<LocalRuntime>>)
+            .enter(Role::Context, Tokio::<NoDrivers>::NAME, Start::drive::<Tokio<NoDrivers>>)
+    }
+
+    /// Shows `R` beside the others.
+    fn context<R: Runtime, W: Workload>(self) -> Row {
+        self.enter(Role::Context, R::NAME, inside::<R, W>)
+    }
+
+    /// Shows what the work costs without a runtime.
+    fn bare(self, drive: fn(&mut Bencher)) -> Row {
+        self.enter(Role::Context, "bare", drive)
+    }
+
+    fn enter(mut self, role: Role, name: &'static str, drive: fn(&mut Bencher)) -> Row {
+        self.entrants.push(Entrant { name, role, drive });
+        self
+    }
+}
+
+/// Drives a workload inside a spawned task.
+fn inside<R: Runtime, W: Workload>(bencher: &mut Bencher) {
+    spawned::<R>(bencher, async |bencher| W::drive::<R>(bencher).await);
+}
+
+fn inside_net<R: Net, W: NetWorkload>(bencher: &mut Bencher) {
+    spawned::<R>(bencher, async |bencher| W::drive::<R>(bencher).await.expect("the loopback works"));
+}
+
+fn spawned<R: Runtime>(bencher: &mut Bencher, drive: impl AsyncFnOnce(&mut Bencher) + 'static) {
+    let mut inner = std::mem::replace(bencher, Bencher::new(Effort::Counted(0)));
+    *bencher = R::run(async move {
+        drive(&mut inner).await;
+        inner
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bencher::STEP;
+    use crate::workloads::now;
+
+    /// The workloads assert their results: so this checks each on every runtime.
+    #[test]
+    fn every_entrant_does_the_work() {
+        for row in all() {
+            for entrant in &row.entrants {
+                let measured = entrant.measure(Effort::Counted(2 * STEP));
+                assert!(measured.operations() >= 2 * STEP, "{} does something on {}", row.name, entrant.name);
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<_> = all().iter().map(|row| row.name).collect();
+        names.sort_unstable();
+        let all = names.len();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+
+    #[test]
+    fn the_stopwatch_returns_one_sample_for_each_batch() {
+        let effort = Effort::Timed { batch: std::time::Duration::ZERO, batches: 3 };
+        let mut bencher = Bencher::new(effort);
+        let mut done = 0;
+        now(bencher.measure(async |operations| done += operations));
+        assert_eq!(bencher.samples().len(), 3);
+        assert!(done >= 4 * STEP);
+    }
+}

@@ -1,0 +1,84 @@
+//! What a workload asks of a runtime: the one seam between the two.
+//!
+//! A workload is written once, against this trait, and compiled once for each runtime. So the trait says only what every
+//! runtime has, hands out each runtime's own types without wrapping them, and does nothing by itself.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// A runtime that can be measured: a type without values, whose functions are the runtime's own.
+pub(crate) trait Runtime: 'static {
+    /// What the tables call it.
+    const NAME: &'static str;
+
+    /// Waits for a task.
+    type JoinHandle<T: 'static>: Future<Output = Result<T, Self::JoinError>> + Unpin;
+    /// Why a task has no value.
+    type JoinError: Debug;
+
+    /// Starts a runtime, polls `future` on it to its end, and ends the runtime.
+    fn block_on<F: Future>(future: F) -> F::Output;
+
+    /// Spawns a task on the runtime that is running.
+    fn spawn<F>(future: F) -> Self::JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static;
+
+    /// Lets a task run on, whatever it returns.
+    fn detach<T: 'static>(task: Self::JoinHandle<T>);
+
+    /// Lets the other tasks run.
+    fn yield_now() -> impl Future<Output = ()>;
+
+    /// Waits for `duration`.
+    fn sleep(duration: Duration) -> impl Future<Output = ()>;
+
+    /// Waits for `future`, for `duration` at the most.
+    fn timeout<F: Future>(duration: Duration, future: F) -> impl Future<Output = Option<F::Output>>;
+
+    /// Runs `future` as a spawned task of a runtime of its own. Everything is measured like this: a runtime may treat the
+    /// future that it was started with in another way than its tasks.
+    fn run<F>(future: F) -> F::Output
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        Self::block_on(async { Self::spawn(future).await.expect("a workload neither panics nor is cancelled") })
+    }
+}
+
+/// A runtime with sockets.
+pub(crate) trait Net: Runtime {
+    /// Waits for connections.
+    type Listener: 'static;
+    /// A connection.
+    type Stream: 'static;
+
+    /// Listens on a free port of the loopback.
+    fn listen() -> impl Future<Output = io::Result<Self::Listener>>;
+
+    /// Where it listens.
+    fn address(listener: &Self::Listener) -> io::Result<SocketAddr>;
+
+    /// The next connection.
+    fn accept(listener: &Self::Listener) -> impl Future<Output = io::Result<Self::Stream>>;
+
+    /// A new connection.
+    fn connect(address: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>>;
+
+    /// Sends small messages at once.
+    fn set_nodelay(stream: &Self::Stream) -> io::Result<()>;
+
+    /// Reads what there is; nothing means the end.
+    fn read<'a>(stream: &'a mut Self::Stream, buffer: &'a mut [u8]) -> impl Future<Output = io::Result<usize>>;
+
+    /// Reads until the buffer is full.
+    fn read_exact<'a>(stream: &'a mut Self::Stream, buffer: &'a mut [u8]) -> impl Future<Output = io::Result<()>>;
+
+    /// Writes all of it.
+    fn write_all<'a>(stream: &'a mut Self::Stream, bytes: &'a [u8]) -> impl Future<Output = io::Result<()>>;
+}

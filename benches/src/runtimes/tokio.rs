@@ -1,0 +1,143 @@
+//! tokio on one thread, in the ways it offers that for futures that are not `Send`.
+//!
+//! Its third way, `spawn` on a current-thread runtime, is the scheduler of `LocalRuntime` with a bound on top.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::io;
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::task::{JoinError, JoinHandle};
+
+use crate::runtime::{Net, Runtime};
+
+/// tokio, started by `H`.
+#[derive(Debug)]
+pub(crate) struct Tokio<H>(PhantomData<H>);
+
+/// What of tokio polls the tasks.
+pub(crate) trait Host: Debug + 'static {
+    /// What the tables call it.
+    const NAME: &'static str;
+
+    /// As [`Runtime::block_on`].
+    fn block_on<F: Future>(future: F) -> F::Output;
+}
+
+/// A `LocalSet` on a current-thread runtime: what most programs use.
+#[derive(Debug)]
+pub(crate) struct LocalSet;
+
+impl Host for LocalSet {
+    const NAME: &'static str = "tokio LocalSet";
+
+    fn block_on<F: Future>(future: F) -> F::Output {
+        let runtime = Builder::new_current_thread().enable_all().build().expect("tokio starts");
+        tokio::task::LocalSet::new().block_on(&runtime, future)
+    }
+}
+
+/// `LocalRuntime`, whose own tasks need not be `Send`.
+#[derive(Debug)]
+pub(crate) struct LocalRuntime;
+
+impl Host for LocalRuntime {
+    const NAME: &'static str = "tokio LocalRuntime";
+
+    fn block_on<F: Future>(future: F) -> F::Output {
+        let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+        runtime.expect("tokio starts").block_on(future)
+    }
+}
+
+/// `LocalRuntime` without I/O and time. It opens no descriptor and parks on a condition variable, as Handcar does before its
+/// first socket; shown where that decides.
+#[derive(Debug)]
+pub(crate) struct NoDrivers;
+
+impl Host for NoDrivers {
+    const NAME: &'static str = "tokio without drivers";
+
+    fn block_on<F: Future>(future: F) -> F::Output {
+        let runtime = Builder::new_current_thread().build_local(LocalOptions::default());
+        runtime.expect("tokio starts").block_on(future)
+    }
+}
+
+impl<H: Host> Runtime for Tokio<H> {
+    const NAME: &'static str = H::NAME;
+
+    type JoinHandle<T: 'static> = JoinHandle<T>;
+    type JoinError = JoinError;
+
+    fn block_on<F: Future>(future: F) -> F::Output {
+        H::block_on(future)
+    }
+
+    fn spawn<F>(future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        tokio::task::spawn_local(future)
+    }
+
+    fn detach<T: 'static>(task: JoinHandle<T>) {
+        drop(task);
+    }
+
+    fn yield_now() -> impl Future<Output = ()> {
+        tokio::task::yield_now()
+    }
+
+    fn sleep(duration: Duration) -> impl Future<Output = ()> {
+        tokio::time::sleep(duration)
+    }
+
+    async fn timeout<F: Future>(duration: Duration, future: F) -> Option<F::Output> {
+        tokio::time::timeout(duration, future).await.ok()
+    }
+}
+
+impl<H: Host> Net for Tokio<H> {
+    type Listener = TcpListener;
+    type Stream = TcpStream;
+
+    async fn listen() -> io::Result<TcpListener> {
+        TcpListener::bind("127.0.0.1:0").await
+    }
+
+    fn address(listener: &TcpListener) -> io::Result<SocketAddr> {
+        listener.local_addr()
+    }
+
+    async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+        Ok(listener.accept().await?.0)
+    }
+
+    async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+        TcpStream::connect(address).await
+    }
+
+    fn set_nodelay(stream: &TcpStream) -> io::Result<()> {
+        stream.set_nodelay(true)
+    }
+
+    fn read<'a>(stream: &'a mut TcpStream, buffer: &'a mut [u8]) -> impl Future<Output = io::Result<usize>> {
+        stream.read(buffer)
+    }
+
+    async fn read_exact<'a>(stream: &'a mut TcpStream, buffer: &'a mut [u8]) -> io::Result<()> {
+        stream.read_exact(buffer).await?;
+        Ok(())
+    }
+
+    fn write_all<'a>(stream: &'a mut TcpStream, bytes: &'a [u8]) -> impl Future<Output = io::Result<()>> {
+        stream.write_all(bytes)
+    }
+}

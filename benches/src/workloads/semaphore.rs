@@ -1,0 +1,67 @@
+//! Permits: nobody waits for one, or nearly everybody does.
+
+use std::cell::Cell;
+use std::hint::black_box;
+use std::rc::Rc;
+
+use super::{SyncWorkload, WakeSelf};
+use crate::bencher::Bencher;
+use crate::runtime::Runtime;
+use crate::toolkit::Toolkit;
+
+/// There is always a permit.
+#[derive(Debug)]
+pub(crate) struct Uncontended;
+
+impl SyncWorkload for Uncontended {
+    async fn drive<R: Runtime, K: Toolkit>(bencher: &mut Bencher) {
+        let semaphore = K::semaphore(10);
+        bencher
+            .measure(async |operations| {
+                for _ in 0..operations {
+                    drop(black_box(K::acquire(&semaphore).await));
+                }
+            })
+            .await;
+    }
+}
+
+/// Counts permits and nothing else.
+pub(crate) fn counter(bencher: &mut Bencher) {
+    let permits = Cell::new(10);
+    bencher.measure_outside(|operations| {
+        for _ in 0..operations {
+            black_box(&permits).set(permits.get() - 1);
+            black_box(&permits).set(permits.get() + 1);
+        }
+    });
+}
+
+/// A thousand tasks want one of ten permits, and keep it while they suspend once.
+#[derive(Debug)]
+pub(crate) struct Contended;
+
+impl SyncWorkload for Contended {
+    async fn drive<R: Runtime, K: Toolkit>(bencher: &mut Bencher) {
+        let semaphore = Rc::new(K::semaphore(10));
+        bencher
+            .measure(async |operations| {
+                let tasks: Vec<_> = (0..1000)
+                    .map(|_| {
+                        let semaphore = Rc::clone(&semaphore);
+                        R::spawn(async move {
+                            for _ in 0..operations / 1000 {
+                                let permit = K::acquire(&semaphore).await;
+                                WakeSelf(1).await;
+                                drop(permit);
+                            }
+                        })
+                    })
+                    .collect();
+                for task in tasks {
+                    task.await.expect("it neither panics nor is cancelled");
+                }
+            })
+            .await;
+    }
+}

@@ -1,0 +1,57 @@
+//! Switching: tasks that have nothing to do but to let the others go first.
+
+use std::pin::Pin;
+
+use super::{WakeSelf, Workload};
+use crate::bencher::Bencher;
+use crate::runtime::Runtime;
+
+/// So many tasks, each of which wakes itself and suspends, over and over.
+///
+/// This and not `yield_now` is the measure of a switch: a runtime may look outside at each `yield_now` of a lone task (tokio
+/// does, for one system call), and that is policy.
+#[derive(Debug)]
+pub(crate) struct SelfWake<const TASKS: u64>;
+
+impl<const TASKS: u64> Workload for SelfWake<TASKS> {
+    async fn drive<R: Runtime>(bencher: &mut Bencher) {
+        bencher
+            .measure(async |operations| {
+                let tasks: Vec<_> = (0..TASKS).map(|_| R::spawn(WakeSelf(operations / TASKS))).collect();
+                for task in tasks {
+                    task.await.expect("it neither panics nor is cancelled");
+                }
+            })
+            .await;
+    }
+}
+
+/// Polls so many futures in turn.
+pub(crate) fn poll_in_turn<const TASKS: u64>(bencher: &mut Bencher) {
+    bencher.measure_outside(|operations| {
+        super::poll_in_turn((0..TASKS).map(|_| Box::pin(WakeSelf(operations / TASKS)) as Pin<Box<_>>).collect());
+    });
+}
+
+/// A thousand tasks that call the runtime's own `yield_now`.
+#[derive(Debug)]
+pub(crate) struct Yield;
+
+impl Workload for Yield {
+    async fn drive<R: Runtime>(bencher: &mut Bencher) {
+        bencher
+            .measure(async |operations| {
+                let yields = operations / 1000;
+                let spin = move || async move {
+                    for _ in 0..yields {
+                        R::yield_now().await;
+                    }
+                };
+                let tasks: Vec<_> = (0..1000).map(|_| R::spawn(spin())).collect();
+                for task in tasks {
+                    task.await.expect("it neither panics nor is cancelled");
+                }
+            })
+            .await;
+    }
+}

@@ -1,0 +1,355 @@
+//! Join handles: a task's result, its cancellation, and what becomes of a result that nobody waits for.
+//!
+//! Dropping a handle cancels its task. This is where Handcar differs from tokio and asyncio on purpose: a task that nobody
+//! can wait for any more is, most often, a task that somebody forgot. To let one run on is a decision, and *detaching* makes it:
+//! each way of detaching names what becomes of the result. So no error disappears because nobody looked.
+
+use std::any::Any;
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use crate::machine::core;
+use crate::machine::task::{self, Join, Run};
+use crate::machine::waker::TaskId;
+use crate::observe::Cause;
+use crate::report::{self, Report};
+
+/// Waits for a task, and cancels it when dropped.
+///
+/// ```
+/// handcar_executor::run(async {
+///     let sum = handcar_executor::spawn(async { 1 + 1 });
+///     assert_eq!(sum.await.unwrap(), 2);
+/// });
+/// ```
+///
+/// # Cancel safety
+///
+/// Polling it and leaving it loses nothing: `(&mut handle).await` may be dropped and begun again.
+#[must_use = "dropping a JoinHandle cancels its task: await it, or `detach` it"]
+pub struct JoinHandle<T> {
+    task: Option<Rc<dyn Join<T>>>,
+}
+
+impl<T> JoinHandle<T> {
+    pub(crate) fn new(task: Rc<dyn Join<T>>) -> JoinHandle<T> {
+        JoinHandle { task: Some(task) }
+    }
+
+    fn task(&self) -> &Rc<dyn Join<T>> {
+        self.task.as_ref().expect("only detaching takes the task out, and it takes the handle too")
+    }
+
+    /// Cancels the task: its future is dropped at its next turn. False if it has ended or was cancelled before.
+    #[track_caller]
+    pub fn cancel(&self) -> bool {
+        cancel(&**self.task(), CancelReason::new(CancelKind::Explicit))
+    }
+
+    /// Cancels the task and waits until its future has been dropped; or for its value, if it ended first.
+    #[track_caller]
+    pub fn cancel_and_wait(self) -> JoinHandle<T> {
+        self.cancel();
+        self
+    }
+
+    /// Whether the task has ended.
+    pub fn is_finished(&self) -> bool {
+        self.task().header().finished.get()
+    }
+
+    /// The task's number.
+    pub fn id(&self) -> TaskId {
+        self.task().header().id.get()
+    }
+
+    /// The task's name, if it was spawned with one.
+    pub fn name(&self) -> Option<&str> {
+        self.task().header().name().map(|name| &**name)
+    }
+
+    /// The line that spawned the task.
+    pub fn spawned_at(&self) -> &'static Location<'static> {
+        self.task().header().spawned_at
+    }
+
+    /// A handle that can cancel the task but not wait for it, and whose drop does nothing.
+    pub fn abort_handle(&self) -> AbortHandle {
+        AbortHandle { task: Rc::clone(self.task()) as Rc<dyn Run> }
+    }
+
+    /// Lets the task run on and drops what it returns. A panic is still reported.
+    pub fn detach_ignoring(mut self) {
+        if let Some(task) = self.task.take() {
+            release(task);
+        }
+    }
+
+    /// Lets the task run on; when it ends, `tell` gets its value.
+    fn detach_telling(mut self, tell: impl FnOnce(T) + 'static)
+    where
+        T: 'static,
+    {
+        let Some(task) = self.task.take() else { return };
+        let finished = task.header().finished.get();
+        let to_tell = Rc::clone(&task);
+        let at_end = move || {
+            if let Some(value) = to_tell.take_value() {
+                tell(value);
+            }
+        };
+        if finished {
+            at_end();
+        } else {
+            task.header().at_end(Box::new(at_end));
+        }
+        release(task);
+    }
+}
+
+impl JoinHandle<()> {
+    /// Lets the task run on by itself. A panic is reported.
+    ///
+    /// ```
+    /// handcar_executor::run(async {
+    ///     handcar_executor::spawn(async { println!("on my own") }).detach();
+    ///     handcar_executor::yield_now().await;
+    /// });
+    /// ```
+    pub fn detach(self) {
+        self.detach_ignoring();
+    }
+}
+
+impl<T: 'static, E: 'static> JoinHandle<Result<T, E>> {
+    /// Lets the task run on; if it returns an error, that goes to the runtime's `on_report`, as a panic does.
+    pub fn detach_reporting(self)
+    where
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let info = self.task().header().info();
+        self.detach_with(move |error| {
+            report::deliver(info.id.executor(), Report::Failed { task: info, error: Arc::from(error.into()) });
+        });
+    }
+
+    /// Lets the task run on; if it returns an error, `on_error` gets it.
+    ///
+    /// ```
+    /// handcar_executor::run(async {
+    ///     let task = handcar_executor::spawn(async { "seven".parse::<u32>() });
+    ///     task.detach_with(|error| eprintln!("no number: {error}"));
+    /// });
+    /// ```
+    pub fn detach_with(self, on_error: impl FnOnce(E) + 'static) {
+        self.detach_telling(|result| {
+            if let Err(error) = result {
+                on_error(error);
+            }
+        });
+    }
+}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.task().poll_join(cx)
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        let Some(task) = self.task.take() else { return };
+        if task.header().joined.get() {
+            cancel(&*task, CancelReason::new(CancelKind::HandleDropped));
+            release(task);
+        }
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JoinHandle({})", self.task().header().info())
+    }
+}
+
+/// Gives up the result.
+fn release<T>(task: Rc<dyn Join<T>>) {
+    let header = task.header();
+    header.joined.set(false);
+    drop(header.joiner.take());
+    if header.finished.get() {
+        task::discard(task);
+    }
+}
+
+fn cancel(task: &(impl Run + ?Sized), reason: CancelReason) -> bool {
+    let header = task.header();
+    let flagged = header.flag(reason);
+    if flagged {
+        core::because(Cause::Cancel, || header.id.get().wake());
+    }
+    flagged
+}
+
+/// Cancels a task without waiting for it. Made by [`JoinHandle::abort_handle`].
+#[derive(Clone)]
+pub struct AbortHandle {
+    task: Rc<dyn Run>,
+}
+
+impl AbortHandle {
+    /// As [`JoinHandle::cancel`].
+    #[track_caller]
+    pub fn cancel(&self) -> bool {
+        cancel(&*self.task, CancelReason::new(CancelKind::Explicit))
+    }
+
+    /// Whether the task has ended.
+    pub fn is_finished(&self) -> bool {
+        self.task.header().finished.get()
+    }
+
+    /// The task's number.
+    pub fn id(&self) -> TaskId {
+        self.task.header().id.get()
+    }
+}
+
+impl fmt::Debug for AbortHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AbortHandle({})", self.task.header().info())
+    }
+}
+
+/// Why a task was cancelled, and by which line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CancelReason {
+    /// What happened.
+    pub kind: CancelKind,
+    /// The line that did it.
+    pub at: &'static Location<'static>,
+}
+
+impl CancelReason {
+    #[track_caller]
+    pub(crate) fn new(kind: CancelKind) -> CancelReason {
+        CancelReason { kind, at: Location::caller() }
+    }
+}
+
+impl fmt::Display for CancelReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            CancelKind::Explicit => write!(f, "cancelled at {}", self.at),
+            CancelKind::HandleDropped => f.write_str("its join handle was dropped"),
+            CancelKind::Shutdown => f.write_str("the runtime was shut down"),
+        }
+    }
+}
+
+/// The kinds of [`CancelReason`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CancelKind {
+    /// Somebody called `cancel`.
+    Explicit,
+    /// The join handle was dropped.
+    HandleDropped,
+    /// The runtime ended.
+    Shutdown,
+}
+
+/// Why a task has no value.
+#[derive(Debug)]
+pub enum JoinError {
+    /// It was cancelled before it ended.
+    Cancelled(CancelReason),
+    /// It panicked.
+    Panicked(PanicPayload),
+}
+
+impl JoinError {
+    pub(crate) fn panicked(payload: Box<dyn Any + Send>) -> JoinError {
+        JoinError::Panicked(PanicPayload::new(payload))
+    }
+
+    /// Whether the task was cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, JoinError::Cancelled(_))
+    }
+
+    /// Whether the task panicked.
+    pub fn is_panic(&self) -> bool {
+        matches!(self, JoinError::Panicked(_))
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JoinError::Cancelled(reason) => write!(f, "task was cancelled: {reason}"),
+            JoinError::Panicked(payload) => write!(f, "task panicked: {payload}"),
+        }
+    }
+}
+
+impl Error for JoinError {}
+
+/// What a panic was thrown with. `Send + Sync`, so that it fits into any error type.
+pub struct PanicPayload(Option<Box<Mutex<Box<dyn Any + Send>>>>);
+
+impl PanicPayload {
+    pub(crate) fn new(payload: Box<dyn Any + Send>) -> PanicPayload {
+        PanicPayload(Some(Box::new(Mutex::new(payload))))
+    }
+
+    /// The payload, as `catch_unwind` returns it.
+    pub fn into_inner(mut self) -> Box<dyn Any + Send> {
+        let Some(payload) = self.0.take() else { unreachable!("only `into_inner` and `drop` take it out") };
+        payload.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Goes on panicking with it.
+    pub fn resume(self) -> ! {
+        resume_unwind(self.into_inner())
+    }
+}
+
+impl Drop for PanicPayload {
+    fn drop(&mut self) {
+        // A payload is a user's value, whose destructor may panic in its turn, with a payload that does so again: there it
+        // ends. The panic hook has printed each of them.
+        let payload = self.0.take();
+        if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            std::mem::forget(again);
+        }
+    }
+}
+
+/// The message of `panic!`, or a note that there is none.
+impl fmt::Display for PanicPayload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(payload) = &self.0 else { return Ok(()) };
+        let payload = payload.lock().unwrap_or_else(PoisonError::into_inner);
+        match (payload.downcast_ref::<&'static str>(), payload.downcast_ref::<String>()) {
+            (Some(message), _) => f.write_str(message),
+            (_, Some(message)) => f.write_str(message),
+            (None, None) => f.write_str("a payload that is no text"),
+        }
+    }
+}
+
+impl fmt::Debug for PanicPayload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PanicPayload({:?})", self.to_string())
+    }
+}

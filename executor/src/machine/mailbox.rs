@@ -1,0 +1,198 @@
+//! The mailbox: how the world outside the thread reaches a runtime.
+//!
+//! The only structure of the kernel that two threads touch, besides the blocking pool. A waker that is woken where its
+//! runtime is not current sends its number here:
+//!
+//! ```text
+//!    another thread                                    the runtime's thread
+//!    --------------                                    --------------------
+//!    1. registry: executor number -> mailbox
+//!    2. lock, note the id, unlock
+//!    3. notify, unless it has been since the
+//!       last emptying                         ----->   4. park returns (or: has_mail() before it parks)
+//!                                                      5. lock, take everything, clear the flags, unlock
+//!                                                      6. wake each id, as if it had been woken here
+//! ```
+//!
+//! The flags are cleared *before* the ids are looked at, under the same lock that adds to them. So an id that comes later
+//! notifies anew, and none is lost. A notification that comes before the park is kept by the parker.
+//!
+//! Each id is held once, however often it is sent: a million wakes of one task from other threads take one place.
+//!
+//! The registry hands out executor numbers and takes them back at the end of a runtime. The one that has been free longest
+//! goes first, so that a late waker of a dead runtime hits an unused number for as long as possible.
+
+use std::collections::{HashSet, VecDeque};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::machine::park::Notify;
+use crate::machine::waker::{MAX_EXECUTORS, TaskId};
+use crate::report::{Report, Reporter};
+
+/// One runtime's letter box; every other thread sees the runtime through it alone.
+#[derive(Default)]
+pub(crate) struct Mailbox {
+    /// Whether there is anything to take: read by the loop at each look, where a lock would cost too much.
+    has_mail: AtomicBool,
+    letters: Mutex<Letters>,
+}
+
+#[derive(Default)]
+struct Letters {
+    wakes: Vec<TaskId>,
+    known: HashSet<TaskId>,
+    reports: Vec<Report>,
+    notified: bool,
+    closed: bool,
+    notifier: Option<Arc<dyn Notify>>,
+}
+
+impl Mailbox {
+    pub(crate) fn wake(&self, id: TaskId) {
+        self.add(|letters| {
+            if letters.known.insert(id) {
+                letters.wakes.push(id);
+            }
+        });
+    }
+
+    /// Has the runtime report it; when that has ended, the default does.
+    pub(crate) fn report(&self, report: Report) {
+        let mut report = Some(report);
+        self.add(|letters| {
+            if !letters.closed {
+                letters.reports.extend(report.take());
+            }
+        });
+        if let Some(report) = report {
+            Reporter::default().report(report);
+        }
+    }
+
+    /// The runtime ends: nobody will take what comes from now on.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+    }
+
+    /// Ends the runtime's park, or its next one, for no other reason.
+    pub(crate) fn notify(&self) {
+        self.add(|_| {});
+    }
+
+    fn add(&self, letter: impl FnOnce(&mut Letters)) {
+        let mut letters = self.lock();
+        letter(&mut letters);
+        self.has_mail.store(true, Ordering::Release);
+        if !letters.notified {
+            letters.notified = true;
+            let notifier = letters.notifier.clone();
+            drop(letters); // a parker is a stranger's code
+            if let Some(notifier) = notifier {
+                notifier.notify();
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn has_mail(&self) -> bool {
+        self.has_mail.load(Ordering::Acquire)
+    }
+
+    /// Takes everything that has come. `wakes` is an empty buffer that is swapped in.
+    pub(crate) fn take(&self, wakes: &mut Vec<TaskId>) -> Vec<Report> {
+        let mut letters = self.lock();
+        self.has_mail.store(false, Ordering::Relaxed);
+        letters.notified = false;
+        letters.known = HashSet::new(); // clearing would cost its capacity each time
+        std::mem::swap(&mut letters.wakes, wakes);
+        std::mem::take(&mut letters.reports)
+    }
+
+    /// Puts the notifier of a new parker in place of the old one's.
+    ///
+    /// Only the loop's own thread calls it, so the loop is not parked. What had been notified through the old parker is
+    /// still in the box, and the loop looks there before it parks.
+    pub(crate) fn set_notifier(&self, notifier: Arc<dyn Notify>) {
+        self.lock().notifier = Some(notifier);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Letters> {
+        self.letters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends the park of a runtime from any thread; for a host loop, makes its descriptor readable.
+#[derive(Clone)]
+pub struct WakeHandle(pub(crate) Arc<Mailbox>);
+
+impl WakeHandle {
+    /// Ends the runtime's present park, or its next one. After the runtime's end it does nothing.
+    pub fn wake(&self) {
+        self.0.notify();
+    }
+}
+
+impl fmt::Debug for WakeHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WakeHandle")
+    }
+}
+
+struct Registry {
+    /// By executor number; number 0 stays empty.
+    boxes: Vec<Option<Arc<Mailbox>>>,
+    free: VecDeque<u16>,
+}
+
+static REGISTRY: Mutex<Registry> = Mutex::new(Registry { boxes: Vec::new(), free: VecDeque::new() });
+
+/// New numbers are taken until so many have been used once: a number rests at least for that many runtimes.
+const FRESH_NUMBERS: usize = if MAX_EXECUTORS < 1024 { MAX_EXECUTORS } else { 1024 };
+
+/// Gives `mailbox` a number; `None` when every number belongs to a living runtime.
+pub(crate) fn register(mailbox: Arc<Mailbox>) -> Option<u16> {
+    let mut registry = registry();
+    let registry = &mut *registry;
+    if registry.boxes.is_empty() {
+        registry.boxes.push(None);
+    }
+    let fresh = registry.boxes.len();
+    let number = match registry.free.front() {
+        Some(_) if fresh > FRESH_NUMBERS => registry.free.pop_front()?,
+        _ if fresh <= MAX_EXECUTORS => {
+            registry.boxes.push(None);
+            u16::try_from(fresh).ok()?
+        }
+        _ => registry.free.pop_front()?,
+    };
+    registry.boxes[number as usize] = Some(mailbox);
+    Some(number)
+}
+
+/// Takes a number back: from now on its wakers are inert.
+pub(crate) fn unregister(number: u16) {
+    let mut registry = registry();
+    let ended = registry.boxes[number as usize].take();
+    registry.free.push_back(number);
+    drop(registry);
+    drop(ended);
+}
+
+/// Delivers a wake to the runtime it belongs to, if that still lives.
+#[cold]
+pub(crate) fn send(id: TaskId) {
+    if let Some(mailbox) = of(id.executor()) {
+        mailbox.wake(id);
+    }
+}
+
+/// The mailbox of a living runtime.
+pub(crate) fn of(executor: u16) -> Option<Arc<Mailbox>> {
+    registry().boxes.get(executor as usize).and_then(Clone::clone)
+}
+
+fn registry() -> MutexGuard<'static, Registry> {
+    REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
+}

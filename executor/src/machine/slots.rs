@@ -1,0 +1,196 @@
+//! Slots: where tasks live, and the run queue that runs through them.
+//!
+//! A waker names a slot. The slot says who lives there now, in which generation, and whether it is queued already. The run
+//! queue is a plain FIFO list whose links are in the slots themselves, so queueing allocates nothing and a slot can be queued
+//! only once:
+//!
+//! ```text
+//!    head ---.                            .--- tail
+//!            v                            v
+//!    slot    4 --link--> 0 --link--> 7    .
+//!            |           |           |
+//!          Task        Task        Task          Rc<dyn Run>, polled by the loop
+//!
+//!    slot    5: Child --> ready list of its parent: a branch of a combinator (see delegate.rs)
+//! ```
+//!
+//! Only the loop empties a task's slot, and never while it is queued: a task that wakes itself in its last poll is popped
+//! once more, found to be finished, and retired then.
+//!
+//! A slot is 24 bytes. Its generation comes from one counter for the whole slab, since `slab` forgets a removed entry; so a
+//! slot's next tenant has another generation unless exactly a multiple of 65,536 tenants came in between.
+
+use std::rc::Rc;
+
+use slab::Slab;
+
+use crate::machine::delegate::Ready;
+use crate::machine::task::{Run, TaskInfo};
+use crate::machine::waker::{MAX_SLOTS, TaskId};
+
+/// The end of the run queue: no slot has this number.
+const NONE: u32 = u32::MAX;
+
+struct Slot {
+    generation: u16,
+    queued: bool,
+    /// A task's next in the run queue; a child's index in its parent.
+    link: u32,
+    tenant: Tenant,
+}
+
+enum Tenant {
+    Task(Rc<dyn Run>),
+    Child(Rc<Ready>),
+}
+
+const _: () = assert!(usize::BITS != 64 || size_of::<Slot>() == 24);
+
+pub(crate) struct Slots {
+    executor: u16,
+    generation: u16,
+    slab: Slab<Slot>,
+    head: u32,
+    tail: u32,
+}
+
+/// What became of a wake.
+pub(crate) enum Woken {
+    /// The task is in the run queue now.
+    Queued,
+    /// A child is in its parent's ready list now; whoever ends the borrow wakes the parent.
+    Child(Rc<Ready>),
+    /// It was queued already.
+    Already,
+    /// Nobody of that number lives any more.
+    Stale,
+}
+
+impl Slots {
+    pub(crate) fn new(executor: u16) -> Slots {
+        Slots { executor, generation: 0, slab: Slab::new(), head: NONE, tail: NONE }
+    }
+
+    /// A slot for a task, queued for its first poll.
+    #[track_caller]
+    pub(crate) fn insert_task(&mut self, task: Rc<dyn Run>) -> TaskId {
+        let id = self.insert(Tenant::Task(task), NONE);
+        self.append(id.slot());
+        id
+    }
+
+    /// A slot for a child of a combinator, which stands in the ready list already.
+    #[track_caller]
+    pub(crate) fn insert_child(&mut self, ready: Rc<Ready>, index: u32) -> TaskId {
+        self.insert(Tenant::Child(ready), index)
+    }
+
+    #[track_caller]
+    #[allow(clippy::cast_possible_truncation)] // a slot's number is below MAX_SLOTS
+    fn insert(&mut self, tenant: Tenant, link: u32) -> TaskId {
+        assert!(self.slab.len() < MAX_SLOTS, "a runtime holds at most {MAX_SLOTS} tasks: wait for some to end");
+        self.generation = TaskId::next_generation(self.generation);
+        let slot = self.slab.insert(Slot { generation: self.generation, queued: true, link, tenant });
+        TaskId::new(self.executor, self.generation, slot as u32)
+    }
+
+    /// Queues whoever `id` names.
+    #[inline]
+    pub(crate) fn wake(&mut self, id: TaskId) -> Woken {
+        let Some(slot) = self.slab.get_mut(id.slot()) else {
+            return Woken::Stale;
+        };
+        if slot.generation != id.generation() {
+            return Woken::Stale;
+        }
+        if slot.queued {
+            return Woken::Already;
+        }
+        slot.queued = true;
+        if let Tenant::Child(ready) = &slot.tenant {
+            ready.push(slot.link);
+            return Woken::Child(Rc::clone(ready));
+        }
+        slot.link = NONE;
+        self.append(id.slot());
+        Woken::Queued
+    }
+
+    #[allow(clippy::cast_possible_truncation)]
+    fn append(&mut self, slot: usize) {
+        match self.slab.get_mut(self.tail as usize) {
+            Some(tail) => tail.link = slot as u32,
+            None => self.head = slot as u32, // the queue was empty: NONE is no slot's number
+        }
+        self.tail = slot as u32;
+    }
+
+    /// Takes the next task from the run queue; it stays in its slot.
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Option<(TaskId, Rc<dyn Run>)> {
+        let head = self.head;
+        let slot = self.slab.get_mut(head as usize)?; // NONE is no slot's number
+        slot.queued = false;
+        self.head = slot.link;
+        if slot.link == NONE {
+            self.tail = NONE;
+        }
+        match &slot.tenant {
+            Tenant::Task(task) => Some((TaskId::new(self.executor, slot.generation, head), Rc::clone(task))),
+            Tenant::Child(_) => unreachable!("children stand in their parent's ready list"),
+        }
+    }
+
+    /// Empties a finished task's slot, unless it is queued: then it comes by once more. The caller drops what it gets after
+    /// the borrow.
+    #[inline]
+    pub(crate) fn retire(&mut self, id: TaskId) -> Option<Rc<dyn Run>> {
+        if self.slab[id.slot()].queued {
+            return None;
+        }
+        match self.slab.remove(id.slot()).tenant {
+            Tenant::Task(task) => Some(task),
+            Tenant::Child(_) => None,
+        }
+    }
+
+    /// Lets a child be woken again.
+    pub(crate) fn unqueue_child(&mut self, id: TaskId) {
+        self.slab[id.slot()].queued = false;
+    }
+
+    /// Empties a child's slot.
+    pub(crate) fn remove_child(&mut self, id: TaskId) {
+        self.slab.remove(id.slot());
+    }
+
+    #[inline]
+    pub(crate) fn has_queued(&self) -> bool {
+        self.head != NONE
+    }
+
+    /// Every task, in the order of their slots.
+    pub(crate) fn tasks(&self) -> impl Iterator<Item = &Rc<dyn Run>> {
+        self.slab.iter().filter_map(|(_, slot)| match &slot.tenant {
+            Tenant::Task(task) => Some(task),
+            Tenant::Child(_) => None,
+        })
+    }
+
+    /// The task that `id` names, if it lives.
+    pub(crate) fn task(&self, id: TaskId) -> Option<&Rc<dyn Run>> {
+        match &self.slab.get(id.slot())?.tenant {
+            Tenant::Task(task) if task.header().id.get() == id => Some(task),
+            _ => None,
+        }
+    }
+
+    /// Forgets every task but `main`: their memory is leaked, because their destructors do not come to an end.
+    pub(crate) fn forget_tasks(&mut self, main: TaskId) -> Vec<TaskInfo> {
+        let forgotten = self.tasks().filter(|task| task.header().id.get() != main).map(|task| {
+            std::mem::forget(Rc::clone(task));
+            task.header().info()
+        });
+        forgotten.collect()
+    }
+}

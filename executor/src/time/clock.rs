@@ -1,0 +1,269 @@
+//! Clocks: the system's, and one that jumps.
+//!
+//! A runtime has one [`Clock`], and its own [`Instant`]s: nanoseconds since that clock started. With the simulated clock no
+//! time passes while anything can run. When nothing can, it jumps to the next deadline, so a test of an hour's timers takes
+//! microseconds and gives the same result each time.
+//!
+//! The clock must not jump while something outside may still wake a task: the timeout of a blocking job would fire before the
+//! job had a chance. So whatever works outside declares itself with [`Clock::hold`]. Blocking jobs do it by themselves.
+
+use std::cell::Cell;
+use std::fmt;
+use std::ops::{Add, AddAssign, Sub};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::machine::context;
+use crate::machine::mailbox::Mailbox;
+
+/// A point in time of the current runtime's clock, in nanoseconds since the clock's start. All arithmetic saturates.
+///
+/// ```
+/// # use handcar_executor::{Builder, Clock, Instant, sleep};
+/// # use std::time::Duration;
+/// # Builder::new().clock(Clock::simulated()).build().unwrap().block_on(async {
+/// let start = Instant::now();
+/// sleep(Duration::from_secs(3600)).await;
+/// assert_eq!(start.elapsed(), Duration::from_secs(3600));
+/// # });
+/// ```
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// When the clock started.
+    pub const START: Instant = Instant(0);
+
+    /// Later than everything: a deadline that never comes.
+    pub const NEVER: Instant = Instant(u64::MAX);
+
+    /// The current runtime's time.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    #[track_caller]
+    pub fn now() -> Instant {
+        context::current("Instant::now").timers.clock.now()
+    }
+
+    /// How long ago this was; zero if it is still to come.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    #[track_caller]
+    pub fn elapsed(self) -> Duration {
+        Instant::now() - self
+    }
+
+    /// The time since the clock's start.
+    pub fn since_start(self) -> Duration {
+        Duration::from_nanos(self.0)
+    }
+
+    /// The time since `earlier`; zero if that is later.
+    pub fn duration_since(self, earlier: Instant) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// The same point as one of `std`'s instants, counted from the moment when the current runtime's clock was made.
+    /// [`NEVER`](Instant::NEVER) comes out centuries ahead.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    #[track_caller]
+    pub fn into_std(self) -> std::time::Instant {
+        let epoch = context::current("Instant::into_std").timers.clock.0.epoch;
+        epoch.checked_add(self.since_start()).unwrap_or(epoch + Duration::from_secs(1 << 31))
+    }
+
+    /// The point of the current runtime's clock that is one of `std`'s instants.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    #[track_caller]
+    pub fn from_std(instant: std::time::Instant) -> Instant {
+        Instant::START + instant.saturating_duration_since(context::current("Instant::from_std").timers.clock.0.epoch)
+    }
+
+    pub(crate) fn from_nanos(nanos: u64) -> Instant {
+        Instant(nanos)
+    }
+
+    pub(crate) fn nanos(self) -> u64 {
+        self.0
+    }
+}
+
+/// A duration as the timers count: a deadline further off than 584 years is never.
+#[allow(clippy::cast_possible_truncation)] // compared first
+pub(crate) fn saturating_nanos(duration: Duration) -> u64 {
+    duration.as_nanos().min(u128::from(u64::MAX)) as u64
+}
+
+impl Add<Duration> for Instant {
+    type Output = Instant;
+
+    fn add(self, duration: Duration) -> Instant {
+        Instant(self.0.saturating_add(saturating_nanos(duration)))
+    }
+}
+
+impl AddAssign<Duration> for Instant {
+    fn add_assign(&mut self, duration: Duration) {
+        *self = *self + duration;
+    }
+}
+
+impl Sub<Duration> for Instant {
+    type Output = Instant;
+
+    fn sub(self, duration: Duration) -> Instant {
+        Instant(self.0.saturating_sub(saturating_nanos(duration)))
+    }
+}
+
+impl Sub for Instant {
+    type Output = Duration;
+
+    fn sub(self, earlier: Instant) -> Duration {
+        self.duration_since(earlier)
+    }
+}
+
+impl fmt::Debug for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Instant::NEVER => f.write_str("never"),
+            at => write!(f, "start + {:?}", at.since_start()),
+        }
+    }
+}
+
+/// Where a runtime's time comes from. Clones are the same clock.
+///
+/// ```
+/// use handcar_executor::{Builder, Clock, sleep};
+/// use std::time::Duration;
+///
+/// let clock = Clock::simulated();
+/// let runtime = Builder::new().clock(clock.clone()).build().unwrap();
+/// runtime.block_on(sleep(Duration::from_secs(86_400)));
+/// assert_eq!(clock.now().since_start(), Duration::from_secs(86_400));
+/// ```
+#[derive(Clone)]
+pub struct Clock(Rc<State>);
+
+struct State {
+    epoch: std::time::Instant,
+    simulated: Option<Simulated>,
+}
+
+struct Simulated {
+    now: Cell<Instant>,
+    holds: Arc<Holds>,
+}
+
+#[derive(Default)]
+struct Holds {
+    count: AtomicUsize,
+    /// The runtime that waits for the last hold to go.
+    mailbox: Mutex<Option<Arc<Mailbox>>>,
+}
+
+impl Clock {
+    /// The system's monotonic clock.
+    pub fn system() -> Clock {
+        Clock(Rc::new(State { epoch: std::time::Instant::now(), simulated: None }))
+    }
+
+    /// A clock that starts at exactly zero and jumps to the next deadline at the moment when nothing is runnable and
+    /// nothing outside is awaited. If there is no deadline either, that is a deadlock, and the run ends with
+    /// [`RunError::Deadlock`](crate::RunError::Deadlock).
+    ///
+    /// Use one for one runtime.
+    pub fn simulated() -> Clock {
+        let simulated = Simulated { now: Cell::new(Instant::START), holds: Arc::default() };
+        Clock(Rc::new(State { epoch: std::time::Instant::now(), simulated: Some(simulated) }))
+    }
+
+    /// The time.
+    pub fn now(&self) -> Instant {
+        match &self.0.simulated {
+            Some(simulated) => simulated.now.get(),
+            None => Instant::START + self.0.epoch.elapsed(),
+        }
+    }
+
+    /// Moves the simulated clock ahead; timers that are due then fire at the loop's next look.
+    ///
+    /// # Panics
+    ///
+    /// If this is the system's clock.
+    #[track_caller]
+    pub fn advance(&self, by: Duration) {
+        let Some(simulated) = &self.0.simulated else {
+            panic!("the system's clock cannot be advanced: give the runtime a `Clock::simulated()`");
+        };
+        simulated.now.set(simulated.now.get() + by);
+    }
+
+    /// Declares that something outside the runtime is at work that may wake a task: until the guard is dropped, on any
+    /// thread, the simulated clock does not jump, and there is no deadlock. Does nothing to the system's clock.
+    pub fn hold(&self) -> ClockHold {
+        let holds = self.0.simulated.as_ref().map(|simulated| Arc::clone(&simulated.holds));
+        if let Some(holds) = &holds {
+            holds.count.fetch_add(1, Ordering::Relaxed);
+        }
+        ClockHold(holds)
+    }
+
+    /// Whether this clock is simulated.
+    pub fn is_simulated(&self) -> bool {
+        self.0.simulated.is_some()
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        self.0.simulated.as_ref().is_some_and(|simulated| simulated.holds.count.load(Ordering::Acquire) > 0)
+    }
+
+    pub(crate) fn belongs_to(&self, mailbox: &Arc<Mailbox>) {
+        if let Some(simulated) = &self.0.simulated {
+            *simulated.holds.mailbox.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(mailbox));
+        }
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.is_simulated() { "simulated" } else { "system" };
+        write!(f, "Clock({kind}, {:?})", self.now())
+    }
+}
+
+/// Keeps the simulated clock from jumping. Made by [`Clock::hold`].
+#[must_use = "the clock is held only until the guard is dropped"]
+pub struct ClockHold(Option<Arc<Holds>>);
+
+impl Drop for ClockHold {
+    fn drop(&mut self) {
+        let Some(holds) = &self.0 else { return };
+        if holds.count.fetch_sub(1, Ordering::Release) == 1 {
+            let mailbox = holds.mailbox.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if let Some(mailbox) = mailbox {
+                mailbox.notify();
+            }
+        }
+    }
+}
+
+impl fmt::Debug for ClockHold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClockHold")
+    }
+}

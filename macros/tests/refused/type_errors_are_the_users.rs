@@ -1,0 +1,9 @@
+#[handcar::main]
+async fn answer() -> u32 {
+    "not a number"
+}
+
+#[handcar::main]
+async fn main() {
+    let _ = answer() + undefined().await;
+}
