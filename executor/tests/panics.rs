@@ -5,11 +5,13 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::mpsc::channel;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use handcar_executor::{
-    Builder, Clock, JoinError, OnPanic, Report, Runtime, budget, current_task, sleep, spawn, spawn_named, yield_now,
+    Builder, Clock, JoinError, OnPanic, Report, Runtime, budget, current_task, sleep, spawn, spawn_named, to_thread,
+    yield_now,
 };
 
 mod common;
@@ -553,4 +555,42 @@ fn a_panicking_joiners_waker_is_reported_and_costs_neither_value_nor_task() {
     let heard = reports.take();
     assert_eq!(heard.len(), 1, "{heard:?}");
     assert!(heard[0].contains("in the joiner's wake"), "{heard:?}");
+}
+
+/// Spawns, when it is dropped, a task whose destructor panics.
+struct SpawnsPanic;
+
+impl Drop for SpawnsPanic {
+    fn drop(&mut self) {
+        let bad = panics_when_dropped("spawned at the very end");
+        spawn(async move {
+            let _bad = bad;
+            for_ever().await;
+        })
+        .detach();
+    }
+}
+
+#[test]
+#[ignore = "known defect: with `OnPanic::Shutdown` it is"]
+fn no_panic_of_what_a_jobs_destructor_spawned_at_the_end_is_lost() {
+    let _dog = watchdog();
+    for on_panic in [OnPanic::Report, OnPanic::Shutdown] {
+        let reports = Reports::new();
+        let runtime = reports.builder().on_panic(on_panic).blocking_threads(1).build().unwrap();
+        runtime.block_on(async {
+            let (go, wait) = channel::<()>();
+            let (begun, has_begun) = channel();
+            let first = to_thread(move || {
+                begun.send(()).unwrap();
+                let _ = wait.recv();
+            });
+            has_begun.recv().unwrap();
+            let captured = (SpawnsPanic, go);
+            let second = to_thread(move || drop(captured));
+            std::mem::forget((first, second)); // wanted to the last, so that no thread drops what was captured
+        });
+        drop(runtime);
+        assert_eq!(reports.take(), ["panicked: spawned at the very end"], "{on_panic:?}");
+    }
 }

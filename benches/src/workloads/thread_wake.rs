@@ -4,14 +4,15 @@
 //! runtime adds. Over two cores the same binary takes 2 or 60 us as the scheduler pleases.
 
 use std::future::poll_fn;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 use std::thread::{self, JoinHandle};
 
-use super::Workload;
+use super::{NetWorkload, Workload};
 use crate::bencher::Bencher;
-use crate::runtime::Runtime;
+use crate::runtime::{Net, Runtime};
 
 /// Hands a waker to another thread, over and over.
 #[derive(Debug)]
@@ -19,24 +20,42 @@ pub(crate) struct ThreadWake;
 
 impl Workload for ThreadWake {
     async fn drive<R: Runtime>(bencher: &mut Bencher) {
-        let other = Other::start();
-        bencher
-            .measure(async |operations| {
-                for _ in 0..operations {
-                    let mut asked = false;
-                    poll_fn(|cx| {
-                        if !asked {
-                            asked = true;
-                            other.ask(Call::Wake(cx.waker().clone()));
-                            return Poll::Pending;
-                        }
-                        if other.answered() { Poll::Ready(()) } else { Poll::Pending }
-                    })
-                    .await;
-                }
-            })
-            .await;
+        wake_over_and_over(bencher).await;
     }
+}
+
+/// The same on a runtime that has a socket to watch, and so waits for that and for other threads at once.
+#[derive(Debug)]
+pub(crate) struct ThreadWakeWatching;
+
+impl NetWorkload for ThreadWakeWatching {
+    async fn drive<R: Net>(bencher: &mut Bencher) -> io::Result<()> {
+        let listener = R::listen().await?;
+        R::detach(R::spawn(async move { R::accept(&listener).await }));
+        R::yield_now().await;
+        wake_over_and_over(bencher).await;
+        Ok(())
+    }
+}
+
+async fn wake_over_and_over(bencher: &mut Bencher) {
+    let other = Other::start();
+    bencher
+        .measure(async |operations| {
+            for _ in 0..operations {
+                let mut asked = false;
+                poll_fn(|cx| {
+                    if !asked {
+                        asked = true;
+                        other.ask(Call::Wake(cx.waker().clone()));
+                        return Poll::Pending;
+                    }
+                    if other.answered() { Poll::Ready(()) } else { Poll::Pending }
+                })
+                .await;
+            }
+        })
+        .await;
 }
 
 /// The same between two threads that park.
