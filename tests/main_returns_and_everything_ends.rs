@@ -226,16 +226,14 @@ fn a_running_job_is_waited_for_and_one_that_has_not_started_never_runs() {
         let waiting = to_thread(move || flag.store(true, Ordering::Relaxed));
         has_begun.recv().await.unwrap();
         spawn(running).detach();
-        spawn(waiting).detach();
-        yield_now().await;
-    });
-    // Dropped by the first destructor of the shutdown: so it ends while the runtime waits for it.
-    runtime
-        .spawn(async move {
+        spawn(async move {
+            // Dropped at the shutdown, after the job that waits: so the other one ends while the runtime waits for it.
             let _go = go;
-            pending::<()>().await;
+            waiting.await;
         })
         .detach();
+        yield_now().await;
+    });
     drop(runtime);
     assert!(first.load(Ordering::Relaxed), "the end waits for what has begun");
     assert!(!second.load(Ordering::Relaxed), "what has not begun never does");
