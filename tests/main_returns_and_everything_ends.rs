@@ -579,3 +579,22 @@ fn destructors_that_spawn_again_and_again_do_not_hold_up_the_end_for_ever() {
     drop(runtime);
     assert_eq!(reports.get(), 1);
 }
+
+#[test]
+fn another_program_that_is_started_inherits_no_descriptor() {
+    fn inherited() -> usize {
+        let list = std::process::Command::new("ls").arg("/proc/self/fd").output().unwrap();
+        String::from_utf8(list.stdout).unwrap().lines().count()
+    }
+    let _alone = alone();
+    let _watchdog = watchdog();
+    let before = inherited();
+    handcar::run(async {
+        let living = Living::default();
+        everything(&living).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (client, server) = futures::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+        assert_eq!(inherited(), before);
+        drop((client, server));
+    });
+}
