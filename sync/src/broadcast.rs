@@ -26,6 +26,9 @@ pub mod error {
 
 use error::SendError;
 
+/// An empty ring with more room than this is given back.
+const KEPT_SLOTS: usize = 1024;
+
 /// Creates a channel that keeps up to `capacity` messages, and its first receiver.
 ///
 /// ```
@@ -85,7 +88,15 @@ impl<T> Ring<T> {
     fn pop(&mut self) -> Option<Rc<T>> {
         let slot = self.slots.pop_front()?;
         self.first += 1;
+        self.give_back();
         Some(slot.message)
+    }
+
+    /// Gives back the memory of a burst that everybody has seen.
+    fn give_back(&mut self) {
+        if self.slots.is_empty() && self.slots.capacity() > KEPT_SLOTS {
+            self.slots = VecDeque::new();
+        }
     }
 }
 
@@ -274,6 +285,7 @@ impl<T> Drop for Receiver<T> {
         let seen_by_all = ring.slots.iter().take_while(|slot| slot.unseen == 0).count();
         ring.first += seen_by_all as u64;
         let _messages: Vec<_> = ring.slots.drain(..seen_by_all).collect();
+        ring.give_back();
         // Before the messages, whose drop is foreign code.
         drop(ring);
     }

@@ -13,7 +13,8 @@
 //! work on any executor; on Handcar's they also mind the [budget](handcar_executor::budget) of the task's poll. Names and
 //! error types are tokio's where tokio has the thing, and asyncio's where only that does.
 //!
-//! To read the crate, go from the wait queue to the semaphore, then [`mpsc`].
+//! To read the crate, go through `wait_queue`, `semaphore`, `mpsc`, `queue`, `event` and `condition`, in this order; the others are
+//! made of the same parts.
 #![forbid(unsafe_code)]
 
 mod barrier;
@@ -26,6 +27,7 @@ mod rate_limiter;
 mod rwlock;
 mod semaphore;
 mod wait_queue;
+mod waker_cell;
 
 pub mod broadcast;
 pub mod mpsc;

@@ -30,6 +30,9 @@ use handcar_executor::budget;
 use crate::mpsc::error::{SendError, TryRecvError, TrySendError};
 use crate::wait_queue::{polled_after_ready, wake};
 
+/// An empty batch with more room than this is given back.
+const KEPT_MESSAGES: usize = 4096;
+
 /// Creates a channel that holds up to `capacity` messages. The receiver belongs to the calling thread.
 ///
 /// ```
@@ -221,6 +224,9 @@ impl<T> Receiver<T> {
     fn take_or_register(&mut self, mut waker: Option<Waker>) -> Result<T, TryRecvError> {
         if let Some(message) = self.batch.pop_front() {
             return Ok(message);
+        }
+        if self.batch.capacity() > KEPT_MESSAGES {
+            self.batch = VecDeque::new();
         }
         let mut state = self.channel.lock();
         if mem::take(&mut state.in_batch) > 0 {

@@ -183,9 +183,9 @@ struct Taken<'a, T> {
 
 impl<T> Drop for Taken<'_, T> {
     fn drop(&mut self) {
-        if self.value.is_some() {
-            self.channel.value.set(self.value.take());
-        }
+        // A value that the closure itself has sent is newer, and stays.
+        let newer = self.channel.value.take();
+        self.channel.value.set(newer.or_else(|| self.value.take()));
     }
 }
 

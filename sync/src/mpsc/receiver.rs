@@ -99,7 +99,7 @@ impl<T> Receiver<T> {
         Poll::Ready(message)
     }
 
-    /// Closes the channel: nothing more can be sent, what has been sent or [reserved](Sender::reserve) can still be received.
+    /// Closes the channel: nothing more can be sent, what has been sent or [reserved](super::Sender::reserve) can still be received.
     pub fn close(&mut self) {
         self.channel.close();
     }
