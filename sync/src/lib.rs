@@ -20,10 +20,12 @@
 mod barrier;
 mod condition;
 mod event;
+mod lock;
 mod mutex;
 mod notify;
 mod once_cell;
 mod rate_limiter;
+mod recv;
 mod rwlock;
 mod semaphore;
 mod wait_queue;
@@ -42,14 +44,15 @@ use std::rc::Rc;
 pub use barrier::{Barrier, BarrierWait, BarrierWaitResult};
 pub use condition::{Condition, ConditionWait, WaitWhile};
 pub use event::{Event, EventWait};
-pub use mutex::{Guard, Lock, Mutex, MutexGuard, OwnedMutexGuard, TryLockError};
+pub use lock::{Lock, LockGuard, TryLockError};
+pub use mutex::{Guard, Mutex, MutexGuard, OwnedMutexGuard};
 pub use notify::{Notified, Notify};
 pub use once_cell::{OnceCell, SetError};
 pub use queue::{LifoQueue, PriorityQueue, Queue};
 pub use rate_limiter::{RateAcquire, RateLimiter};
+pub use recv::{Receive, Recv};
 pub use rwlock::{
-    OwnedRwLockReadGuard, OwnedRwLockWriteGuard, Read, ReadGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, Write,
-    WriteGuard,
+    OwnedRwLockReadGuard, OwnedRwLockWriteGuard, ReadGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, WriteGuard,
 };
 pub use semaphore::{Acquire, AcquireError, OwnedSemaphorePermit, Permit, Semaphore, SemaphorePermit, TryAcquireError};
 

@@ -41,7 +41,7 @@ mod sending;
 mod sink;
 
 pub use permit::{Permit, Reserve};
-pub use receiver::{Receiver, Recv, RecvMany, UnboundedReceiver};
+pub use receiver::{Receiver, RecvMany, UnboundedReceiver};
 pub use sender::{Closed, Sender, UnboundedSender};
 pub use sending::Sending;
 pub use sink::SenderSink;

@@ -313,7 +313,7 @@ fn futures_polled_after_ready_panic_by_name() {
     let mut recv = receiver.recv();
     assert!(poll_once(&mut recv).is_ready());
     let message = panic_message(|| poll_once(&mut recv));
-    assert!(message.contains("`mpsc::Recv` was polled after"), "{message}");
+    assert!(message.contains("`Recv` was polled after"), "{message}");
     drop(recv);
     let mut buffer = vec![];
     let mut recv_many = receiver.recv_many(&mut buffer, 0);
