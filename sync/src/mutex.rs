@@ -66,6 +66,17 @@ impl<T: ?Sized> Mutex<T> {
 
     /// [`lock`](Self::lock) for a guard that keeps the mutex alive and can move into a task.
     ///
+    /// ```
+    /// # use handcar_sync::Mutex;
+    /// # use std::rc::Rc;
+    /// # handcar_executor::run(async {
+    /// let mutex = Rc::new(Mutex::new(1));
+    /// let guard = mutex.clone().lock_owned().await;
+    /// handcar_executor::spawn(async move { assert_eq!(*guard, 1) }).await.unwrap();
+    /// assert!(mutex.try_lock().is_ok());
+    /// # });
+    /// ```
+    ///
     /// # Cancel safety
     ///
     /// As [`lock`](Self::lock).

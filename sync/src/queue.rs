@@ -61,6 +61,14 @@ const KEPT_ITEMS: usize = 4096;
 pub type Queue<T> = AnyQueue<VecDeque<T>>;
 
 /// Last in, first out.
+///
+/// ```
+/// # use handcar_sync::LifoQueue;
+/// let queue = LifoQueue::new(2);
+/// queue.try_put("lower").unwrap();
+/// queue.try_put("upper").unwrap();
+/// assert_eq!(queue.try_get(), Ok("upper"));
+/// ```
 pub type LifoQueue<T> = AnyQueue<Vec<T>>;
 
 /// Smallest first, and among equals first in, first out.
@@ -201,6 +209,17 @@ impl<S: Store> AnyQueue<S> {
     }
 
     /// Closes the queue and takes out what is left, which counts as done.
+    ///
+    /// ```
+    /// # use handcar_sync::Queue;
+    /// # handcar_executor::run(async {
+    /// let queue = Queue::new(2);
+    /// queue.put("left over").await.unwrap();
+    /// assert_eq!(queue.close_now(), ["left over"]);
+    /// assert_eq!(queue.get().await, None);
+    /// queue.join().await;
+    /// # });
+    /// ```
     pub fn close_now(&self) -> Vec<S::Item> {
         self.close();
         let mut store = std::mem::take(&mut *self.store());
@@ -399,7 +418,6 @@ impl<S: Store> DerefMut for Tracked<'_, S> {
 }
 
 impl<S: Store> Drop for Tracked<'_, S> {
-    #[track_caller]
     fn drop(&mut self) {
         // A second panic in an unwinding thread would abort.
         if self.queue.unfinished.get() > 0 || !thread::panicking() {

@@ -108,6 +108,13 @@ impl<T> Sender<T> {
 
     /// Changes the value in place, and notifies the receivers.
     ///
+    /// ```
+    /// # use handcar_sync::watch;
+    /// let (names, watcher) = watch::channel(vec!["a"]);
+    /// names.send_modify(|names| names.push("b"));
+    /// assert_eq!(*watcher.borrow(), ["a", "b"]);
+    /// ```
+    ///
     /// # Panics
     ///
     /// Panics if a [`Ref`] to the value is alive: use [`send_replace`](Self::send_replace), or drop it first.
