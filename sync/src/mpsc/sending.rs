@@ -71,12 +71,14 @@ impl<'a, T> Sending<'a, T> {
         if let Stage::Waiting(ticket) = &mut self.stage {
             let slot = ready!(channel.slots.poll_acquire(ticket, 1, cx, "mpsc::Sending"));
             self.stage = Stage::Done;
+            // Before the receiver is woken: its waker may take the message then and there.
+            let number = channel.handed_over.get();
             let message = self.message.take().expect("the message is there until the slot is");
             let result = if slot.is_ok() { channel.push_if_received(message) } else { Err(SendError(message)) };
             if channel.capacity > 0 || result.is_err() {
                 return Poll::Ready(result);
             }
-            self.stage = Stage::Offered(channel.handed_over.get());
+            self.stage = Stage::Offered(number);
         }
         match self.stage {
             Stage::Offered(_) => self.poll_offered(cx),
