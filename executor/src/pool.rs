@@ -55,7 +55,10 @@ struct Shared {
 #[derive(Default)]
 struct State {
     jobs: VecDeque<Box<dyn FnOnce() + Send>>,
+    /// Threads that have not left [`work`].
     threads: usize,
+    /// All that were started, but for those that were seen to have ended.
+    handles: Vec<thread::JoinHandle<()>>,
     idle: usize,
     closed: bool,
 }
@@ -82,7 +85,11 @@ impl Pool {
             let shared = Arc::clone(shared);
             let started = thread::Builder::new().name("handcar-blocking".to_owned()).spawn(move || work(&shared));
             match started {
-                Ok(_) => state.threads += 1,
+                Ok(handle) => {
+                    state.threads += 1;
+                    state.handles.retain(|handle| !handle.is_finished());
+                    state.handles.push(handle);
+                }
                 // The threads that there are will come to it.
                 Err(_) if state.threads > 0 => {}
                 Err(error) => return Err(error),
@@ -121,7 +128,15 @@ impl Pool {
             }
             state = shared.ended.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        state.threads
+        let left = state.threads;
+        let handles = std::mem::take(&mut state.handles);
+        drop(state);
+        for handle in handles {
+            if left == 0 || handle.is_finished() {
+                let _ = handle.join(); // jobs catch their panics
+            }
+        }
+        left
     }
 }
 

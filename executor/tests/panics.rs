@@ -5,11 +5,13 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::mpsc::channel;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use handcar_executor::{
-    Builder, Clock, JoinError, OnPanic, Report, Runtime, budget, current_task, sleep, spawn, spawn_named, yield_now,
+    Builder, Clock, JoinError, OnPanic, Report, Runtime, budget, current_task, sleep, spawn, spawn_named, to_thread,
+    yield_now,
 };
 
 mod common;
@@ -28,15 +30,15 @@ fn unit(future: impl Future<Output = ()> + 'static) -> handcar_executor::JoinHan
     spawn(future)
 }
 
-/// A payload whose destructor panics with another such payload, `depth` times.
-struct Nasty(u32, Drops);
+thread_local!(static NASTY_DROPS: Cell<u32> = const { Cell::new(0) });
+
+/// A payload whose destructor panics with another one like it. Of no size, so that nothing leaks where the kernel gives up.
+struct Nasty;
 
 impl Drop for Nasty {
     fn drop(&mut self) {
-        drop(self.1.token());
-        if self.0 > 0 {
-            panic_any(Nasty(self.0 - 1, self.1.clone()));
-        }
+        NASTY_DROPS.set(NASTY_DROPS.get() + 1);
+        panic_any(Nasty);
     }
 }
 
@@ -255,17 +257,15 @@ fn a_panicking_value_among_finished_handles_costs_none_of_the_others() {
 fn a_payload_whose_destructor_panics_does_no_harm() {
     let _dog = watchdog();
     let reports = Reports::new();
-    let drops = Drops::new();
     reports.builder().build().unwrap().block_on(async {
-        let nasty = Nasty(3, drops.clone());
-        assert!(spawn(async move { panic_any(nasty) }).await.map(|(): ()| ()).is_err());
-        let nasty = Nasty(3, drops.clone());
-        spawn(async move { panic_any(nasty) }).detach();
+        assert!(unit(async { panic_any(Nasty) }).await.is_err());
+        unit(async { panic_any(Nasty) }).detach();
         yield_now().await;
     });
     // The report's payload is still alive until the reports are taken.
+    assert_eq!(NASTY_DROPS.get(), 1);
     assert_eq!(reports.take(), ["panicked: a payload that is no text"]);
-    assert_eq!(drops.count(), 2, "each payload's own destructor ran; what it threw was forgotten");
+    assert_eq!(NASTY_DROPS.get(), 2, "each payload's own destructor ran; what it threw was forgotten");
 }
 
 #[test]
@@ -553,4 +553,44 @@ fn a_panicking_joiners_waker_is_reported_and_costs_neither_value_nor_task() {
     let heard = reports.take();
     assert_eq!(heard.len(), 1, "{heard:?}");
     assert!(heard[0].contains("in the joiner's wake"), "{heard:?}");
+}
+
+/// Spawns, when it is dropped, a task whose destructor panics.
+struct SpawnsPanic;
+
+impl Drop for SpawnsPanic {
+    fn drop(&mut self) {
+        let bad = panics_when_dropped("spawned at the very end");
+        spawn(async move {
+            let _bad = bad;
+            for_ever().await;
+        })
+        .detach();
+    }
+}
+
+#[test]
+#[ignore = "known defect: with `OnPanic::Shutdown` it is"]
+fn no_panic_of_what_a_jobs_destructor_spawned_at_the_end_is_lost() {
+    let _dog = watchdog();
+    for on_panic in [OnPanic::Report, OnPanic::Shutdown] {
+        let reports = Reports::new();
+        let runtime = reports.builder().on_panic(on_panic).blocking_threads(1).build().unwrap();
+        let mut kept = None; // wanted to the last, so that no thread drops what was captured
+        runtime.block_on(async {
+            let (go, wait) = channel::<()>();
+            let (begun, has_begun) = channel();
+            let first = to_thread(move || {
+                begun.send(()).unwrap();
+                let _ = wait.recv();
+            });
+            has_begun.recv().unwrap();
+            let captured = (SpawnsPanic, go);
+            let second = to_thread(move || drop(captured));
+            kept = Some((first, second));
+        });
+        drop(runtime);
+        assert_eq!(reports.take(), ["panicked: spawned at the very end"], "{on_panic:?}");
+        drop(kept);
+    }
 }

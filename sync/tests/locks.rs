@@ -246,7 +246,8 @@ fn locking_futures_polled_after_ready_panic_by_name() {
 
 #[test]
 fn a_value_may_use_its_lock_as_it_is_dropped() {
-    struct Curious(Rc<RefCell<Option<Rc<Mutex<Option<Curious>>>>>>);
+    type Shared = Rc<Mutex<Option<Curious>>>;
+    struct Curious(Rc<RefCell<Option<Shared>>>);
     impl Drop for Curious {
         fn drop(&mut self) {
             // Replaced under the lock: so it is held.

@@ -186,8 +186,13 @@ fn an_ord_that_uses_its_own_queue_is_told_so() {
     thread_local! {
         static QUEUE: Rc<PriorityQueue<Rude>> = Rc::new(PriorityQueue::unbounded());
     }
-    #[derive(PartialEq, Eq, PartialOrd)]
+    #[derive(PartialEq, Eq)]
     struct Rude(u8);
+    impl PartialOrd for Rude {
+        fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+            Some(self.cmp(other))
+        }
+    }
     impl Ord for Rude {
         fn cmp(&self, other: &Self) -> Ordering {
             QUEUE.with(|queue| drop(queue.try_get()));

@@ -152,7 +152,8 @@ impl Core {
 
     /// Puts whoever `id` names into its queue. A child's ready list is returned: its parent must be woken too, which may be
     /// a stranger's waker and so has to wait until the caller's borrow has ended.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // a call less for each wake: 9.0 to 8.7 ns a switch
     pub(crate) fn mark(&self, id: TaskId) -> Option<Rc<Ready>> {
         let woken = self.slots.borrow_mut().wake(id);
         match woken {
@@ -181,8 +182,12 @@ impl Core {
 
     #[inline]
     fn observe<'a>(&self, event: impl FnOnce() -> Event<'a>) {
-        if let Some(observer) = &self.observer {
+        #[cold]
+        fn tell<'a>(observer: &Observer, event: impl FnOnce() -> Event<'a>) {
             observer(&event());
+        }
+        if let Some(observer) = &self.observer {
+            tell(observer, event);
         }
     }
 

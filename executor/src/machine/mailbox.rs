@@ -73,7 +73,11 @@ impl Mailbox {
 
     /// The runtime ends: nobody will take what comes from now on.
     pub(crate) fn close(&self) {
-        self.lock().closed = true;
+        let mut letters = self.lock();
+        letters.closed = true;
+        let notifier = letters.notifier.take(); // it may keep a descriptor open
+        drop(letters);
+        drop(notifier);
     }
 
     /// Ends the runtime's park, or its next one, for no other reason.
