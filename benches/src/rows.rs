@@ -17,7 +17,7 @@ use crate::workloads::spawn::{self, SpawnDetached, SpawnJoin};
 use crate::workloads::start::Start;
 use crate::workloads::switch::{self, SelfWake, Yield};
 use crate::workloads::tcp::{self, RoundTrip};
-use crate::workloads::thread_wake::{self, ThreadWake, ThreadWakeWatching};
+use crate::workloads::thread_wake::{self, ThreadWake, ThreadWakeEarly, ThreadWakeWatching};
 use crate::workloads::timeout::{self, Timeout};
 use crate::workloads::{NetWorkload, SyncWorkload, With, Workload};
 
@@ -77,6 +77,7 @@ pub fn all() -> Vec<Row> {
         Row::new("thread-wake-watching", "wake from another thread, a socket open")
             .target(1.0)
             .each_net::<ThreadWakeWatching>(),
+        Row::new("thread-wake-early", "wake from another thread during the poll").each_net::<ThreadWakeEarly>(),
         Row::new("start", "start, run a ready future, drop").target(0.06).each_outside(),
         Row::new("idle-task", "an idle task holding 16 bytes, in memory")
             .unit(Unit::Bytes)
