@@ -6,19 +6,19 @@
 mod common;
 
 use std::cell::Cell;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io::{Read, Write};
 use std::rc::Rc;
 use std::time::Duration;
 
-use common::{pair, run, stream_and_peer, watchdog};
+use common::{pair, run, simulated, stream_and_peer, watchdog};
 use futures::future::{Either, select};
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt, pin_mut};
 use handcar::net::{TcpListener, TcpStream};
 use handcar::sync::{Semaphore, mpsc, oneshot};
 use handcar::{
-    Builder, Clock, Event, Instant, JoinHandle, MissedTickBehavior, interval, interval_at, sleep, spawn, to_thread,
-    yield_now,
+    Builder, Clock, Event, Instant, JoinHandle, MissedTickBehavior, interval, interval_at, sleep, spawn, timeout,
+    timeout_at, to_thread, yield_now,
 };
 
 /// A task that wakes itself for ever; its counter tells how often it has been polled.
@@ -532,5 +532,64 @@ fn a_server_that_always_has_a_connection_to_accept_yields() {
             listener.accept().await.unwrap();
             done.done();
         }
+    });
+}
+
+#[test]
+fn a_loop_over_a_timeout_that_has_passed_yields() {
+    assert_lets_others_run(async |done| {
+        loop {
+            assert!(timeout(Duration::ZERO, pending::<()>()).await.is_err());
+            done.done();
+        }
+    });
+}
+
+#[test]
+fn a_loop_over_a_deadline_that_has_passed_yields() {
+    assert_lets_others_run(async |done| {
+        loop {
+            assert!(timeout_at(Instant::START, pending::<()>()).await.is_err());
+            done.done();
+        }
+    });
+}
+
+#[test]
+fn a_timeout_of_zero_never_beats_a_message_that_is_there() {
+    simulated(async {
+        let (tx, mut rx) = mpsc::unbounded_channel();
+        for n in 0..1000 {
+            tx.send(n).unwrap();
+        }
+        for n in 0..1000 {
+            assert_eq!(timeout(Duration::ZERO, rx.recv()).await, Ok(Some(n)));
+        }
+    });
+}
+
+#[test]
+fn a_timeout_ends_a_body_that_is_always_busy() {
+    run(async {
+        let (tx, mut rx) = mpsc::unbounded_channel();
+        let busy = async {
+            loop {
+                tx.send(()).unwrap();
+                rx.recv().await.unwrap();
+            }
+        };
+        assert!(timeout(Duration::from_micros(500), busy).await.is_err());
+    });
+}
+
+#[test]
+fn a_timeout_ends_a_body_that_yields_for_ever() {
+    run(async {
+        let restless = async {
+            loop {
+                yield_now().await;
+            }
+        };
+        assert!(timeout(Duration::from_micros(500), restless).await.is_err());
     });
 }

@@ -226,16 +226,14 @@ fn a_running_job_is_waited_for_and_one_that_has_not_started_never_runs() {
         let waiting = to_thread(move || flag.store(true, Ordering::Relaxed));
         has_begun.recv().await.unwrap();
         spawn(running).detach();
-        spawn(waiting).detach();
-        yield_now().await;
-    });
-    // Dropped by the first destructor of the shutdown: so it ends while the runtime waits for it.
-    runtime
-        .spawn(async move {
+        spawn(async move {
+            // Dropped at the shutdown, after the job that waits: so the other one ends while the runtime waits for it.
             let _go = go;
-            pending::<()>().await;
+            waiting.await;
         })
         .detach();
+        yield_now().await;
+    });
     drop(runtime);
     assert!(first.load(Ordering::Relaxed), "the end waits for what has begun");
     assert!(!second.load(Ordering::Relaxed), "what has not begun never does");
@@ -580,4 +578,23 @@ fn destructors_that_spawn_again_and_again_do_not_hold_up_the_end_for_ever() {
     runtime.block_on(async { spawn(endless()).detach() });
     drop(runtime);
     assert_eq!(reports.get(), 1);
+}
+
+#[test]
+fn another_program_that_is_started_inherits_no_descriptor() {
+    fn inherited() -> usize {
+        let list = std::process::Command::new("ls").arg("/proc/self/fd").output().unwrap();
+        String::from_utf8(list.stdout).unwrap().lines().count()
+    }
+    let _alone = alone();
+    let _watchdog = watchdog();
+    let before = inherited();
+    handcar::run(async {
+        let living = Living::default();
+        everything(&living).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (client, server) = futures::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+        assert_eq!(inherited(), before);
+        drop((client, server));
+    });
 }

@@ -76,9 +76,6 @@ pub(crate) trait Net: Runtime {
     /// Reads what there is; nothing means the end.
     fn read<'a>(stream: &'a mut Self::Stream, buffer: &'a mut [u8]) -> impl Future<Output = io::Result<usize>>;
 
-    /// Reads until the buffer is full.
-    fn read_exact<'a>(stream: &'a mut Self::Stream, buffer: &'a mut [u8]) -> impl Future<Output = io::Result<()>>;
-
     /// Writes all of it.
     fn write_all<'a>(stream: &'a mut Self::Stream, bytes: &'a [u8]) -> impl Future<Output = io::Result<()>>;
 }

@@ -23,9 +23,9 @@ use slab::Slab;
 
 use crate::ready::{Direction, Ready};
 
-/// How many may wait by poll for one direction of one source, beyond the first. More are possible, but they take turns
-/// waking each other.
-const CROWD: usize = 256;
+/// How many may wait by poll for one direction of one source, beyond the first. With more than that none is lost, but they
+/// put each other out in turn, which costs processor time until something happens.
+const CROWD: usize = 1024;
 
 /// A place in an entry that a named future holds.
 pub(crate) type Place = usize;

@@ -148,7 +148,7 @@ fn wakers_of_polls_that_were_given_up_do_not_pile_up() {
             let waker = Waker::from(Arc::new(Forward(Arc::clone(&gone))));
             assert!(poll_byte(&reader, &waker).is_pending());
         }
-        assert!(Arc::strong_count(&gone) < 300, "{} are kept", Arc::strong_count(&gone));
+        assert!(Arc::strong_count(&gone) < 1100, "{} are kept", Arc::strong_count(&gone));
         writer.write_all(b"1").unwrap();
         look().await;
         assert_eq!((first.get(), gone.get()), (1, 10_000));
@@ -160,14 +160,14 @@ fn more_tasks_than_the_queue_holds_are_all_served() {
     run(async {
         let (reader, mut writer) = pipe();
         let reader = Rc::new(reader);
-        let tasks: Vec<_> = (0..1000)
+        let tasks: Vec<_> = (0..2000)
             .map(|_| {
                 let reader = Rc::clone(&reader);
                 spawn(async move { byte(&reader).await })
             })
             .collect();
         yield_now().await;
-        for _ in 0..1000 {
+        for _ in 0..2000 {
             writer.write_all(b"x").unwrap();
         }
         for task in tasks {

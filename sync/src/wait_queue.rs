@@ -91,6 +91,15 @@ struct Waiter {
     behind: usize,
 }
 
+/// What a future finds when it looks at its waiter.
+enum Look {
+    Settled(Outcome),
+    /// It waits, with the waker of this poll.
+    Current,
+    /// It waits, with the waker of an earlier poll.
+    Stale,
+}
+
 /// A first-in, first-out line of wakers.
 pub(crate) struct WaitQueue {
     /// Outside the `RefCell`, so that a fast path is one load and one compare.
@@ -214,23 +223,18 @@ impl WaitQueue {
     }
 
     fn poll_waiting(&self, key: usize, cx: &Context<'_>) -> Poll<Outcome> {
-        let stale = match &self.line.borrow().waiters[key].state {
-            State::Waiting(waker) => !waker.will_wake(cx.waker()),
-            State::Settled(_) => false,
-        };
-        if stale {
+        let mut look = self.line.borrow_mut().look(key, cx.waker());
+        if let Look::Stale = look {
             let mut waker = cx.waker().clone();
-            if let State::Waiting(old) = &mut self.line.borrow_mut().waiters[key].state {
-                std::mem::swap(old, &mut waker);
-            }
+            self.line.borrow_mut().swap_waker(key, &mut waker);
             drop(waker);
+            // The clone and the drop were foreign code.
+            look = self.line.borrow_mut().look(key, cx.waker());
         }
-        // Not before here: the clone and the drop above were foreign code.
-        let State::Settled(outcome) = self.line.borrow().waiters[key].state else {
-            return Poll::Pending;
-        };
-        self.line.borrow_mut().forget(key);
-        Poll::Ready(outcome)
+        match look {
+            Look::Settled(outcome) => Poll::Ready(outcome),
+            Look::Current | Look::Stale => Poll::Pending,
+        }
     }
 
     #[inline(never)]
@@ -296,6 +300,25 @@ impl Line {
         match self.waiters.get_mut(behind) {
             Some(waiter) => waiter.before = before,
             None => self.tail = before,
+        }
+    }
+
+    /// Looks at a waiter for its own future, and removes it if it is settled.
+    fn look(&mut self, key: usize, waker: &Waker) -> Look {
+        match &self.waiters[key].state {
+            State::Waiting(current) if current.will_wake(waker) => Look::Current,
+            State::Waiting(_) => Look::Stale,
+            State::Settled(outcome) => {
+                let outcome = *outcome;
+                self.forget(key);
+                Look::Settled(outcome)
+            }
+        }
+    }
+
+    fn swap_waker(&mut self, key: usize, waker: &mut Waker) {
+        if let State::Waiting(current) = &mut self.waiters[key].state {
+            std::mem::swap(current, waker);
         }
     }
 

@@ -18,7 +18,7 @@ Compares Handcar with tokio, in one run.
   --core N           the core to stay on; without it, the last one allowed
   --json FILE        writes the results to FILE: all samples, and what they were measured on
   --instructions     counts instructions and allocations, under valgrind, instead of measuring time
-  --system-calls     counts system calls, under strace
+  --system-calls     counts system calls, with perf, which may have to be root
   --list             names the rows
 ";
 
@@ -64,7 +64,7 @@ impl Options {
                 Long("core") => options.core = Some(parser.value()?.parse()?),
                 Long("json") => options.json = Some(parser.value()?.into()),
                 Long("instructions") => options.task = Task::Count(Tool::Callgrind),
-                Long("system-calls") => options.task = Task::Count(Tool::Strace),
+                Long("system-calls") => options.task = Task::Count(Tool::Perf),
                 Long("list") => options.task = Task::List,
                 Long("help") | Short('h') => options.task = Task::Help,
                 Long("sample") => options.task = sample(&mut parser)?,

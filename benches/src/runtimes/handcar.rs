@@ -78,10 +78,6 @@ impl Net for Handcar {
         stream.read(buffer)
     }
 
-    fn read_exact<'a>(stream: &'a mut TcpStream, buffer: &'a mut [u8]) -> impl Future<Output = io::Result<()>> {
-        stream.read_exact(buffer)
-    }
-
     fn write_all<'a>(stream: &'a mut TcpStream, bytes: &'a [u8]) -> impl Future<Output = io::Result<()>> {
         stream.write_all(bytes)
     }

@@ -132,11 +132,6 @@ impl<H: Host> Net for Tokio<H> {
         stream.read(buffer)
     }
 
-    async fn read_exact<'a>(stream: &'a mut TcpStream, buffer: &'a mut [u8]) -> io::Result<()> {
-        stream.read_exact(buffer).await?;
-        Ok(())
-    }
-
     fn write_all<'a>(stream: &'a mut TcpStream, bytes: &'a [u8]) -> impl Future<Output = io::Result<()>> {
         stream.write_all(bytes)
     }
