@@ -25,7 +25,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::machine::join::PanicPayload;
-use crate::machine::mailbox::Mailbox;
+use crate::machine::mailbox::{Address, Mailbox};
 use crate::machine::{budget, context};
 use crate::report::{self, Report};
 
@@ -236,7 +236,7 @@ where
         }
         drop(hold); // after the wake: the clock must not jump in between
     }))?;
-    Ok(ToThread { job, executor: core.number })
+    Ok(ToThread { job, runtime: core.address })
 }
 
 fn run_job<T>(f: impl FnOnce() -> T, job: &Mutex<Job<T>>, mailbox: &Mailbox) {
@@ -267,7 +267,7 @@ fn run_job<T>(f: impl FnOnce() -> T, job: &Mutex<Job<T>>, mailbox: &Mailbox) {
 #[must_use = "a job whose future is dropped before it has started never runs"]
 pub struct ToThread<T> {
     job: Arc<Mutex<Job<T>>>,
-    executor: u16,
+    runtime: Address,
 }
 
 impl<T> Future for ToThread<T> {
@@ -297,7 +297,7 @@ impl<T> Drop for ToThread<T> {
     fn drop(&mut self) {
         let job = std::mem::replace(&mut *lock(&self.job), Job::Gone);
         if let Job::Done(Err(payload)) = job {
-            report::deliver(self.executor, Report::JobPanicked { payload: PanicPayload::new(payload) });
+            report::deliver(self.runtime, Report::JobPanicked { payload: PanicPayload::new(payload) });
         }
     }
 }

@@ -11,9 +11,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::machine::context;
 use crate::machine::join::PanicPayload;
+use crate::machine::mailbox::{self, Address};
 use crate::machine::task::TaskInfo;
-use crate::machine::{context, mailbox};
 
 /// Something that went wrong where nobody waits for the result.
 #[derive(Debug)]
@@ -117,9 +118,9 @@ impl Reporter {
 /// Has a runtime report: at once where it is the current one, through its mailbox from elsewhere, by the default after its
 /// end.
 #[cold]
-pub(crate) fn deliver(executor: u16, report: Report) {
-    let here = context::with_current(|core| (core.number == executor).then(|| core.reporter.clone())).flatten();
-    match (here, mailbox::of(executor)) {
+pub(crate) fn deliver(to: Address, report: Report) {
+    let here = context::with_current(|core| (core.address == to).then(|| core.reporter.clone())).flatten();
+    match (here, mailbox::at(to)) {
         (Some(reporter), _) => reporter.report(report),
         (None, Some(mailbox)) => mailbox.report(report),
         (None, None) => Reporter::default().report(report),

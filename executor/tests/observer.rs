@@ -126,7 +126,6 @@ fn cancelling_is_told_as_that() {
 }
 
 #[test]
-#[ignore = "known defect: main is told to be polled"]
 fn the_end_of_the_runtime_is_told_too() {
     let _dog = watchdog();
     let events = Events::default();

@@ -33,7 +33,7 @@ use std::time::Duration;
 
 use crate::machine::delegate::Ready;
 use crate::machine::join::{CancelKind, CancelReason, JoinHandle};
-use crate::machine::mailbox::{self, Mailbox};
+use crate::machine::mailbox::{self, Address, Mailbox};
 use crate::machine::pace::Pace;
 use crate::machine::park::{self, Park, ThreadParker};
 use crate::machine::slots::{Slots, Woken};
@@ -51,7 +51,7 @@ use crate::time::clock::{Clock, Instant};
 const SHUTDOWN_ROUNDS: u32 = 1000;
 
 pub(crate) struct Core {
-    pub(crate) number: u16,
+    pub(crate) address: Address,
     pub(crate) slots: RefCell<Slots>,
     pub(crate) timers: Rc<Timers>,
     pub(crate) mailbox: Arc<Mailbox>,
@@ -87,14 +87,14 @@ pub(crate) enum Turned {
 impl Core {
     pub(crate) fn new(builder: Builder) -> Result<Rc<Core>, RunError> {
         let mailbox = Arc::new(Mailbox::default());
-        let Some(number) = mailbox::register(Arc::clone(&mailbox)) else {
+        let Some(address) = mailbox::register(Arc::clone(&mailbox)) else {
             return Err(RunError::TooManyRuntimes);
         };
         let clock = builder.clock.unwrap_or_else(Clock::system);
         clock.belongs_to(&mailbox);
         Ok(Rc::new(Core {
-            number,
-            slots: RefCell::new(Slots::new(number)),
+            address,
+            slots: RefCell::new(Slots::new(address.executor)),
             timers: Rc::new(Timers::new(clock)),
             pool: Pool::new(builder.blocking_threads, Arc::clone(&mailbox)),
             mailbox,
@@ -139,7 +139,7 @@ impl Core {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let task = TaskCell::new(future, Header::new(at, name));
+        let task = TaskCell::new(future, Header::new(at, name, self.address.serial));
         let header = task.header();
         if self.closing.get() {
             header.flag(CancelReason { kind: CancelKind::Shutdown, at });
@@ -248,7 +248,7 @@ impl Core {
     pub(crate) fn queue_main(&self, at: &'static Location<'static>) -> TaskId {
         self.main_at.set(Some(at));
         if self.main.get() == TaskId::NONE {
-            let main = Rc::new(Main(Header::new(at, None)));
+            let main = Rc::new(Main(Header::new(at, None, self.address.serial)));
             let id = self.slots.borrow_mut().insert_task(Rc::clone(&main) as Rc<dyn Run>);
             main.0.id.set(id);
             self.main.set(id);
@@ -396,15 +396,15 @@ impl Core {
         if self.mailbox.has_mail() {
             self.open_mail();
         }
-        if let Some((task, payload)) = self.reporter.take_fatal() {
-            self.reporter.report(Report::Panicked { task, payload });
-        }
         self.end_tasks(); // what a job's captures or a report hook spawned
         let left = self.slots.borrow_mut().forget_tasks(self.main.get());
         if !left.is_empty() {
             self.reporter.report(Report::TasksLeft { tasks: left });
         }
-        mailbox::unregister(self.number);
+        if let Some((task, payload)) = self.reporter.take_fatal() {
+            self.reporter.report(Report::Panicked { task, payload });
+        }
+        mailbox::unregister(self.address.executor);
     }
 
     fn end_tasks(&self) {
@@ -422,7 +422,9 @@ impl Core {
 
     /// Flags and queues every task, and says how many there are.
     fn cancel_all(&self) -> usize {
-        let tasks: Vec<_> = self.slots.borrow().tasks().cloned().collect();
+        let main = self.main.get();
+        let is_left = |task: &&Rc<dyn Run>| task.header().id.get() != main;
+        let tasks: Vec<_> = self.slots.borrow().tasks().filter(is_left).cloned().collect();
         for task in &tasks {
             task.header().flag(CancelReason::new(CancelKind::Shutdown));
             let _child = self.because(Cause::Cancel, || self.mark(task.header().id.get()));

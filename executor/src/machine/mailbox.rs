@@ -145,18 +145,26 @@ impl fmt::Debug for WakeHandle {
 }
 
 struct Registry {
-    /// By executor number; number 0 stays empty.
-    boxes: Vec<Option<Arc<Mailbox>>>,
+    /// By executor number, with the serial number of the runtime that has it; number 0 stays empty.
+    boxes: Vec<Option<(u32, Arc<Mailbox>)>>,
     free: VecDeque<u16>,
+    serial: u32,
 }
 
-static REGISTRY: Mutex<Registry> = Mutex::new(Registry { boxes: Vec::new(), free: VecDeque::new() });
+static REGISTRY: Mutex<Registry> = Mutex::new(Registry { boxes: Vec::new(), free: VecDeque::new(), serial: 0 });
+
+/// Which runtime: what a number alone cannot say once it has been used again. Reports need it, wakes do not.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Address {
+    pub(crate) executor: u16,
+    pub(crate) serial: u32,
+}
 
 /// New numbers are taken until so many have been used once: a number rests at least for that many runtimes.
 const FRESH_NUMBERS: usize = if MAX_EXECUTORS < 1024 { MAX_EXECUTORS } else { 1024 };
 
 /// Gives `mailbox` a number; `None` when every number belongs to a living runtime.
-pub(crate) fn register(mailbox: Arc<Mailbox>) -> Option<u16> {
+pub(crate) fn register(mailbox: Arc<Mailbox>) -> Option<Address> {
     let mut registry = registry();
     let registry = &mut *registry;
     if registry.boxes.is_empty() {
@@ -171,8 +179,9 @@ pub(crate) fn register(mailbox: Arc<Mailbox>) -> Option<u16> {
         }
         _ => registry.free.pop_front()?,
     };
-    registry.boxes[number as usize] = Some(mailbox);
-    Some(number)
+    registry.serial = registry.serial.wrapping_add(1);
+    registry.boxes[number as usize] = Some((registry.serial, mailbox));
+    Some(Address { executor: number, serial: registry.serial })
 }
 
 /// Takes a number back: from now on its wakers are inert.
@@ -187,14 +196,16 @@ pub(crate) fn unregister(number: u16) {
 /// Delivers a wake to the runtime it belongs to, if that still lives.
 #[cold]
 pub(crate) fn send(id: TaskId) {
-    if let Some(mailbox) = of(id.executor()) {
+    let known = registry().boxes.get(id.executor() as usize).and_then(Clone::clone);
+    if let Some((_, mailbox)) = known {
         mailbox.wake(id);
     }
 }
 
-/// The mailbox of a living runtime.
-pub(crate) fn of(executor: u16) -> Option<Arc<Mailbox>> {
-    registry().boxes.get(executor as usize).and_then(Clone::clone)
+/// The mailbox of exactly that runtime, if it still lives.
+pub(crate) fn at(address: Address) -> Option<Arc<Mailbox>> {
+    let known = registry().boxes.get(address.executor as usize).and_then(Clone::clone);
+    known.filter(|(serial, _)| *serial == address.serial).map(|(_, mailbox)| mailbox)
 }
 
 fn registry() -> MutexGuard<'static, Registry> {

@@ -38,8 +38,9 @@ use pin_project_lite::pin_project;
 use crate::machine::budget;
 use crate::machine::core::Core;
 use crate::machine::join::{CancelKind, CancelReason, JoinError, PanicPayload};
+use crate::machine::mailbox::Address;
 use crate::machine::waker::TaskId;
-use crate::report::{Reporter, report_panic};
+use crate::report::{Report, Reporter, deliver, report_panic};
 
 /// What the loop sees of a task.
 pub(crate) trait Run {
@@ -80,6 +81,8 @@ pub(crate) struct Header {
     pub(crate) finished: Cell<bool>,
     /// Whether somebody has the stage at this moment: see [`TaskCell::with_stage`].
     lent: Cell<bool>,
+    /// With the executor's number in `id`: the task's runtime.
+    serial: u32,
     /// The two halves of the `CancelReason`, apart because that saves eight bytes.
     cancel_kind: Cell<CancelKind>,
     cancelled_at: Cell<Option<&'static Location<'static>>>,
@@ -99,7 +102,7 @@ struct Extras {
 }
 
 impl Header {
-    pub(crate) fn new(spawned_at: &'static Location<'static>, name: Option<Arc<str>>) -> Header {
+    pub(crate) fn new(spawned_at: &'static Location<'static>, name: Option<Arc<str>>, serial: u32) -> Header {
         let extras = OnceCell::new();
         if name.is_some() {
             let _ = extras.set(Box::new(Extras { name, ..Extras::default() }));
@@ -111,6 +114,7 @@ impl Header {
             joined: Cell::new(true),
             finished: Cell::new(false),
             lent: Cell::new(false),
+            serial,
             cancel_kind: Cell::new(CancelKind::Explicit),
             cancelled_at: Cell::new(None),
             extras,
@@ -119,6 +123,11 @@ impl Header {
 
     pub(crate) fn name(&self) -> Option<&Arc<str>> {
         self.extras.get()?.name.as_ref()
+    }
+
+    /// The task's runtime.
+    pub(crate) fn address(&self) -> Address {
+        Address { executor: self.id.get().executor(), serial: self.serial }
     }
 
     pub(crate) fn info(&self) -> TaskInfo {
@@ -322,9 +331,17 @@ impl<F: Future> Run for TaskCell<F> {
     }
 
     fn discard(&self) {
-        if let Some(Err(JoinError::Panicked(payload))) = self.take_result() {
-            let reporter = self.header.extras.get().and_then(|extras| extras.reporter.get());
-            report_panic(reporter.unwrap_or(&Reporter::default()), self.header.info(), payload);
+        let header = &self.header;
+        let payload = match self.take_result() {
+            Some(Err(JoinError::Panicked(payload))) => payload,
+            result => match catch_unwind(AssertUnwindSafe(|| drop(result))) {
+                Ok(()) => return,
+                Err(payload) => PanicPayload::new(payload),
+            },
+        };
+        match header.extras.get().and_then(|extras| extras.reporter.get()) {
+            Some(reporter) => report_panic(reporter, header.info(), payload),
+            None => deliver(header.address(), Report::Panicked { task: header.info(), payload }),
         }
     }
 }
