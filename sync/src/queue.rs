@@ -15,6 +15,7 @@ use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -72,6 +73,9 @@ pub type Queue<T> = AnyQueue<VecDeque<T>>;
 pub type LifoQueue<T> = AnyQueue<Vec<T>>;
 
 /// Smallest first, and among equals first in, first out.
+///
+/// Should the `Ord` of an item panic, the panic comes out of the call that put or got one; a put item stays, the one that was
+/// just being got is lost, and counts as done.
 ///
 /// ```
 /// # use handcar_sync::PriorityQueue;
@@ -269,22 +273,46 @@ impl<S: Store> AnyQueue<S> {
             // The slot was granted before, but the getters have been sent away.
             return Err(SendError(item));
         }
-        self.store().push(item);
-        self.unfinished.set(self.unfinished.get() + 1);
-        self.items.release(1);
-        Ok(())
+        let mut is_in = false;
+        let pushed = catch_unwind(AssertUnwindSafe(|| {
+            let mut store = self.store();
+            is_in = true;
+            store.push(item);
+        }));
+        // An `Ord` that panics leaves the item in the heap, if not in its place.
+        if is_in {
+            self.unfinished.set(self.unfinished.get() + 1);
+            self.items.release(1);
+        } else {
+            self.slots.release(1);
+        }
+        pushed.map_err(|payload| resume_unwind(payload))
     }
 
     /// Takes the item that the caller has a permit for: there is one, unless `close_now` has emptied the store.
     fn pop(&self) -> Option<S::Item> {
-        let mut store = self.store();
-        let item = store.pop()?;
-        if store.count() == 0 && store.room() > KEPT_ITEMS {
-            *store = S::default();
+        let mut is_out = false;
+        let popped = catch_unwind(AssertUnwindSafe(|| {
+            let mut store = self.store();
+            is_out = store.count() > 0;
+            let item = store.pop();
+            if store.count() == 0 && store.room() > KEPT_ITEMS {
+                *store = S::default();
+            }
+            item
+        }));
+        if is_out {
+            self.slots.release(1);
         }
-        drop(store);
-        self.slots.release(1);
-        Some(item)
+        popped.unwrap_or_else(|payload| {
+            // An `Ord` that panics takes the item with it; if the store was in use, the item is still there.
+            if is_out {
+                self.finish(1);
+            } else {
+                self.items.release(1);
+            }
+            resume_unwind(payload)
+        })
     }
 
     /// Takes an item from a closed queue, unless all are granted to others.
