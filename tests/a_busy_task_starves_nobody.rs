@@ -8,13 +8,14 @@ mod common;
 use std::cell::Cell;
 use std::future::{Future, pending};
 use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use common::{pair, run, simulated, stream_and_peer, watchdog};
 use futures::future::{Either, select};
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt, pin_mut};
-use handcar::net::{TcpListener, TcpStream};
+use handcar::net::{TcpListener, TcpStream, lookup_host};
 use handcar::sync::{Semaphore, mpsc, oneshot};
 use handcar::{
     Builder, Clock, Event, Instant, JoinHandle, MissedTickBehavior, interval, interval_at, sleep, spawn, timeout,
@@ -591,5 +592,38 @@ fn a_timeout_ends_a_body_that_yields_for_ever() {
             }
         };
         assert!(timeout(Duration::from_micros(500), restless).await.is_err());
+    });
+}
+
+#[test]
+fn a_loop_that_tries_to_bind_an_address_in_use_yields() {
+    assert_lets_others_run(async |done| {
+        let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = taken.local_addr().unwrap();
+        loop {
+            assert!(TcpListener::bind(addr).await.is_err());
+            done.done();
+        }
+    });
+}
+
+#[test]
+fn a_loop_of_connections_that_fail_at_once_yields() {
+    assert_lets_others_run(async |done| {
+        let none: &[SocketAddr] = &[];
+        loop {
+            assert!(TcpStream::connect(none).await.is_err());
+            done.done();
+        }
+    });
+}
+
+#[test]
+fn a_loop_of_look_ups_that_need_no_thread_yields() {
+    assert_lets_others_run(async |done| {
+        loop {
+            lookup_host("127.0.0.1:80").await.unwrap();
+            done.done();
+        }
     });
 }

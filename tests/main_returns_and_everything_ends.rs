@@ -598,3 +598,37 @@ fn another_program_that_is_started_inherits_no_descriptor() {
         drop((client, server));
     });
 }
+
+#[test]
+fn handles_that_are_kept_keep_no_descriptor_open() {
+    let _alone = alone();
+    let _watchdog = watchdog();
+    let before = descriptors();
+    let clock = Clock::simulated();
+    let runtime = Builder::new().clock(clock.clone()).build().unwrap();
+    let handle = runtime.wake_handle();
+    runtime.block_on(async { drop(pair().await.unwrap()) });
+    drop(runtime);
+    assert_eq!(descriptors(), before, "a wake handle and a clock wake nobody any more");
+    handle.wake();
+    drop((handle, clock));
+}
+
+#[test]
+fn thread_locals_of_blocking_threads_are_destroyed_before_run_returns() {
+    static DESTROYED: AtomicBool = AtomicBool::new(false);
+    struct Slow;
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            for _ in 0..100 {
+                std::thread::yield_now();
+            }
+            DESTROYED.store(true, Ordering::Relaxed);
+        }
+    }
+    thread_local!(static SLOW: Slow = const { Slow });
+    let _alone = alone();
+    let _watchdog = watchdog();
+    handcar::run(async { to_thread(|| SLOW.with(|_| ())).await });
+    assert!(DESTROYED.load(Ordering::Relaxed));
+}

@@ -1,5 +1,5 @@
 //! What would go wrong at run time is refused by the compiler, in words that help.
-#![cfg(feature = "macros")]
+#![cfg(all(feature = "macros", feature = "signal"))]
 
 use std::io::{self, Write};
 use std::process::Command;

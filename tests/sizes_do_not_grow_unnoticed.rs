@@ -62,7 +62,7 @@ fn nothing_has_grown() {
         8 mpsc::Sender<u64>,
         8 mpsc::Receiver<u64>,
         8 mpsc::Recv<'static, u64>,
-        32 mpsc::Sending<'static, u64>,
+        40 mpsc::Sending<'static, u64>,
         8 oneshot::Sender<u64>,
         16 oneshot::Receiver<u64>,
     ];
