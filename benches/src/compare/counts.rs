@@ -31,21 +31,33 @@ pub(super) enum Tool {
 }
 
 /// Prints what the tool counts for each operation of the rows, and returns it as JSON.
-pub(super) fn count(tool: Tool, rows: &[Row]) -> Result<Value, String> {
+pub(super) fn count(tool: Tool, rows: &[Row]) -> Value {
     let mut counted = Vec::new();
     println!("{:46} {:26}{}", "for one operation", "", line(tool.columns().iter().map(|&name| name.to_owned())));
     for row in rows.iter().filter(|row| row.unit != Unit::Bytes) {
         for entrant in &row.entrants {
             progress(&format!("{}: {}", row.name, entrant.name));
-            let few = run(tool, row.name, entrant.name, OPERATIONS)?;
-            let many = run(tool, row.name, entrant.name, 2 * few.operations)?;
+            let counts = difference(tool, row.name, entrant.name);
             progress("");
-            let counts = per_operation(&few, &many);
+            let counts = match counts {
+                Ok(counts) => counts,
+                Err(message) => {
+                    eprintln!("{message}"); // the tool may not know a system call, say: the others are still worth counting
+                    continue;
+                }
+            };
             println!("{:46} {:26}{}", row.title, entrant.name, line(counts.iter().map(|count| format!("{count:.2}"))));
             counted.push(json!({ "row": row.name, "entrant": entrant.name, "counts": counts }));
         }
     }
-    Ok(json!({ "columns": tool.columns(), "counted": counted }))
+    json!({ "columns": tool.columns(), "counted": counted })
+}
+
+/// What one operation more adds.
+fn difference(tool: Tool, row: &str, entrant: &str) -> Result<Vec<f64>, String> {
+    let few = run(tool, row, entrant, OPERATIONS)?;
+    let many = run(tool, row, entrant, 2 * few.operations)?;
+    Ok(per_operation(&few, &many))
 }
 
 fn line(cells: impl Iterator<Item = String>) -> String {
