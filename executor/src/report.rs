@@ -126,6 +126,14 @@ pub(crate) fn deliver(executor: u16, report: Report) {
     }
 }
 
+/// Runs a stranger's code; a panic is reported to the current runtime, as what `into_report` makes of it.
+pub(crate) fn catch(into_report: impl FnOnce(PanicPayload) -> Report, strange: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(strange)) {
+        let reporter = context::with_current(|core| core.reporter.clone()).unwrap_or_default();
+        reporter.report(into_report(PanicPayload::new(payload)));
+    }
+}
+
 /// A panic that no handle will see.
 #[cold]
 pub(crate) fn report_panic(reporter: &Reporter, task: TaskInfo, payload: PanicPayload) {

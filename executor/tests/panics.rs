@@ -594,3 +594,76 @@ fn no_panic_of_what_a_jobs_destructor_spawned_at_the_end_is_lost() {
         drop(kept);
     }
 }
+
+/// Enough living runtimes that every number of a dead one is used again; they count what they hear.
+fn heirs() -> (Vec<Runtime>, Rc<Cell<u32>>) {
+    let heard = Rc::new(Cell::new(0));
+    let heirs = (0..1200).map(|_| {
+        let heard = Rc::clone(&heard);
+        Builder::new().on_report(move |_| heard.set(heard.get() + 1)).build().unwrap()
+    });
+    (heirs.collect(), heard)
+}
+
+#[test]
+#[ignore = "known defect: numbers are used again"]
+fn a_late_panic_of_a_job_is_told_to_no_stranger() {
+    let _dog = watchdog();
+    let runtime = Builder::new().clock(Clock::simulated()).blocking_threads(1).build().unwrap();
+    let mut job = None::<handcar_executor::ToThread<()>>;
+    runtime.block_on(async {
+        job = Some(to_thread(|| panic!("late")));
+        to_thread(|| ()).await;
+    });
+    drop(runtime);
+    let (mut heirs, heard) = heirs();
+    drop(job);
+    for heir in &mut heirs {
+        let _ = heir.turn().unwrap();
+    }
+    drop(heirs);
+    assert_eq!(heard.get(), 0);
+}
+
+#[test]
+#[ignore = "known defect: numbers are used again"]
+fn a_late_error_of_a_task_is_told_to_no_stranger() {
+    let _dog = watchdog();
+    let (runtime, _) = common::simulated();
+    let task = runtime.spawn(async { Err::<(), _>("late") });
+    runtime.block_on(yield_now());
+    drop(runtime);
+    let (heirs, heard) = heirs();
+    task.detach_reporting();
+    drop(heirs);
+    assert_eq!(heard.get(), 0);
+}
+
+#[test]
+#[ignore = "known defect: they do"]
+fn two_values_that_panic_when_dropped_do_not_end_the_process() {
+    const CHILD: &str = "HANDCAR_TEST_TWO_PANICS";
+    let _dog = watchdog();
+    if std::env::var_os(CHILD).is_some() {
+        let reports = Reports::new();
+        reports.builder().build().unwrap().block_on(async {
+            let one = spawn(async { panics_when_dropped("one") });
+            let two = spawn(async { panics_when_dropped("two") });
+            spawn(async move { (one, two) }).detach_ignoring();
+            yield_now().await;
+            yield_now().await;
+        });
+        let mut heard = reports.take();
+        heard.sort();
+        assert_eq!(heard, ["panicked: one", "panicked: two"]);
+        return;
+    }
+    let status = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "two_values_that_panic_when_dropped_do_not_end_the_process", "--include-ignored"])
+        .env(CHILD, "1")
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success(), "{status}");
+}

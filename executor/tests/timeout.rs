@@ -118,3 +118,16 @@ fn elapsed_fits_into_io_errors() {
     assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
     assert_eq!(error.to_string(), "the time was up");
 }
+
+#[test]
+fn a_spent_budget_costs_no_timeout_its_ready_body() {
+    let _dog = watchdog();
+    let runtime = handcar_executor::Builder::new().clock(handcar_executor::Clock::simulated()).poll_budget(1).build();
+    runtime.unwrap().block_on(async {
+        let tasks: Vec<_> = (0..5).map(|number| spawn(async move { number })).collect();
+        yield_now().await;
+        for (number, task) in tasks.into_iter().enumerate() {
+            assert_eq!(timeout(Duration::ZERO, task).await.expect("it was ready").unwrap(), number);
+        }
+    });
+}

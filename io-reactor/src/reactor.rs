@@ -20,7 +20,6 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
@@ -270,18 +269,7 @@ impl Reactor {
     /// Wakes all whose wakers were taken from the entries, and empties the list.
     fn wake(&self, woken: &mut Vec<Waker>) {
         self.waiting.set(self.waiting.get() - woken.len());
-        let mut panic = None;
-        for waker in woken.drain(..) {
-            match catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-                Ok(()) => {}
-                Err(payload) if panic.is_none() => panic = Some(payload),
-                // One can be resumed. Dropping another would run foreign code that has just shown what it does.
-                Err(payload) => std::mem::forget(payload),
-            }
-        }
-        if let Some(payload) = panic {
-            resume_unwind(payload);
-        }
+        park::wake_all(woken);
     }
 }
 

@@ -5,7 +5,6 @@ mod common;
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,7 +15,7 @@ use common::{pair, run, watchdog};
 use futures::future::{join, join_all, select};
 use futures::io::{AsyncReadExt, AsyncWriteExt};
 use futures::poll;
-use handcar_executor::{Runtime, spawn, yield_now};
+use handcar_executor::{Builder, Report, Runtime, spawn, yield_now};
 use handcar_io_reactor::{Source, TcpListener, TcpStream};
 
 thread_local! {
@@ -259,22 +258,23 @@ fn a_waker_that_drops_re_enters() {
 fn a_waker_that_panics_does_not_keep_others_from_being_woken() {
     let _watchdog = watchdog();
     let counts: Arc<Counts> = Arc::default();
-    let panicked = catch_unwind(AssertUnwindSafe(|| {
-        handcar_executor::run(async {
-            let (first, mut first_writer) = pipe();
-            let (second, mut second_writer) = pipe();
-            let (third, mut third_writer) = pipe();
-            assert!(poll_byte(&first, &Waker::from(Arc::clone(&counts))).is_pending());
-            assert!(poll_byte(&second, &Waker::from(Arc::new(Panics))).is_pending());
-            assert!(poll_byte(&third, &Waker::from(Arc::clone(&counts))).is_pending());
-            for writer in [&mut first_writer, &mut second_writer, &mut third_writer] {
-                writer.write_all(b"x").unwrap();
-            }
-            look().await;
-        });
-    }));
-    let text = *panicked.unwrap_err().downcast::<&str>().unwrap();
-    assert_eq!((text, counts.get()), ("a waker that panics", 2));
+    let reports = Rc::new(RefCell::new(Vec::new()));
+    let told = Rc::clone(&reports);
+    let hook = move |report: Report| told.borrow_mut().push(report.to_string());
+    Builder::new().on_report(hook).build().unwrap().block_on(async {
+        let (first, mut first_writer) = pipe();
+        let (second, mut second_writer) = pipe();
+        let (third, mut third_writer) = pipe();
+        assert!(poll_byte(&first, &Waker::from(Arc::clone(&counts))).is_pending());
+        assert!(poll_byte(&second, &Waker::from(Arc::new(Panics))).is_pending());
+        assert!(poll_byte(&third, &Waker::from(Arc::clone(&counts))).is_pending());
+        for writer in [&mut first_writer, &mut second_writer, &mut third_writer] {
+            writer.write_all(b"x").unwrap();
+        }
+        look().await;
+    });
+    assert_eq!(counts.get(), 2);
+    assert_eq!(*reports.borrow(), ["a foreign waker panicked: a waker that panics"]);
 }
 
 #[test]

@@ -30,15 +30,20 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::semaphore::Semaphore;
-use crate::wait_queue::{Ticket, WaitQueue, WakerCell};
+use crate::wait_queue::{Ticket, WaitQueue};
+use crate::waker_cell::WakerCell;
 
 pub mod error;
+mod permit;
 mod receiver;
 mod sender;
+mod sending;
 mod sink;
 
-pub use receiver::{Receiver, Recv, RecvMany, UnboundedReceiver};
-pub use sender::{Closed, Permit, Reserve, Sender, Sending, UnboundedSender};
+pub use permit::{Permit, Reserve};
+pub use receiver::{Receiver, RecvMany, UnboundedReceiver};
+pub use sender::{Closed, Sender, UnboundedSender};
+pub use sending::Sending;
 pub use sink::SenderSink;
 
 use error::SendError;

@@ -21,7 +21,8 @@ use std::task::{Context, Poll, ready};
 
 use handcar_executor::budget;
 
-use crate::wait_queue::{WakerCell, polled_after_ready};
+use crate::wait_queue::polled_after_ready;
+use crate::waker_cell::WakerCell;
 
 /// Error types, under the path that they have in tokio.
 pub mod error {

@@ -10,8 +10,7 @@
 //! [`close`](AnyQueue::close) replaces them: getters take what is left, and then get `None`.
 
 use std::cell::{Cell, RefCell, RefMut};
-use std::cmp::Ordering;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -27,6 +26,10 @@ use crate::Hold;
 use crate::mpsc::error::{SendError, TryRecvError, TrySendError};
 use crate::semaphore::{Semaphore, TryAcquireError};
 use crate::wait_queue::{Outcome, Ticket, WaitQueue};
+
+mod store;
+
+pub use store::{Heap, Store};
 
 /// An empty store with more room than this is given back.
 const KEPT_ITEMS: usize = 4096;
@@ -58,6 +61,14 @@ const KEPT_ITEMS: usize = 4096;
 pub type Queue<T> = AnyQueue<VecDeque<T>>;
 
 /// Last in, first out.
+///
+/// ```
+/// # use handcar_sync::LifoQueue;
+/// let queue = LifoQueue::new(2);
+/// queue.try_put("lower").unwrap();
+/// queue.try_put("upper").unwrap();
+/// assert_eq!(queue.try_get(), Ok("upper"));
+/// ```
 pub type LifoQueue<T> = AnyQueue<Vec<T>>;
 
 /// Smallest first, and among equals first in, first out.
@@ -198,6 +209,17 @@ impl<S: Store> AnyQueue<S> {
     }
 
     /// Closes the queue and takes out what is left, which counts as done.
+    ///
+    /// ```
+    /// # use handcar_sync::Queue;
+    /// # handcar_executor::run(async {
+    /// let queue = Queue::new(2);
+    /// queue.put("left over").await.unwrap();
+    /// assert_eq!(queue.close_now(), ["left over"]);
+    /// assert_eq!(queue.get().await, None);
+    /// queue.join().await;
+    /// # });
+    /// ```
     pub fn close_now(&self) -> Vec<S::Item> {
         self.close();
         let mut store = std::mem::take(&mut *self.store());
@@ -300,129 +322,6 @@ impl<S: Store> fmt::Debug for AnyQueue<S> {
     }
 }
 
-/// What the items of a queue lie on, and in which order they come off. Implemented here only.
-pub trait Store: Default + sealed::Sealed {
-    /// What lies on it.
-    type Item;
-    #[doc(hidden)]
-    fn push(&mut self, item: Self::Item);
-    #[doc(hidden)]
-    fn pop(&mut self) -> Option<Self::Item>;
-    #[doc(hidden)]
-    fn count(&self) -> usize;
-    #[doc(hidden)]
-    fn room(&self) -> usize;
-}
-
-mod sealed {
-    pub trait Sealed {}
-    impl<T> Sealed for std::collections::VecDeque<T> {}
-    impl<T> Sealed for Vec<T> {}
-    impl<T: Ord> Sealed for super::Heap<T> {}
-}
-
-impl<T> Store for VecDeque<T> {
-    type Item = T;
-
-    fn push(&mut self, item: T) {
-        self.push_back(item);
-    }
-
-    fn pop(&mut self) -> Option<T> {
-        self.pop_front()
-    }
-
-    fn count(&self) -> usize {
-        self.len()
-    }
-
-    fn room(&self) -> usize {
-        self.capacity()
-    }
-}
-
-impl<T> Store for Vec<T> {
-    type Item = T;
-
-    fn push(&mut self, item: T) {
-        self.push(item);
-    }
-
-    fn pop(&mut self) -> Option<T> {
-        self.pop()
-    }
-
-    fn count(&self) -> usize {
-        self.len()
-    }
-
-    fn room(&self) -> usize {
-        self.capacity()
-    }
-}
-
-/// The store of a [`PriorityQueue`].
-#[derive(Debug)]
-pub struct Heap<T> {
-    items: BinaryHeap<Ranked<T>>,
-    /// How many were ever pushed.
-    pushed: u64,
-}
-
-impl<T: Ord> Default for Heap<T> {
-    fn default() -> Self {
-        Self { items: BinaryHeap::new(), pushed: 0 }
-    }
-}
-
-impl<T: Ord> Store for Heap<T> {
-    type Item = T;
-
-    fn push(&mut self, item: T) {
-        self.items.push(Ranked { item, order: self.pushed });
-        self.pushed += 1;
-    }
-
-    fn pop(&mut self) -> Option<T> {
-        self.items.pop().map(|ranked| ranked.item)
-    }
-
-    fn count(&self) -> usize {
-        self.items.len()
-    }
-
-    fn room(&self) -> usize {
-        self.items.capacity()
-    }
-}
-
-/// An item that is the greater, the earlier it has to go.
-#[derive(Debug)]
-struct Ranked<T> {
-    item: T,
-    order: u64,
-}
-
-impl<T: Ord> Ord for Ranked<T> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        other.item.cmp(&self.item).then(other.order.cmp(&self.order))
-    }
-}
-
-impl<T: Ord> PartialOrd for Ranked<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<T: Ord> PartialEq for Ranked<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl<T: Ord> Eq for Ranked<T> {}
-
 /// The future of [`AnyQueue::put`].
 #[must_use = "futures do nothing unless awaited"]
 pub struct Put<'a, S: Store> {
@@ -519,7 +418,6 @@ impl<S: Store> DerefMut for Tracked<'_, S> {
 }
 
 impl<S: Store> Drop for Tracked<'_, S> {
-    #[track_caller]
     fn drop(&mut self) {
         // A second panic in an unwinding thread would abort.
         if self.queue.unfinished.get() > 0 || !thread::panicking() {

@@ -169,6 +169,8 @@ fn a_value_is_changed_in_place() {
     assert!(message.contains("the closure's argument"), "{message}");
     panic_message(|| sender.send_modify(|_| panic!("in the closure")));
     assert_eq!(*sender.borrow(), [1, 2]);
+    sender.send_modify(|_| sender.send(vec![9]).unwrap());
+    assert_eq!(*sender.borrow(), [9]);
 }
 
 #[test]

@@ -240,8 +240,8 @@ fn locking_futures_polled_after_ready_panic_by_name() {
     let lock = RwLock::new(());
     let (mut read, mut write) = (lock.read(), lock.write());
     assert!(poll_once(&mut read).is_ready() && poll_once(&mut write).is_ready());
-    assert!(panic_message(|| poll_once(&mut read)).contains("`Read`"));
-    assert!(panic_message(|| poll_once(&mut write)).contains("`Write`"));
+    assert!(panic_message(|| poll_once(&mut read)).contains("`Lock`"));
+    assert!(panic_message(|| poll_once(&mut write)).contains("`Lock`"));
 }
 
 #[test]

@@ -25,17 +25,17 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
 use crate::machine::delegate::Ready;
-use crate::machine::join::{CancelKind, CancelReason, JoinHandle, PanicPayload};
+use crate::machine::join::{CancelKind, CancelReason, JoinHandle};
 use crate::machine::mailbox::{self, Mailbox};
 use crate::machine::pace::Pace;
-use crate::machine::park::{Park, ThreadParker};
+use crate::machine::park::{self, Park, ThreadParker};
 use crate::machine::slots::{Slots, Woken};
 use crate::machine::task::{Header, Main, Progress, Run, TaskCell, TaskInfo};
 use crate::machine::timers::Timers;
@@ -43,7 +43,7 @@ use crate::machine::waker::TaskId;
 use crate::machine::{budget, context};
 use crate::observe::{Cause, Event, Observer};
 use crate::pool::Pool;
-use crate::report::{Report, Reporter};
+use crate::report::{self, Report, Reporter};
 use crate::runtime::{Builder, Deadlock, RunError};
 use crate::time::clock::{Clock, Instant};
 
@@ -328,7 +328,7 @@ impl Core {
         self.timers.settle(now);
         let mut due = self.due.take();
         self.timers.fire(now, &mut due);
-        self.because(Cause::Timer, || due.drain(..).for_each(|waker| wake(&self.reporter, || waker.wake())));
+        self.because(Cause::Timer, || park::wake_all(&mut due));
         self.due.set(due);
     }
 
@@ -336,7 +336,7 @@ impl Core {
         let mut mail = self.mail.take();
         let reports = self.mailbox.take(&mut mail);
         for id in mail.drain(..) {
-            wake(&self.reporter, || id.wake());
+            report::catch(|payload| Report::WakerPanicked { payload }, || id.wake());
         }
         self.mail.set(mail);
         for report in reports {
@@ -428,13 +428,6 @@ impl Core {
             let _child = self.because(Cause::Cancel, || self.mark(task.header().id.get()));
         }
         tasks.len()
-    }
-}
-
-/// Calls a waker that may be a stranger's: if it panics, the others are still woken.
-fn wake(reporter: &Reporter, wake: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(wake)) {
-        reporter.report(Report::WakerPanicked { payload: PanicPayload::new(payload) });
     }
 }
 

@@ -1,6 +1,5 @@
 //! The reactor's own descriptor, which a host with a loop of its own waits for: that of epoll, of kqueue, or of the event
 //! port. Where the system has only `poll`, there is none.
-#![allow(unexpected_cfgs)] // `polling_test_poll_backend`: polling's own, to test its plain `poll`
 
 use std::os::fd::{AsFd, BorrowedFd};
 

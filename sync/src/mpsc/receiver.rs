@@ -12,6 +12,8 @@ use handcar_executor::budget;
 
 use super::Channel;
 use super::error::TryRecvError;
+use crate::recv::{Receive, Recv};
+use crate::sealed;
 use crate::wait_queue::polled_after_ready;
 
 /// The end that receives; also a [`Stream`].
@@ -30,8 +32,8 @@ impl<T> Receiver<T> {
     ///
     /// Dropping the future loses nothing: it takes the message in the poll that returns it.
     #[inline]
-    pub fn recv(&mut self) -> Recv<'_, T> {
-        Recv { receiver: Some(self) }
+    pub fn recv(&mut self) -> Recv<'_, Self> {
+        Recv::new(self)
     }
 
     /// Waits for a message, then appends up to `limit` of those that are there to `buffer` and says how many. Zero means that
@@ -99,7 +101,7 @@ impl<T> Receiver<T> {
         Poll::Ready(message)
     }
 
-    /// Closes the channel: nothing more can be sent, what has been sent or [reserved](Sender::reserve) can still be received.
+    /// Closes the channel: nothing more can be sent, what has been sent or [reserved](super::Sender::reserve) can still be received.
     pub fn close(&mut self) {
         self.channel.close();
     }
@@ -144,31 +146,18 @@ impl<T> Drop for Receiver<T> {
     }
 }
 
-/// The future of [`Receiver::recv`].
-#[derive(Debug)]
-#[must_use = "futures do nothing unless awaited"]
-pub struct Recv<'a, T> {
-    receiver: Option<&'a mut Receiver<T>>,
-}
+impl<T> sealed::Sealed for Receiver<T> {}
 
-impl<T> Future for Recv<'_, T> {
-    type Output = Option<T>;
+impl<T> Receive for Receiver<T> {
+    type Received = Option<T>;
 
     #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        let Some(receiver) = &mut self.receiver else { polled_after_ready("mpsc::Recv") };
-        let message = ready!(receiver.poll_recv(cx));
-        self.receiver = None;
-        Poll::Ready(message)
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        self.poll_recv(cx)
     }
-}
 
-impl<T> Drop for Recv<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(receiver) = &self.receiver {
-            drop(receiver.channel.receiver.take());
-        }
+    fn unregister(&mut self) {
+        drop(self.channel.receiver.take());
     }
 }
 
@@ -176,7 +165,7 @@ impl<T> Drop for Recv<'_, T> {
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
 pub struct RecvMany<'a, T> {
-    recv: Recv<'a, T>,
+    recv: Recv<'a, Receiver<T>>,
     buffer: &'a mut Vec<T>,
     limit: usize,
 }

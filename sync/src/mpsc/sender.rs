@@ -1,18 +1,15 @@
-//! The sending ends of the channel, and what waits for room in it.
+//! The sending ends of the channel.
 
 use std::fmt;
 use std::future::Future;
-use std::mem;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
-
-use handcar_executor::budget;
+use std::task::{Context, Poll};
 
 use super::error::{SendError, TrySendError};
-use super::{Channel, SenderSink, leave};
+use super::{Channel, Permit, Reserve, SenderSink, Sending};
 use crate::semaphore::TryAcquireError;
-use crate::wait_queue::{Outcome, Ticket, WaitQueue, polled_after_ready};
+use crate::wait_queue::{Outcome, Ticket, WaitQueue};
 
 /// The end that sends. Clone it for more senders.
 pub struct Sender<T> {
@@ -31,7 +28,7 @@ impl<T> Sender<T> {
     /// A message is either sent, and `Ready` says so, or dropped together with the future. To keep it in the second case,
     /// [`reserve`](Self::reserve) a slot first.
     pub fn send(&self, message: T) -> Sending<'_, T> {
-        Sending { channel: &self.channel, message: Some(message), stage: Stage::Waiting(Ticket::New) }
+        Sending::new(&self.channel, message)
     }
 
     /// Sends if there is room. Never into a rendezvous channel, since nobody could promise that the receiver will take it.
@@ -83,7 +80,7 @@ impl<T> Sender<T> {
     /// # });
     /// ```
     pub fn reserve(&self) -> Reserve<'_, T> {
-        Reserve { channel: &self.channel, ticket: Ticket::New }
+        Reserve::new(&self.channel)
     }
 
     /// [`reserve`](Self::reserve), if there is room now.
@@ -93,7 +90,7 @@ impl<T> Sender<T> {
     /// Says whether the channel is full or closed.
     pub fn try_reserve(&self) -> Result<Permit<'_, T>, TrySendError<()>> {
         match self.try_take_slot() {
-            Ok(()) => Ok(Permit { channel: &self.channel }),
+            Ok(()) => Ok(Permit::new(&self.channel)),
             Err(TryAcquireError::NoPermits) => Err(TrySendError::Full(())),
             Err(TryAcquireError::Closed) => Err(TrySendError::Closed(())),
         }
@@ -209,158 +206,6 @@ impl<T> UnboundedSender<T> {
     }
 }
 
-/// The future of [`Sender::send`].
-#[must_use = "futures do nothing unless awaited"]
-pub struct Sending<'a, T> {
-    channel: &'a Channel<T>,
-    /// Here until there is room for it.
-    message: Option<T>,
-    stage: Stage,
-}
-
-enum Stage {
-    /// For a slot.
-    Waiting(Ticket),
-    /// For the rendezvous of this number.
-    Offered(u64),
-    Done,
-}
-
-// Nothing in it is ever pinned.
-impl<T> Unpin for Sending<'_, T> {}
-
-impl<T> Future for Sending<'_, T> {
-    type Output = Result<(), SendError<T>>;
-
-    #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        ready!(budget::poll(cx));
-        let Self { channel, message, stage } = &mut *self;
-        if matches!(stage, Stage::Waiting(Ticket::New))
-            && channel.capacity > 0
-            && channel.slots.try_take(1).is_ok()
-            && let Some(message) = message.take()
-        {
-            *stage = Stage::Done;
-            channel.push(message);
-            budget::spend();
-            return Poll::Ready(Ok(()));
-        }
-        self.poll_slow(cx)
-    }
-}
-
-impl<T> Sending<'_, T> {
-    #[inline(never)]
-    fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError<T>>> {
-        let channel = self.channel;
-        if let Stage::Waiting(ticket) = &mut self.stage {
-            let slot = ready!(channel.slots.poll_acquire(ticket, 1, cx, "mpsc::Sending"));
-            self.stage = Stage::Done;
-            let message = self.message.take().expect("the message is there until the slot is");
-            let result = if slot.is_ok() { channel.push_if_received(message) } else { Err(SendError(message)) };
-            if channel.capacity > 0 || result.is_err() {
-                return Poll::Ready(result);
-            }
-            self.stage = Stage::Offered(channel.handed_over.get());
-        }
-        match self.stage {
-            Stage::Offered(_) => self.poll_offered(cx),
-            _ => polled_after_ready("mpsc::Sending"),
-        }
-    }
-
-    fn poll_offered(&mut self, cx: &Context<'_>) -> Poll<Result<(), SendError<T>>> {
-        if self.awaits_handover() {
-            let waker = cx.waker().clone();
-            // The clone was foreign code: look again. Whose message lies in the slot also owns the cell.
-            if self.awaits_handover() {
-                let _old = self.channel.handover.replace(waker);
-                return Poll::Pending;
-            }
-        }
-        Poll::Ready(self.withdraw().map_or(Ok(()), |message| Err(SendError(message))))
-    }
-
-    fn awaits_handover(&self) -> bool {
-        self.channel.receiver_lives.get() && self.is_offered()
-    }
-
-    /// Whether the message still lies in the channel.
-    fn is_offered(&self) -> bool {
-        matches!(self.stage, Stage::Offered(number) if self.channel.handed_over.get() == number)
-    }
-
-    /// Ends a rendezvous, and takes the message back if nobody else has.
-    fn withdraw(&mut self) -> Option<T> {
-        let is_offered = self.is_offered();
-        self.stage = Stage::Done;
-        if !is_offered {
-            return None;
-        }
-        // Or `pop` would wake the one who withdraws.
-        let _waker = self.channel.handover.take();
-        self.channel.pop()
-    }
-}
-
-impl<T> Drop for Sending<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        match &mut self.stage {
-            Stage::Done => {}
-            Stage::Waiting(ticket) => leave(self.channel, ticket),
-            Stage::Offered(_) => drop(self.withdraw()),
-        }
-    }
-}
-
-/// The future of [`Sender::reserve`].
-#[derive(Debug)]
-#[must_use = "futures do nothing unless awaited"]
-pub struct Reserve<'a, T> {
-    channel: &'a Channel<T>,
-    ticket: Ticket,
-}
-
-impl<'a, T> Future for Reserve<'a, T> {
-    type Output = Result<Permit<'a, T>, SendError<()>>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let channel = self.channel;
-        let slot = ready!(channel.slots.poll_acquire(&mut self.ticket, 1, cx, "mpsc::Reserve"));
-        Poll::Ready(slot.map(|()| Permit { channel }).map_err(|_| SendError(())))
-    }
-}
-
-impl<T> Drop for Reserve<'_, T> {
-    fn drop(&mut self) {
-        leave(self.channel, &mut self.ticket);
-    }
-}
-
-/// Room for one message, from [`Sender::reserve`]. Dropping it frees the room.
-#[derive(Debug)]
-#[must_use = "dropping a permit frees the room that it keeps"]
-pub struct Permit<'a, T> {
-    channel: &'a Channel<T>,
-}
-
-impl<T> Permit<'_, T> {
-    /// Sends; it never waits. Should the receiver have gone in the meantime, the message is dropped.
-    pub fn send(self, message: T) {
-        let channel = self.channel;
-        mem::forget(self);
-        drop(channel.push_if_received(message));
-    }
-}
-
-impl<T> Drop for Permit<'_, T> {
-    fn drop(&mut self) {
-        self.channel.free_slots(1);
-    }
-}
-
 /// The future of [`Sender::closed`].
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
@@ -388,11 +233,5 @@ impl Drop for Closed<'_> {
 impl<T> fmt::Debug for Sender<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Sender").field(&self.channel).finish()
-    }
-}
-
-impl<T> fmt::Debug for Sending<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Sending").field(self.channel).finish()
     }
 }
