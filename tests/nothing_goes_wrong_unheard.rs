@@ -392,3 +392,22 @@ fn with_on_panic_shutdown_a_panic_during_shutdown_is_not_lost() {
     let ended = catch_unwind(AssertUnwindSafe(|| drop(runtime)));
     assert!(ended.is_err() || reports.borrow().len() == 1, "nobody heard of the panic");
 }
+
+#[test]
+fn a_foreign_waker_at_a_socket_that_panics_is_reported_and_harms_no_other() {
+    let _watchdog = watchdog();
+    let (runtime, reports) = reporting(Builder::new());
+    runtime.block_on(async {
+        use futures::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+        let (ours, mut theirs) = common::pair().await.unwrap();
+        let mut reading = &ours;
+        let polled = Pin::new(&mut reading).poll_read(&mut Context::from_waker(&bomb()), &mut [0]);
+        assert!(polled.is_pending());
+        let mut byte = [0];
+        let mut other = &ours;
+        let (read, sent) = futures::join!(other.read_exact(&mut byte), theirs.write_all(b"x"));
+        read.and(sent).unwrap();
+        assert_eq!(&byte, b"x");
+    });
+    assert_eq!(reports.borrow().len(), 1, "{:?}", texts(&reports));
+}

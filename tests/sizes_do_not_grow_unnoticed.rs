@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use handcar::net::{Accept, Connect, LookupHost, OwnedReadHalf, OwnedWriteHalf, Peek, Source, TcpListener, TcpStream};
-use handcar::sync::{Acquire, OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc, oneshot};
+use handcar::sync::{Acquire, OwnedSemaphorePermit, Recv, Semaphore, SemaphorePermit, mpsc, oneshot};
 use handcar::{
     AbortHandle, CancelReason, Elapsed, Instant, Interval, JoinError, JoinHandle, PanicPayload, RunError, Runtime,
     Sleep, Spawner, Tick, Timeout, ToThread, WakeHandle, YieldNow, sleep, spawn, timeout,
@@ -61,7 +61,7 @@ fn nothing_has_grown() {
         16 OwnedSemaphorePermit,
         8 mpsc::Sender<u64>,
         8 mpsc::Receiver<u64>,
-        8 mpsc::Recv<'static, u64>,
+        8 Recv<'static, mpsc::Receiver<u64>>,
         40 mpsc::Sending<'static, u64>,
         8 oneshot::Sender<u64>,
         16 oneshot::Receiver<u64>,
