@@ -49,7 +49,7 @@ pub(crate) trait Run {
     /// Polls the future, or drops it if it was cancelled. `id` is the header's.
     fn poll(&self, core: &Core, id: TaskId) -> Progress;
 
-    /// Drops the result of a finished task for good, and reports it if it was a panic.
+    /// Drops the result of a finished task for good. Reports it if it was a panic, or if dropping it is one; never panics.
     fn discard(&self);
 }
 
@@ -395,15 +395,6 @@ pub(crate) fn discard(task: Rc<dyn Run>) {
     thread_local! {
         static WAITING: RefCell<Option<Vec<Rc<dyn Run>>>> = const { RefCell::new(None) };
     }
-    struct Done;
-    impl Drop for Done {
-        fn drop(&mut self) {
-            // Only after a panic is anything left: a destructor up the stack goes on with it.
-            for task in WAITING.take().into_iter().flatten() {
-                discard(task);
-            }
-        }
-    }
     // Where the thread's locals are gone already, recursion is all that is left.
     let Ok(waits) = WAITING.try_with(|waiting| waiting.borrow_mut().as_mut().map(|tasks| tasks.push(Rc::clone(&task))))
     else {
@@ -413,10 +404,10 @@ pub(crate) fn discard(task: Rc<dyn Run>) {
         return;
     }
     WAITING.set(Some(Vec::new()));
-    let _done = Done;
     let mut next = Some(task);
     while let Some(task) = next {
         task.discard();
         next = WAITING.with_borrow_mut(|waiting| waiting.as_mut().and_then(Vec::pop));
     }
+    WAITING.set(None);
 }
