@@ -86,7 +86,7 @@ pub(crate) enum Turned {
 
 impl Core {
     pub(crate) fn new(builder: Builder) -> Result<Rc<Core>, RunError> {
-        let mailbox = Arc::new(Mailbox::default());
+        let mailbox = Arc::new(Mailbox::new());
         let Some(address) = mailbox::register(Arc::clone(&mailbox)) else {
             return Err(RunError::TooManyRuntimes);
         };
@@ -318,9 +318,12 @@ impl Core {
             }
             timeout = None;
         }
-        self.observe(|| Event::Parked { timeout });
-        self.because(Cause::Source, || parker.park(timeout))?;
-        self.observe(|| Event::Unparked);
+        if self.mailbox.fall_asleep() {
+            self.observe(|| Event::Parked { timeout });
+            self.because(Cause::Source, || parker.park(timeout))?;
+            self.observe(|| Event::Unparked);
+        }
+        self.mailbox.wake_up();
         Ok(())
     }
 

@@ -6,16 +6,19 @@
 //! ```text
 //!    another thread                                    the runtime's thread
 //!    --------------                                    --------------------
-//!    1. registry: executor number -> mailbox
-//!    2. lock, note the id, unlock
-//!    3. notify, unless it has been since the
-//!       last emptying                         ----->   4. park returns (or: has_mail() before it parks)
-//!                                                      5. lock, take everything, clear the flags, unlock
-//!                                                      6. wake each id, as if it had been woken here
+//!    1. registry: executor number -> mailbox           a. asleep = true
+//!    2. lock, note the id, has_mail = true             b. has_mail? then do not park
+//!    3. asleep? then asleep = false, notify  ------>   c. park returns; asleep = false
+//!                                                      d. has_mail? lock, has_mail = false, take everything, unlock
+//!                                                      e. wake each id, as if it had been woken here
 //! ```
 //!
-//! The flags are cleared *before* the ids are looked at, under the same lock that adds to them. So an id that comes later
-//! notifies anew, and none is lost. A notification that comes before the park is kept by the parker.
+//! Nobody is missed: 2 comes before 3, and a before b, in one order for all threads; so either 3 finds the loop asleep, or b
+//! finds the mail. A notification that comes between b and the park is kept by the parker. While the loop runs, a letter
+//! costs no system call: the next look finds it. And `has_mail` is cleared before the letters are looked at, under the lock
+//! that they are added under.
+//!
+//! Seen from a host loop, a runtime is asleep whenever nobody runs it.
 //!
 //! Each id is held once, however often it is sent: a million wakes of one task from other threads take one place.
 //!
@@ -32,10 +35,11 @@ use crate::machine::waker::{MAX_EXECUTORS, TaskId};
 use crate::report::{Report, Reporter};
 
 /// One runtime's letter box; every other thread sees the runtime through it alone.
-#[derive(Default)]
 pub(crate) struct Mailbox {
     /// Whether there is anything to take: read by the loop at each look, where a lock would cost too much.
     has_mail: AtomicBool,
+    /// Whether the loop may have to be notified to come and look.
+    asleep: AtomicBool,
     letters: Mutex<Letters>,
 }
 
@@ -44,12 +48,15 @@ struct Letters {
     wakes: Vec<TaskId>,
     known: HashSet<TaskId>,
     reports: Vec<Report>,
-    notified: bool,
     closed: bool,
     notifier: Option<Arc<dyn Notify>>,
 }
 
 impl Mailbox {
+    pub(crate) fn new() -> Mailbox {
+        Mailbox { has_mail: AtomicBool::new(false), asleep: AtomicBool::new(true), letters: Mutex::default() }
+    }
+
     pub(crate) fn wake(&self, id: TaskId) {
         self.add(|letters| {
             if letters.known.insert(id) {
@@ -88,14 +95,11 @@ impl Mailbox {
     fn add(&self, letter: impl FnOnce(&mut Letters)) {
         let mut letters = self.lock();
         letter(&mut letters);
-        self.has_mail.store(true, Ordering::Release);
-        if !letters.notified {
-            letters.notified = true;
-            let notifier = letters.notifier.clone();
-            drop(letters); // a parker is a stranger's code
-            if let Some(notifier) = notifier {
-                notifier.notify();
-            }
+        self.has_mail.store(true, Ordering::SeqCst);
+        let notifier = if self.asleep.swap(false, Ordering::SeqCst) { letters.notifier.clone() } else { None };
+        drop(letters); // a parker is a stranger's code
+        if let Some(notifier) = notifier {
+            notifier.notify();
         }
     }
 
@@ -104,11 +108,28 @@ impl Mailbox {
         self.has_mail.load(Ordering::Acquire)
     }
 
+    /// The loop wants to park: from now on a letter notifies. False if it has mail, and must look at that first.
+    pub(crate) fn fall_asleep(&self) -> bool {
+        self.asleep.store(true, Ordering::SeqCst);
+        !self.has_mail.load(Ordering::SeqCst)
+    }
+
+    /// The loop runs and will look by itself.
+    pub(crate) fn wake_up(&self) {
+        self.asleep.store(false, Ordering::Relaxed);
+    }
+
+    /// Nobody runs the loop any more: what has come meanwhile must reach the host.
+    pub(crate) fn leave(&self) {
+        if !self.fall_asleep() {
+            self.notify();
+        }
+    }
+
     /// Takes everything that has come. `wakes` is an empty buffer that is swapped in.
     pub(crate) fn take(&self, wakes: &mut Vec<TaskId>) -> Vec<Report> {
         let mut letters = self.lock();
         self.has_mail.store(false, Ordering::Relaxed);
-        letters.notified = false;
         letters.known = HashSet::new(); // clearing would cost its capacity each time
         std::mem::swap(&mut letters.wakes, wakes);
         std::mem::take(&mut letters.reports)
