@@ -4,8 +4,10 @@ mod common;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use common::{Dice, Log, pair, watchdog};
@@ -189,4 +191,35 @@ fn the_causes_of_wakes_are_named() {
         reader.await.unwrap();
         assert_eq!(log.take(), ["reader by a source", "main by reader"]);
     });
+}
+
+#[test]
+fn a_wake_between_the_last_look_and_the_first_sleep_is_not_lost() {
+    let _watchdog = watchdog();
+    let waiting = Arc::new(Mutex::new(None::<Waker>));
+    let at_look = Arc::clone(&waiting);
+    let observe = move |event: &Event<'_>| {
+        // The loop has seen that nothing is runnable and no mail has come; it is about to sleep.
+        if let Event::Looked { .. } = event
+            && let Some(waker) = at_look.lock().unwrap().take()
+        {
+            std::thread::spawn(move || waker.wake()).join().unwrap();
+        }
+    };
+    for with_a_reactor in [false, true] {
+        let runtime = Builder::new().observe(observe.clone()).build().unwrap();
+        if with_a_reactor {
+            runtime.block_on(async { drop(pair().await.unwrap()) });
+        }
+        for _ in 0..3 {
+            let mut polled = false;
+            runtime.block_on(poll_fn(|cx| {
+                if std::mem::replace(&mut polled, true) {
+                    return Poll::Ready(());
+                }
+                *waiting.lock().unwrap() = Some(cx.waker().clone());
+                Poll::Pending
+            }));
+        }
+    }
 }

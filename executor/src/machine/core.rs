@@ -300,13 +300,12 @@ impl Core {
             if parker.is_watching() {
                 self.because(Cause::Source, || parker.park(Some(Duration::ZERO)))?;
             }
-            if self.slots.borrow().has_queued() || self.mailbox.has_mail() {
-                return Ok(());
+            // First the hold, then the mail: a blocking job sends its wake before it lets the clock go.
+            let held = self.timers.clock.is_held();
+            if self.slots.borrow().has_queued() || self.mailbox.has_mail() || timeout == Some(Duration::ZERO) {
+                return Ok(()); // something is runnable, or a timer is due
             }
-            if timeout == Some(Duration::ZERO) {
-                return Ok(()); // a timer is due
-            }
-            if !self.timers.clock.is_held() {
+            if !held {
                 if let Some(by) = timeout {
                     self.observe(|| Event::Jumped { by });
                     self.timers.clock.advance(by);
