@@ -139,7 +139,7 @@ impl Core {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let task = TaskCell::new(future, Header::new(at, name, self.address.serial));
+        let task = TaskCell::new(future, Header::new(at, name, self.address.incarnation));
         let header = task.header();
         if self.closing.get() {
             header.flag(CancelReason { kind: CancelKind::Shutdown, at });
@@ -248,7 +248,7 @@ impl Core {
     pub(crate) fn queue_main(&self, at: &'static Location<'static>) -> TaskId {
         self.main_at.set(Some(at));
         if self.main.get() == TaskId::NONE {
-            let main = Rc::new(Main(Header::new(at, None, self.address.serial)));
+            let main = Rc::new(Main(Header::new(at, None, self.address.incarnation)));
             let id = self.slots.borrow_mut().insert_task(Rc::clone(&main) as Rc<dyn Run>);
             main.0.id.set(id);
             self.main.set(id);

@@ -166,19 +166,26 @@ impl fmt::Debug for WakeHandle {
 }
 
 struct Registry {
-    /// By executor number, with the serial number of the runtime that has it; number 0 stays empty.
-    boxes: Vec<Option<(u32, Arc<Mailbox>)>>,
+    /// By executor number; number 0 stays empty.
+    boxes: Vec<Place>,
     free: VecDeque<u16>,
-    serial: u32,
 }
 
-static REGISTRY: Mutex<Registry> = Mutex::new(Registry { boxes: Vec::new(), free: VecDeque::new(), serial: 0 });
+/// What one executor number stands for.
+#[derive(Default)]
+struct Place {
+    /// How many runtimes have had the number.
+    incarnation: u16,
+    mailbox: Option<Arc<Mailbox>>,
+}
+
+static REGISTRY: Mutex<Registry> = Mutex::new(Registry { boxes: Vec::new(), free: VecDeque::new() });
 
 /// Which runtime: what a number alone cannot say once it has been used again. Reports need it, wakes do not.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Address {
     pub(crate) executor: u16,
-    pub(crate) serial: u32,
+    pub(crate) incarnation: u16,
 }
 
 /// New numbers are taken until so many have been used once: a number rests at least for that many runtimes.
@@ -189,26 +196,27 @@ pub(crate) fn register(mailbox: Arc<Mailbox>) -> Option<Address> {
     let mut registry = registry();
     let registry = &mut *registry;
     if registry.boxes.is_empty() {
-        registry.boxes.push(None);
+        registry.boxes.push(Place::default());
     }
     let fresh = registry.boxes.len();
     let number = match registry.free.front() {
         Some(_) if fresh > FRESH_NUMBERS => registry.free.pop_front()?,
         _ if fresh <= MAX_EXECUTORS => {
-            registry.boxes.push(None);
+            registry.boxes.push(Place::default());
             u16::try_from(fresh).ok()?
         }
         _ => registry.free.pop_front()?,
     };
-    registry.serial = registry.serial.wrapping_add(1);
-    registry.boxes[number as usize] = Some((registry.serial, mailbox));
-    Some(Address { executor: number, serial: registry.serial })
+    let place = &mut registry.boxes[number as usize];
+    place.incarnation = place.incarnation.wrapping_add(1);
+    place.mailbox = Some(mailbox);
+    Some(Address { executor: number, incarnation: place.incarnation })
 }
 
 /// Takes a number back: from now on its wakers are inert.
 pub(crate) fn unregister(number: u16) {
     let mut registry = registry();
-    let ended = registry.boxes[number as usize].take();
+    let ended = registry.boxes[number as usize].mailbox.take();
     registry.free.push_back(number);
     drop(registry);
     drop(ended);
@@ -217,16 +225,17 @@ pub(crate) fn unregister(number: u16) {
 /// Delivers a wake to the runtime it belongs to, if that still lives.
 #[cold]
 pub(crate) fn send(id: TaskId) {
-    let known = registry().boxes.get(id.executor() as usize).and_then(Clone::clone);
-    if let Some((_, mailbox)) = known {
+    let mailbox = registry().boxes.get(id.executor() as usize).and_then(|place| place.mailbox.clone());
+    if let Some(mailbox) = mailbox {
         mailbox.wake(id);
     }
 }
 
 /// The mailbox of exactly that runtime, if it still lives.
 pub(crate) fn at(address: Address) -> Option<Arc<Mailbox>> {
-    let known = registry().boxes.get(address.executor as usize).and_then(Clone::clone);
-    known.filter(|(serial, _)| *serial == address.serial).map(|(_, mailbox)| mailbox)
+    let registry = registry();
+    let place = registry.boxes.get(address.executor as usize)?;
+    if place.incarnation == address.incarnation { place.mailbox.clone() } else { None }
 }
 
 fn registry() -> MutexGuard<'static, Registry> {

@@ -82,7 +82,7 @@ pub(crate) struct Header {
     /// Whether somebody has the stage at this moment: see [`TaskCell::with_stage`].
     lent: Cell<bool>,
     /// With the executor's number in `id`: the task's runtime.
-    serial: u32,
+    incarnation: u16,
     /// The two halves of the `CancelReason`, apart because that saves eight bytes.
     cancel_kind: Cell<CancelKind>,
     cancelled_at: Cell<Option<&'static Location<'static>>>,
@@ -102,7 +102,7 @@ struct Extras {
 }
 
 impl Header {
-    pub(crate) fn new(spawned_at: &'static Location<'static>, name: Option<Arc<str>>, serial: u32) -> Header {
+    pub(crate) fn new(spawned_at: &'static Location<'static>, name: Option<Arc<str>>, incarnation: u16) -> Header {
         let extras = OnceCell::new();
         if name.is_some() {
             let _ = extras.set(Box::new(Extras { name, ..Extras::default() }));
@@ -114,7 +114,7 @@ impl Header {
             joined: Cell::new(true),
             finished: Cell::new(false),
             lent: Cell::new(false),
-            serial,
+            incarnation,
             cancel_kind: Cell::new(CancelKind::Explicit),
             cancelled_at: Cell::new(None),
             extras,
@@ -127,7 +127,7 @@ impl Header {
 
     /// The task's runtime.
     pub(crate) fn address(&self) -> Address {
-        Address { executor: self.id.get().executor(), serial: self.serial }
+        Address { executor: self.id.get().executor(), incarnation: self.incarnation }
     }
 
     pub(crate) fn info(&self) -> TaskInfo {
