@@ -82,3 +82,13 @@ fn a_host_is_not_asked_for_turns_without_end_by_what_no_task_waits_for() {
     turn();
     assert!(!is_readable(), "after an event of a source that nobody waits for");
 }
+
+#[test]
+fn a_host_hears_of_a_wake_that_came_before_the_reactor_was_made() {
+    let _watchdog = watchdog();
+    let runtime = Runtime::new().unwrap();
+    runtime.wake_handle().wake();
+    let reactor = runtime.enter(Reactor::current).unwrap();
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    assert_eq!(poll(&mut [PollFd::from_borrowed_fd(reactor.as_fd(), PollFlags::IN)], Some(&now)).unwrap(), 1);
+}
