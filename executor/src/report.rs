@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::error::Error;
 use std::fmt;
+use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -98,10 +99,10 @@ impl Reporter {
     pub(crate) fn report(&self, report: Report) {
         let told = catch_unwind(AssertUnwindSafe(|| match &self.hook {
             Some(hook) => hook(report),
-            None => eprintln!("handcar: {report}"),
+            None => say(format_args!("{report}")),
         }));
         if let Err(payload) = told {
-            eprintln!("handcar: the report hook panicked: {}", PanicPayload::new(payload));
+            say(format_args!("the report hook panicked: {}", PanicPayload::new(payload)));
         }
     }
 
@@ -144,6 +145,11 @@ pub(crate) fn report_panic(reporter: &Reporter, task: TaskInfo, payload: PanicPa
         return *fatal.borrow_mut() = Some((task, payload));
     }
     reporter.report(Report::Panicked { task, payload });
+}
+
+/// Not `eprintln!`, which panics when nobody reads stderr any more: a program that was started with `2>&1 | head` goes on.
+fn say(what: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "handcar: {what}");
 }
 
 impl fmt::Debug for Reporter {

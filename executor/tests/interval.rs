@@ -1,8 +1,11 @@
 //! Intervals: ticks, and tokio's tables of missed ones.
 
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::rc::Rc;
 use std::time::Duration;
 
-use handcar_executor::{Instant, Interval, MissedTickBehavior, interval, interval_at, sleep, timeout};
+use handcar_executor::{Instant, Interval, MissedTickBehavior, interval, interval_at, sleep, spawn, timeout};
 
 mod common;
 use common::{panic_of, poll_once, simulated, test_run, watchdog};
@@ -126,5 +129,19 @@ fn a_dropped_interval_leaves_no_timer() {
         assert_eq!(runtime.metrics().timers, 1);
         drop(ticker);
         assert_eq!(runtime.metrics().timers, 0);
+    });
+}
+
+#[test]
+fn who_waits_for_a_tick_goes_on_waiting_when_another_resets_the_interval() {
+    let _dog = watchdog();
+    test_run(async {
+        let ticker = Rc::new(RefCell::new(interval_at(at(100), ms(100))));
+        let shared = Rc::clone(&ticker);
+        let waiting = spawn(poll_fn(move |cx| shared.borrow_mut().poll_tick(cx)));
+        sleep(ms(50)).await;
+        ticker.borrow_mut().reset();
+        assert_eq!(waiting.await.unwrap(), at(150));
+        assert_eq!(Instant::now(), at(150));
     });
 }

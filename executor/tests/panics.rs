@@ -665,3 +665,27 @@ fn two_values_that_panic_when_dropped_do_not_end_the_process() {
         .unwrap();
     assert!(status.success(), "{status}");
 }
+
+#[test]
+fn a_report_to_a_stderr_that_nobody_reads_ends_nothing() {
+    const INSIDE: &str = "HANDCAR_TEST_WITHOUT_STDERR";
+    let _dog = watchdog();
+    if std::env::var_os(INSIDE).is_some() {
+        handcar_executor::run(async {
+            spawn(async { panic!("nobody hears this") }).detach();
+            yield_now().await;
+            yield_now().await;
+        });
+        return;
+    }
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let name = "a_report_to_a_stderr_that_nobody_reads_ends_nothing";
+    let inside = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([name, "--exact", "--nocapture"])
+        .env(INSIDE, "1")
+        .stderr(writer)
+        .output()
+        .unwrap();
+    assert!(inside.status.success(), "{inside:?}");
+}

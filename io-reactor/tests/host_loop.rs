@@ -59,3 +59,36 @@ fn a_host_may_wait_for_the_runtime_in_a_loop_of_its_own() {
     }
     assert!(reading.is_finished());
 }
+
+#[test]
+fn a_host_is_not_asked_for_turns_without_end_by_what_no_task_waits_for() {
+    let _watchdog = watchdog();
+    let runtime = Runtime::new().unwrap();
+    let reactor = runtime.enter(Reactor::current).unwrap();
+    let is_readable = || {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut [PollFd::from_borrowed_fd(reactor.as_fd(), PollFlags::IN)], Some(&now)).unwrap() == 1
+    };
+    let turn = || while runtime.turn().unwrap() == Turn::More {};
+
+    runtime.wake_handle().wake();
+    assert!(is_readable(), "the host is told");
+    turn();
+    assert!(!is_readable(), "after a wake from outside");
+
+    let (reader, mut writer) = io::pipe().unwrap();
+    let _unread = runtime.enter(|| Source::new(reader)).unwrap();
+    writer.write_all(b"nobody reads this").unwrap();
+    turn();
+    assert!(!is_readable(), "after an event of a source that nobody waits for");
+}
+
+#[test]
+fn a_host_hears_of_a_wake_that_came_before_the_reactor_was_made() {
+    let _watchdog = watchdog();
+    let runtime = Runtime::new().unwrap();
+    runtime.wake_handle().wake();
+    let reactor = runtime.enter(Reactor::current).unwrap();
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    assert_eq!(poll(&mut [PollFd::from_borrowed_fd(reactor.as_fd(), PollFlags::IN)], Some(&now)).unwrap(), 1);
+}

@@ -269,8 +269,9 @@ impl Core {
         if idle && may_block {
             self.wait()?;
         } else {
+            // A host waits for the parker's descriptor, which goes on asking for turns until all is collected.
             let parker = self.parker.borrow().clone();
-            if let Some(parker) = parker.filter(|parker| parker.is_watching()) {
+            if let Some(parker) = parker.filter(|parker| parker.is_watching() || !may_block) {
                 self.because(Cause::Source, || parker.park(Some(Duration::ZERO)))?;
             }
         }

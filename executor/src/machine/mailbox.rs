@@ -137,10 +137,15 @@ impl Mailbox {
 
     /// Puts the notifier of a new parker in place of the old one's.
     ///
-    /// Only the loop's own thread calls it, so the loop is not parked. What had been notified through the old parker is
-    /// still in the box, and the loop looks there before it parks.
+    /// Only the loop's own thread calls it, so the loop is not parked. But a host may be about to wait for the new one, and
+    /// what has come by now was notified through the old one, or through none: so it is notified again.
     pub(crate) fn set_notifier(&self, notifier: Arc<dyn Notify>) {
-        self.lock().notifier = Some(notifier);
+        let again = Arc::clone(&notifier);
+        let before = self.lock().notifier.replace(notifier);
+        drop(before);
+        if self.has_mail() {
+            again.notify();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Letters> {
