@@ -35,6 +35,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use pin_project_lite::pin_project;
 
+use crate::layer::{Ending, Raised};
 use crate::machine::budget;
 use crate::machine::core::Core;
 use crate::machine::join::{CancelKind, CancelReason, JoinError, PanicPayload};
@@ -80,6 +81,7 @@ pub(crate) struct Header {
     pub(crate) finished: Cell<bool>,
     /// Whether somebody has the stage at this moment: see [`TaskCell::with_stage`].
     lent: Cell<bool>,
+    pub(crate) ending: Cell<Ending>,
     /// The two halves of the `CancelReason`, apart because that saves eight bytes.
     cancel_kind: Cell<CancelKind>,
     cancelled_at: Cell<Option<&'static Location<'static>>>,
@@ -111,6 +113,7 @@ impl Header {
             joined: Cell::new(true),
             finished: Cell::new(false),
             lent: Cell::new(false),
+            ending: Cell::new(Ending::Dropped),
             cancel_kind: Cell::new(CancelKind::Explicit),
             cancelled_at: Cell::new(None),
             extras,
@@ -135,7 +138,7 @@ impl Header {
         open
     }
 
-    fn cancelled(&self) -> Option<CancelReason> {
+    pub(crate) fn cancelled(&self) -> Option<CancelReason> {
         self.cancelled_at.get().map(|at| CancelReason { kind: self.cancel_kind.get(), at })
     }
 
@@ -300,9 +303,13 @@ impl<F: Future> Run for TaskCell<F> {
         if header.finished.get() {
             return Progress::Finished; // it woke itself in its last poll
         }
-        let result = if let Some(reason) = header.cancelled() {
+        let flagged = header.cancelled();
+        let result = if let Some(reason) = flagged
+            && core.drops(header)
+        {
             Err(JoinError::Cancelled(reason))
         } else {
+            let _raised = flagged.map(|_| Raised::new());
             let waker = id.waker();
             let mut cx = Context::from_waker(&waker);
             let poll = || {

@@ -14,7 +14,7 @@ use crate::time::clock::{Instant, saturating_nanos};
 
 /// A timer of one runtime, armed at its first poll: what [`Sleep`], [`Interval`](crate::Interval) and
 /// [`Timeout`](crate::Timeout) are made of.
-pub(crate) struct Alarm {
+pub struct Alarm {
     due: Due,
     key: u32,
     /// Where it is armed.
@@ -29,17 +29,23 @@ enum Due {
 }
 
 impl Alarm {
-    pub(crate) fn after(duration: Duration) -> Alarm {
+    /// One that is due `duration` after the look that follows its first poll.
+    pub fn after(duration: Duration) -> Alarm {
         Alarm { due: Due::After(saturating_nanos(duration)), key: 0, timers: None }
     }
 
-    pub(crate) fn at(deadline: Instant) -> Alarm {
+    /// One that is due at `deadline`.
+    pub fn at(deadline: Instant) -> Alarm {
         Alarm { due: Due::At(deadline), key: 0, timers: None }
     }
 
     /// Whether the time has come. What is due when it is first polled is never armed.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
     #[inline]
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(timers) = &self.timers else { return self.arm(cx) };
         if let Poll::Ready(at) = timers.poll(self.key, cx) {
             self.due = Due::At(at);
@@ -99,8 +105,12 @@ impl Alarm {
     }
 
     /// The deadline; settles it if it is relative and armed. One that is not armed counts from now.
+    ///
+    /// # Panics
+    ///
+    /// If it is relative and not armed, outside a runtime.
     #[track_caller]
-    fn deadline(&self) -> Instant {
+    pub fn deadline(&self) -> Instant {
         match (self.due, &self.timers) {
             (Due::At(deadline), _) => deadline,
             (Due::After(_), Some(timers)) => timers.deadline(self.key),
@@ -108,10 +118,17 @@ impl Alarm {
         }
     }
 
-    pub(crate) fn disarm(&mut self) {
+    /// Forgets the timer; the next poll arms it anew.
+    pub fn disarm(&mut self) {
         if let Some(timers) = self.timers.take() {
             drop(timers.disarm(self.key));
         }
+    }
+}
+
+impl fmt::Debug for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Alarm")
     }
 }
 
