@@ -58,6 +58,15 @@ impl Alarm {
         Poll::Pending
     }
 
+    /// Whether it is due before it is armed: a duration of zero, or a deadline that had passed at the last look.
+    #[inline]
+    pub fn is_due_unarmed(&self) -> bool {
+        match self.due {
+            Due::After(nanos) => nanos == 0,
+            Due::At(deadline) => context::with_current(|core| deadline <= core.timers.looked_at()).unwrap_or_default(),
+        }
+    }
+
     fn arm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(timers) = context::with_current(|core| Rc::clone(&core.timers)) else {
             panic!("a timer was polled outside a runtime: await it inside `handcar::run` or `Runtime::block_on`")
