@@ -1,0 +1,281 @@
+//! The poll stack: which scopes are being polled at this moment, innermost last.
+//!
+//! ```text
+//!     frames   [ task's node ][ timeout, light ][ CancelScope's node ][ timeout, light ]   <- defer() called here
+//!                                                                            |
+//!                                                  attach: a light one becomes a node, below the one before it
+//! ```
+//!
+//! A scope that nobody asks anything of is *light*: two words and an alarm in its wrapper, which stand on this stack while the
+//! body is polled. When something has to hold on to the scope (a cleanup, a shield, an observer), every light frame becomes
+//! a [`Node`], once; the wrapper finds it when it takes its frame back.
+//!
+//! A task is lighter still: it has no frame at all until something attaches. Then its frame is put *below* the others, and
+//! the thread's attention tells the task's wrapper to take it (see [`layer`]).
+
+use std::cell::RefCell;
+use std::panic::Location;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Context;
+
+use handcar_executor::Instant;
+use handcar_executor::layer::{self, Alarm, Ending};
+
+use crate::node::{Kind, Node};
+use crate::reason::{CancelKind, CancelReason};
+
+pub(crate) enum Frame {
+    Light(Light),
+    Heavy(Rc<Node>),
+    /// A child of this group that has no node of its own yet.
+    Member(Rc<Node>),
+}
+
+/// A scope without a node.
+pub(crate) struct Light {
+    pub(crate) kind: Kind,
+    pub(crate) at: &'static Location<'static>,
+    pub(crate) alarm: Option<Alarm>,
+    /// The alarm has been polled: a body that is ready at once costs no timer.
+    pub(crate) armed: bool,
+    pub(crate) expired: bool,
+}
+
+impl Light {
+    /// Stands in the wrapper while the frame is on the stack.
+    pub(crate) const PLACE: Light =
+        Light { kind: Kind::Scope, at: Location::caller(), alarm: None, armed: false, expired: false };
+
+    /// Notes whether the deadline had passed when the body was polled first; arms nothing.
+    #[inline]
+    pub(crate) fn look_before_body(&mut self, cx: &mut Context<'_>) {
+        if self.armed {
+            self.look_at_clock(cx);
+        } else if let Some(alarm) = &self.alarm {
+            self.expired = alarm.is_due_unarmed();
+        }
+    }
+
+    /// Notes whether the deadline has passed.
+    #[inline]
+    pub(crate) fn look_at_clock(&mut self, cx: &mut Context<'_>) {
+        if let Some(alarm) = &mut self.alarm {
+            self.armed = true;
+            self.expired = alarm.poll(cx).is_ready();
+        }
+    }
+}
+
+thread_local! {
+    static FRAMES: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Frame {
+    fn is_task(&self) -> bool {
+        match self {
+            Frame::Light(_) => false,
+            Frame::Heavy(node) => node.kind == Kind::Task,
+            Frame::Member(_) => true,
+        }
+    }
+}
+
+/// Calls `f` with `frame` on the stack, and returns what has become of the frame.
+#[inline]
+pub(crate) fn under<R>(frame: Frame, f: impl FnOnce() -> R) -> (Frame, R) {
+    struct Pop;
+    impl Drop for Pop {
+        fn drop(&mut self) {
+            drop(pop());
+        }
+    }
+    fn pop() -> Option<Frame> {
+        FRAMES.with(|frames| frames.borrow_mut().pop())
+    }
+    let mut frame = Some(frame);
+    // Without a stack, while the thread's locals are being destroyed, nothing can attach.
+    if FRAMES.try_with(|frames| frames.borrow_mut().extend(frame.take())).is_err() {
+        let result = f();
+        return (frame.expect("it was not taken"), result);
+    }
+    let unwinding = Pop;
+    let result = f();
+    std::mem::forget(unwinding);
+    (pop().expect("what is pushed is popped"), result)
+}
+
+/// Calls `f` with an empty stack: for a runtime that is driven, or ends, inside a poll of another.
+pub(crate) fn isolated<R>(f: impl FnOnce() -> R) -> R {
+    struct Back(Vec<Frame>, u8);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            let inner = FRAMES.try_with(|frames| frames.replace(std::mem::take(&mut self.0)));
+            layer::set_attention(self.1);
+            drop(inner);
+        }
+    }
+    let outer = FRAMES.try_with(RefCell::take).unwrap_or_default();
+    let _back = Back(outer, layer::set_attention(0));
+    f()
+}
+
+/// The node of the innermost scope or shield, made if there was none; `None` outside every scope.
+pub(crate) fn attach() -> Option<Rc<Node>> {
+    FRAMES.try_with(|frames| attach_to(&mut frames.borrow_mut())).ok().flatten()
+}
+
+/// As [`attach`], of the innermost one that takes cleanups.
+pub(crate) fn attach_scope() -> Option<Rc<Node>> {
+    let mut node = attach()?;
+    while node.kind == Kind::Shield {
+        node = node.parent()?;
+    }
+    Some(node)
+}
+
+fn attach_to(frames: &mut Vec<Frame>) -> Option<Rc<Node>> {
+    if let Some(Frame::Heavy(node)) = frames.last() {
+        return Some(Rc::clone(node));
+    }
+    if !frames.first().is_some_and(Frame::is_task) && layer::ending() == Some(Ending::Own) {
+        frames.insert(0, Frame::Heavy(task_node(None)));
+        layer::set_attention(layer::attention() | layer::ATTACHED);
+    }
+    let mut parent = None;
+    for frame in frames {
+        let node = match frame {
+            Frame::Heavy(node) => Rc::clone(node),
+            Frame::Member(group) => task_node(Some(Rc::clone(group))),
+            Frame::Light(light) => {
+                let node = Node::new(light.kind, light.at, parent, light.alarm.take());
+                if light.expired {
+                    node.cancel(CancelReason::of(CancelKind::Deadline, light.at));
+                }
+                node
+            }
+        };
+        *frame = Frame::Heavy(Rc::clone(&node));
+        parent = Some(node);
+    }
+    parent
+}
+
+/// A node for the task that is being polled.
+fn task_node(group: Option<Rc<Node>>) -> Rc<Node> {
+    let flagged = layer::attention() & layer::FLAGGED != 0;
+    let reason = flagged.then(|| task_reason(group.as_deref())).flatten();
+    let node = Node::new(Kind::Task, Location::caller(), group, None);
+    if let Some(reason) = reason {
+        node.cancel(reason);
+    }
+    node
+}
+
+/// Why the task that is being polled was cancelled, if it was.
+pub(crate) fn task_reason(group: Option<&Node>) -> Option<CancelReason> {
+    let reason = layer::cancelled()?;
+    let of_group = match reason.kind {
+        handcar_executor::CancelKind::Parent => group.and_then(Node::reason_for_children),
+        _ => None,
+    };
+    Some(of_group.unwrap_or_else(|| CancelReason::from_kernel(reason)))
+}
+
+/// The node that was put below the others for the task that is being polled.
+pub(crate) fn take_task() -> Option<Rc<Node>> {
+    FRAMES
+        .try_with(|frames| {
+            let mut frames = frames.borrow_mut();
+            if frames.len() != 1 || !frames[0].is_task() {
+                return None;
+            }
+            match frames.pop() {
+                Some(Frame::Heavy(node)) => Some(node),
+                _ => None,
+            }
+        })
+        .ok()
+        .flatten()
+}
+
+/// Whether something around is cancelled or expired, with no shield between: a scope asks this about the others, when it is
+/// not itself on the stack.
+pub(crate) fn is_flagged() -> bool {
+    FRAMES.with(|frames| {
+        for frame in frames.borrow().iter().rev() {
+            match frame {
+                Frame::Light(light) if light.kind.is_shield() => return false,
+                Frame::Light(light) if light.expired => return true,
+                Frame::Light(_) => {}
+                Frame::Heavy(node) => return node.is_cancelled(),
+                Frame::Member(_) => break,
+            }
+        }
+        layer::attention() & layer::FLAGGED != 0
+    })
+}
+
+/// Why the innermost scope counts as cancelled, if it does: by itself, or by what is around it.
+pub(crate) fn reason() -> Option<CancelReason> {
+    FRAMES
+        .try_with(|frames| {
+            let frames = frames.borrow();
+            for (above, frame) in frames.iter().rev().enumerate() {
+                let own = match frame {
+                    Frame::Light(light) if light.kind.is_shield() => return None,
+                    Frame::Light(light) if light.expired => Some(CancelReason::of(CancelKind::Deadline, light.at)),
+                    Frame::Light(_) => None,
+                    Frame::Heavy(node) if node.kind.is_shield() => return None,
+                    Frame::Heavy(node) => match node.reason() {
+                        // A task may have cancelled itself in this poll.
+                        None if node.kind == Kind::Task => task_reason(node.parent().as_deref()),
+                        reason => reason,
+                    },
+                    Frame::Member(group) => task_reason(Some(group)),
+                };
+                if let Some(own) = own {
+                    return Some(if above == 0 { own } else { CancelReason::below(&Arc::new(own)) });
+                }
+            }
+            match frames.first() {
+                Some(frame) if frame.is_task() => None,
+                _ if layer::ending() == Some(Ending::Own) => task_reason(None),
+                _ => None,
+            }
+        })
+        .ok()
+        .flatten()
+}
+
+/// The earliest deadline among the scopes around, up to the next shield.
+pub(crate) fn deadline() -> Instant {
+    FRAMES
+        .try_with(|frames| {
+            let mut earliest = Instant::NEVER;
+            for frame in frames.borrow().iter().rev() {
+                match frame {
+                    Frame::Light(light) if light.kind.is_shield() => return earliest,
+                    Frame::Light(light) => {
+                        let deadline = light.alarm.as_ref().map_or(Instant::NEVER, Alarm::deadline);
+                        earliest = earliest.min(deadline);
+                    }
+                    Frame::Heavy(node) | Frame::Member(node) => return earliest.min(node.effective_deadline()),
+                }
+            }
+            earliest
+        })
+        .unwrap_or(Instant::NEVER)
+}
+
+/// Cancels the scopes around whose deadline has passed, in this task and above it: their own poll is still to come. True if
+/// there were any.
+pub(crate) fn cancel_expired() -> bool {
+    let innermost = FRAMES.with(|frames| {
+        frames.borrow().iter().rev().find_map(|frame| match frame {
+            Frame::Light(_) => None,
+            Frame::Heavy(node) | Frame::Member(node) => Some(Rc::clone(node)),
+        })
+    });
+    innermost.is_some_and(|node| node.cancel_expired())
+}

@@ -1,0 +1,369 @@
+//! The rule: how a scope polls its body, and how it ends.
+//!
+//! ```text
+//!              .---- pending, not cancelled, or something in it is protected ----.
+//!              v                                                                 |
+//!     1. poll the body, its frame on the stack --------- pending and cancelled --+--> 2. drop the body, under the frame
+//!              |                                                                           |
+//!              | it completes or panics: that is what counts                               |
+//!              v                                                                           v
+//!     3. drain: cleanups, newest first; when the grace period is over, cut them <----------'
+//!              |
+//!              v
+//!     4. report: a value or a panic always; "cancelled" only if nothing around is cancelled, else wait to be dropped
+//! ```
+//!
+//! A cancelled scope polls its body *once more* because cancelling wakes its wrapper, and the wrapper begins with 1 as ever.
+//! So a value that was ready at the same moment is not lost, and `cancelled().await` sees what happened.
+//!
+//! While nothing has attached to the scope (see `polls.rs`) all of this is one comparison after each poll of the body.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use handcar_executor::layer::{self, Alarm};
+use handcar_executor::{PanicPayload, Report};
+use pin_project_lite::pin_project;
+
+use crate::cleanup;
+use crate::node::{Kind, Node};
+use crate::polls::{self, Frame, Light};
+use crate::reason::{CancelKind, CancelReason};
+
+/// How a scope ended.
+pub(crate) enum Outcome<T> {
+    Value(T),
+    Panicked(Panic),
+    /// Without a reason: by the deadline of a scope without a node.
+    Cancelled(Option<Box<CancelReason>>),
+}
+
+/// What a panic was thrown with. Its destructor never panics.
+pub(crate) struct Panic(Option<Box<dyn Any + Send>>);
+
+impl Panic {
+    pub(crate) fn new(payload: Box<dyn Any + Send>) -> Panic {
+        Panic(Some(payload))
+    }
+
+    pub(crate) fn into_inner(mut self) -> Box<dyn Any + Send> {
+        self.0.take().expect("only this method takes it out")
+    }
+
+    pub(crate) fn resume(self) -> ! {
+        resume_unwind(self.into_inner())
+    }
+}
+
+impl Drop for Panic {
+    fn drop(&mut self) {
+        drop(self.0.take().map(PanicPayload::new));
+    }
+}
+
+pin_project! {
+    /// What is left of a scope's body.
+    #[project = StageView]
+    #[project_replace = StageTaken]
+    pub(crate) enum Stage<F: Future> {
+        Body { #[pin] body: F },
+        /// The body is gone; the cleanups run.
+        Drain { outcome: Outcome<F::Output> },
+        /// It was cancelled, and so is something around it, which will drop it.
+        Parked,
+        Over,
+    }
+}
+
+impl<F: Future> Stage<F> {
+    fn is_body(&self) -> bool {
+        matches!(self, Stage::Body { .. })
+    }
+
+    fn take_outcome(self: Pin<&mut Self>) -> Option<Outcome<F::Output>> {
+        match self.project_replace(Stage::Over) {
+            StageTaken::Drain { outcome } => Some(outcome),
+            _ => None,
+        }
+    }
+
+    /// Keeps a panic as the outcome, in place of anything but another panic.
+    fn panicked(mut self: Pin<&mut Self>, panic: Panic, at: &'static Location<'static>) {
+        let outcome = match self.as_mut().take_outcome() {
+            Some(Outcome::Panicked(first)) => {
+                layer::report(Report::CleanupPanicked { at, payload: PanicPayload::new(panic.into_inner()) });
+                Outcome::Panicked(first)
+            }
+            before => {
+                discard(before);
+                Outcome::Panicked(panic)
+            }
+        };
+        self.set(Stage::Drain { outcome });
+    }
+}
+
+/// Polls the body; when it has ended, drops it and returns how.
+#[inline]
+pub(crate) fn step<F: Future>(mut stage: Pin<&mut Stage<F>>, cx: &mut Context<'_>) -> Option<Outcome<F::Output>> {
+    let poll = || match stage.as_mut().project() {
+        StageView::Body { body } => body.poll(cx),
+        _ => panic!("a scope was polled after it had ended"),
+    };
+    let outcome = match catch_unwind(AssertUnwindSafe(poll)) {
+        Ok(Poll::Pending) => return None,
+        Ok(Poll::Ready(value)) => Outcome::Value(value),
+        Err(payload) => Outcome::Panicked(Panic::new(payload)),
+    };
+    Some(drop_body(stage, outcome))
+}
+
+/// Drops the body. A panic of its destructor takes the place of `outcome`, unless that is a panic already.
+pub(crate) fn drop_body<F: Future>(mut stage: Pin<&mut Stage<F>>, outcome: Outcome<F::Output>) -> Outcome<F::Output> {
+    let Err(payload) = catch_unwind(AssertUnwindSafe(|| stage.set(Stage::Over))) else { return outcome };
+    match outcome {
+        Outcome::Panicked(first) => {
+            drop(Panic::new(payload));
+            Outcome::Panicked(first)
+        }
+        outcome => {
+            discard(Some(outcome));
+            Outcome::Panicked(Panic::new(payload))
+        }
+    }
+}
+
+/// Drops a value beside a panic that goes on: another panic would be one too many.
+fn discard<T>(outcome: Option<Outcome<T>>) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(outcome))) {
+        drop(Panic::new(again));
+    }
+}
+
+/// The rule, for a scope with a node. With `polled` the body has been polled under its frame already.
+pub(crate) fn poll_node<F: Future>(
+    node: &Rc<Node>,
+    mut stage: Pin<&mut Stage<F>>,
+    polled: bool,
+    cx: &mut Context<'_>,
+) -> Poll<Outcome<F::Output>> {
+    if matches!(*stage, Stage::Parked) {
+        return if polls::is_flagged() { Poll::Pending } else { ended(node) };
+    }
+    node.keep_waker(cx);
+    if node.kind != Kind::Task {
+        node.reparent(polls::attach().as_ref());
+    }
+    node.look_at_clock(cx);
+    if stage.is_body() {
+        let step = || if polled { None } else { step(stage.as_mut(), cx) };
+        if let (_, Some(outcome)) = polls::under(Frame::Heavy(Rc::clone(node)), step) {
+            stage.set(Stage::Drain { outcome });
+        }
+    }
+    if stage.is_body() {
+        node.look_at_clock(cx); // it may have cancelled itself, or moved its deadline
+        if node.is_cancelled() && (!node.is_protected() || node.is_grace_over()) {
+            if node.is_protected() {
+                layer::report(Report::CutShort { what: "what a scope shields", at: node.at });
+            }
+            let cancelled = Outcome::Cancelled(node.reason().map(Box::new));
+            let (_, outcome) = polls::under(Frame::Heavy(Rc::clone(node)), || drop_body(stage.as_mut(), cancelled));
+            stage.set(Stage::Drain { outcome });
+        }
+    }
+    drain(node, stage, cx)
+}
+
+fn drain<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>>, cx: &mut Context<'_>) -> Poll<Outcome<F::Output>> {
+    let mut panicked = None;
+    let mut drained = cleanup::run(node, &mut panicked, cx);
+    if !drained && !stage.is_body() {
+        node.look_at_clock(cx);
+        if node.is_grace_over() {
+            cleanup::cut(node, &mut panicked, cx);
+            drained = true;
+        }
+    }
+    if let Some(panic) = panicked {
+        if stage.is_body() {
+            // The panic of a cleanup beside the body: the scope ends with it.
+            let (_, outcome) =
+                polls::under(Frame::Heavy(Rc::clone(node)), || drop_body(stage.as_mut(), Outcome::Panicked(panic)));
+            stage.set(Stage::Drain { outcome });
+            return drain(node, stage, cx);
+        }
+        stage.as_mut().panicked(panic, node.at);
+    }
+    if stage.is_body() || !drained {
+        return Poll::Pending;
+    }
+    report(node, stage)
+}
+
+fn report<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>>) -> Poll<Outcome<F::Output>> {
+    let is_inner = node.kind == Kind::Scope;
+    let cancelled = matches!(*stage, Stage::Drain { outcome: Outcome::Cancelled(_) });
+    if is_inner && cancelled {
+        if node.is_cancelled_from_above() {
+            node.close();
+            stage.set(Stage::Parked);
+            return Poll::Pending;
+        }
+        // A deadline further out may have passed at the same time, in a task whose turn is still to come.
+        if node.parent().is_some_and(|parent| parent.cancel_expired()) {
+            return Poll::Pending;
+        }
+    }
+    node.close();
+    let outcome = stage.as_mut().take_outcome();
+    Poll::Ready(outcome.expect("a drained scope has an outcome"))
+}
+
+fn ended<T>(node: &Node) -> Poll<Outcome<T>> {
+    Poll::Ready(Outcome::Cancelled(node.reason().map(Box::new)))
+}
+
+pin_project! {
+    /// A body in a scope of its own. Everything that is a scope wraps one of these, but tasks: see `task.rs`.
+    pub(crate) struct Scoped<F: Future> {
+        head: Frame,
+        #[pin]
+        stage: Stage<F>,
+    }
+
+    impl<F: Future> PinnedDrop for Scoped<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if let Frame::Heavy(node) = this.head {
+                drop_node(node, this.stage);
+            }
+        }
+    }
+}
+
+/// The wrapper is dropped: drops what is left of the body under its frame, then closes the node.
+pub(crate) fn drop_node<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>>) {
+    struct Close<'a>(&'a Node);
+    impl Drop for Close<'_> {
+        fn drop(&mut self) {
+            self.0.close();
+        }
+    }
+    let _close = Close(node);
+    polls::under(Frame::Heavy(Rc::clone(node)), || stage.set(Stage::Over));
+}
+
+impl<F: Future> Scoped<F> {
+    pub(crate) fn light(kind: Kind, at: &'static Location<'static>, alarm: Option<Alarm>, body: F) -> Scoped<F> {
+        let light = Light { kind, at, alarm, armed: false, expired: false };
+        Scoped { head: Frame::Light(light), stage: Stage::Body { body } }
+    }
+
+    pub(crate) fn heavy(node: Rc<Node>, body: F) -> Scoped<F> {
+        Scoped { head: Frame::Heavy(node), stage: Stage::Body { body } }
+    }
+
+    /// Its node; made now, below what is being polled, if there was none.
+    pub(crate) fn node(self: Pin<&mut Self>) -> Rc<Node> {
+        let head = self.project().head;
+        let node = match head {
+            Frame::Heavy(node) | Frame::Member(node) => return Rc::clone(node),
+            Frame::Light(light) => Node::new(light.kind, light.at, polls::attach(), light.alarm.take()),
+        };
+        *head = Frame::Heavy(Rc::clone(&node));
+        node
+    }
+
+    /// Polls the body as if there were no scope around it.
+    pub(crate) fn poll_bare(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<F::Output>> {
+        step(self.project().stage, cx).map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+impl<F: Future> Future for Scoped<F> {
+    type Output = Outcome<F::Output>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<F::Output>> {
+        let this = self.project();
+        match this.head {
+            Frame::Light(_) => poll_light(this.head, this.stage, cx),
+            Frame::Heavy(node) | Frame::Member(node) => poll_node(&Rc::clone(node), this.stage, false, cx),
+        }
+    }
+}
+
+/// The rule, for a scope without a node, which may get one on the way.
+#[inline]
+fn poll_light<F: Future>(
+    head: &mut Frame,
+    mut stage: Pin<&mut Stage<F>>,
+    cx: &mut Context<'_>,
+) -> Poll<Outcome<F::Output>> {
+    if let Frame::Light(light) = head
+        && !light.expired
+    {
+        light.look_before_body(cx);
+    }
+    if !matches!(*stage, Stage::Parked)
+        && let Some(outcome) = on_stack(head, || step(stage.as_mut(), cx))
+    {
+        let Frame::Heavy(node) = head else { return Poll::Ready(outcome) };
+        stage.set(Stage::Drain { outcome });
+        return poll_node(&Rc::clone(node), stage, true, cx);
+    }
+    let light = match head {
+        Frame::Light(light) => light,
+        Frame::Heavy(node) | Frame::Member(node) => return poll_node(&Rc::clone(node), stage, true, cx),
+    };
+    if !light.expired {
+        light.look_at_clock(cx);
+    }
+    if !light.expired && (light.kind.is_shield() || !polls::is_flagged()) {
+        return if stage.is_body() { Poll::Pending } else { Poll::Ready(Outcome::Cancelled(None)) };
+    }
+    end_light(head, stage, cx)
+}
+
+/// A light scope is cancelled.
+#[cold]
+fn end_light<F: Future>(
+    head: &mut Frame,
+    mut stage: Pin<&mut Stage<F>>,
+    cx: &mut Context<'_>,
+) -> Poll<Outcome<F::Output>> {
+    if stage.is_body() {
+        let outcome = on_stack(head, || drop_body(stage.as_mut(), Outcome::Cancelled(None)));
+        if let Frame::Heavy(node) = head {
+            // The body's destructor has left a cleanup.
+            stage.set(Stage::Drain { outcome });
+            return poll_node(&Rc::clone(node), stage, true, cx);
+        }
+        if let Outcome::Panicked(_) = outcome {
+            return Poll::Ready(outcome);
+        }
+        stage.set(Stage::Parked);
+    }
+    if polls::is_flagged() || polls::cancel_expired() {
+        return Poll::Pending;
+    }
+    stage.set(Stage::Over);
+    Poll::Ready(Outcome::Cancelled(None))
+}
+
+#[inline]
+fn on_stack<R>(head: &mut Frame, f: impl FnOnce() -> R) -> R {
+    let (back, result) = polls::under(std::mem::replace(head, Frame::Light(Light::PLACE)), f);
+    *head = back;
+    result
+}
+
+/// The reason of a scope that ended without a node.
+pub(crate) fn deadline_reason(at: &'static Location<'static>) -> CancelReason {
+    CancelReason::of(CancelKind::Deadline, at)
+}
