@@ -64,6 +64,11 @@ impl<T> JoinHandle<T> {
         self.task().header().finished.get()
     }
 
+    /// The result of a task that has ended, once and without waiting.
+    pub fn try_take(&mut self) -> Option<Result<T, JoinError>> {
+        if self.is_finished() { self.task().take_any() } else { None }
+    }
+
     /// The task's number.
     pub fn id(&self) -> TaskId {
         self.task().header().id.get()

@@ -60,6 +60,9 @@ pub(crate) trait Join<T>: Run {
 
     /// The value of a finished task; leaves another end where it is.
     fn take_value(&self) -> Option<T>;
+
+    /// The result of a finished task, if it has not been taken.
+    fn take_any(&self) -> Option<Result<T, JoinError>>;
 }
 
 /// What a poll came to.
@@ -360,6 +363,12 @@ impl<F: Future> Join<F::Output> for TaskCell<F> {
     fn take_value(&self) -> Option<F::Output> {
         let succeeded = self.with_stage(|stage| matches!(*stage, Stage::Finished { result: Ok(_) }));
         if succeeded { self.take_result()?.ok() } else { None }
+    }
+
+    fn take_any(&self) -> Option<Result<F::Output, JoinError>> {
+        let result = self.take_result()?;
+        self.header.joined.set(false);
+        Some(result)
     }
 }
 
