@@ -30,9 +30,12 @@
 //! 5. `cleanup`: `defer`
 //! 6. `scope`, `token`, `shield`, `observe`, `timeout`: what programs use
 //! 7. `task`, `join`, `runtime`: tasks and the runtime's end
+//! 8. `group`, `group_error`: task groups
 #![deny(unsafe_code)]
 
 mod cleanup;
+mod group;
+mod group_error;
 mod join;
 mod node;
 mod observe;
@@ -47,6 +50,8 @@ mod timeout;
 mod token;
 
 pub use cleanup::{DeferGuard, RunCleanup, defer};
+pub use group::{GroupBuilder, GroupHandle, OnChildPanic, OnError, TaskEnd, TaskGroup, task_group};
+pub use group_error::{GroupError, Handling, HoldsError, Iter, Leaf, LeafCause};
 pub use handcar_executor::{
     AbortHandle, Cause, Clock, ClockHold, Deadlock, Event, Instant, Interval, Metrics, MissedTickBehavior, OnPanic,
     PanicPayload, Report, RunError, Sleep, Spawner, TaskId, TaskInfo, Tick, ToThread, Turn, WakeHandle, YieldNow,

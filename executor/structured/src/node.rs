@@ -77,7 +77,9 @@ pub(crate) struct Node {
     pub(crate) cleanups: RefCell<Vec<Cleanup>>,
     pub(crate) begun: Cell<Option<Cleanup>>,
     pub(crate) clock: RefCell<Times>,
+    /// Set here, or found around it when it was linked there.
     grace: Cell<Grace>,
+    sets_grace: Cell<bool>,
     token: RefCell<Option<Arc<Shared>>>,
 }
 
@@ -90,10 +92,10 @@ struct Links {
 }
 
 /// How long what was cancelled may take to end.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Grace {
-    /// As what is around it says, in the end the runtime.
-    Inherited,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Grace {
+    #[default]
+    OfRuntime,
     Set(Option<Duration>),
 }
 
@@ -129,7 +131,8 @@ impl Node {
             cleanups: RefCell::default(),
             begun: Cell::default(),
             clock: RefCell::new(Times { deadline, ..Times::default() }),
-            grace: Cell::new(Grace::Inherited),
+            grace: Cell::new(Grace::OfRuntime),
+            sets_grace: Cell::new(false),
             token: RefCell::default(),
         });
         node.link(parent);
@@ -150,6 +153,9 @@ impl Node {
             if !self.kind.is_shield() {
                 self.below.replace(parent.in_force());
             }
+        }
+        if !self.sets_grace.get() {
+            self.grace.set(parent.as_ref().map_or(Grace::OfRuntime, |parent| parent.grace.get()));
         }
         self.links.borrow_mut().parent = parent;
     }
@@ -354,6 +360,16 @@ impl Node {
         }
     }
 
+    /// Undoes [`hold_parent`](Node::hold_parent).
+    pub(crate) fn release_parent(&self) {
+        if let Some(parent) = self.parent()
+            && self.holds.get() > 0
+        {
+            self.holds.set(self.holds.get() - 1);
+            parent.unprotect();
+        }
+    }
+
     pub(crate) fn is_protected(&self) -> bool {
         self.protected.get() > 0
     }
@@ -386,22 +402,15 @@ impl Node {
 
     pub(crate) fn set_grace(&self, grace: Option<Duration>) {
         self.grace.set(Grace::Set(grace));
+        self.sets_grace.set(true);
     }
 
     /// Its own grace period, or the nearest one around it, or the runtime's; at the runtime's end never longer than that.
     fn grace(&self) -> Option<Duration> {
         let of_runtime = layer::grace().unwrap_or(Some(DEFAULT_GRACE));
-        let mut set = self.grace.get();
-        let mut node = self.parent();
-        while set == Grace::Inherited
-            && let Some(next) = node
-        {
-            set = next.grace.get();
-            node = next.parent();
-        }
-        let set = match set {
+        let set = match self.grace.get() {
             Grace::Set(grace) => grace,
-            Grace::Inherited => of_runtime,
+            Grace::OfRuntime => of_runtime,
         };
         let at_the_end = self.own.borrow().as_ref().is_some_and(|own| matches!(own.kind, CancelKind::Shutdown));
         match (set, of_runtime) {

@@ -58,8 +58,11 @@ impl CancelReason {
         CancelReason { kind, message: None, at }
     }
 
-    /// The same for something that belongs to what was cancelled.
+    /// The same for something that belongs to what was cancelled, however deep: the cause is always the first one.
     pub(crate) fn below(cause: &Arc<CancelReason>) -> CancelReason {
+        if let CancelKind::Parent(_) = cause.kind {
+            return CancelReason::clone(cause);
+        }
         CancelReason::of(CancelKind::Parent(Arc::clone(cause)), cause.at)
     }
 
