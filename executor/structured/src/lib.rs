@@ -31,9 +31,12 @@
 //! 6. `scope`, `token`, `shield`, `observe`, `timeout`: what programs use
 //! 7. `task`, `join`, `runtime`: tasks and the runtime's end
 //! 8. `group`, `group_error`: task groups
+//! 9. `branches`, `gather`: many futures in one task
 #![deny(unsafe_code)]
 
+mod branches;
 mod cleanup;
+mod gather;
 mod group;
 mod group_error;
 mod join;
@@ -50,6 +53,10 @@ mod timeout;
 mod token;
 
 pub use cleanup::{DeferGuard, RunCleanup, defer};
+pub use gather::{
+    AsCompleted, Catching, Failure, Gather, GatherResults, Race, TryGather, as_completed, gather, gather_results, race,
+    try_gather,
+};
 pub use group::{GroupBuilder, GroupHandle, OnChildPanic, OnError, TaskEnd, TaskGroup, task_group};
 pub use group_error::{GroupError, Handling, HoldsError, Iter, Leaf, LeafCause};
 pub use handcar_executor::{

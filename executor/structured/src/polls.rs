@@ -39,13 +39,32 @@ pub(crate) struct Light {
     pub(crate) alarm: Option<Alarm>,
     /// The alarm has been polled: a body that is ready at once costs no timer.
     pub(crate) armed: bool,
-    pub(crate) expired: bool,
+    pub(crate) flag: Option<Flag>,
+}
+
+/// Why a light scope is cancelled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flag {
+    Deadline,
+    RaceLost,
+    SiblingFailed,
+}
+
+impl Flag {
+    pub(crate) fn reason(self, at: &'static Location<'static>) -> CancelReason {
+        let kind = match self {
+            Flag::Deadline => CancelKind::Deadline,
+            Flag::RaceLost => CancelKind::RaceLost,
+            Flag::SiblingFailed => CancelKind::SiblingFailed(None),
+        };
+        CancelReason::of(kind, at)
+    }
 }
 
 impl Light {
     /// Stands in the wrapper while the frame is on the stack.
     pub(crate) const PLACE: Light =
-        Light { kind: Kind::Scope, at: Location::caller(), alarm: None, armed: false, expired: false };
+        Light { kind: Kind::Scope, at: Location::caller(), alarm: None, armed: false, flag: None };
 
     /// Notes whether the deadline had passed when the body was polled first; arms nothing.
     #[inline]
@@ -53,7 +72,7 @@ impl Light {
         if self.armed {
             self.look_at_clock(cx);
         } else if let Some(alarm) = &self.alarm {
-            self.expired = alarm.is_due_unarmed();
+            self.flag = alarm.is_due_unarmed().then_some(Flag::Deadline);
         }
     }
 
@@ -62,7 +81,7 @@ impl Light {
     pub(crate) fn look_at_clock(&mut self, cx: &mut Context<'_>) {
         if let Some(alarm) = &mut self.alarm {
             self.armed = true;
-            self.expired = alarm.poll(cx).is_ready();
+            self.flag = alarm.poll(cx).is_ready().then_some(Flag::Deadline);
         }
     }
 }
@@ -105,19 +124,25 @@ pub(crate) fn under<R>(frame: Frame, f: impl FnOnce() -> R) -> (Frame, R) {
     (pop().expect("what is pushed is popped"), result)
 }
 
-/// Calls `f` with an empty stack: for a runtime that is driven, or ends, inside a poll of another.
-pub(crate) fn isolated<R>(f: impl FnOnce() -> R) -> R {
-    struct Back(Vec<Frame>, u8);
-    impl Drop for Back {
-        fn drop(&mut self) {
-            let inner = FRAMES.try_with(|frames| frames.replace(std::mem::take(&mut self.0)));
-            layer::set_attention(self.1);
-            drop(inner);
-        }
+/// While it lives, the stack is an empty one: for a runtime that is driven, or ends, inside a poll of another.
+pub(crate) struct Isolated {
+    outer: Vec<Frame>,
+    attention: u8,
+}
+
+impl Isolated {
+    pub(crate) fn new() -> Isolated {
+        let outer = FRAMES.try_with(RefCell::take).unwrap_or_default();
+        Isolated { outer, attention: layer::set_attention(0) }
     }
-    let outer = FRAMES.try_with(RefCell::take).unwrap_or_default();
-    let _back = Back(outer, layer::set_attention(0));
-    f()
+}
+
+impl Drop for Isolated {
+    fn drop(&mut self) {
+        let inner = FRAMES.try_with(|frames| frames.replace(std::mem::take(&mut self.outer)));
+        layer::set_attention(self.attention);
+        drop(inner);
+    }
 }
 
 /// The node of the innermost scope or shield, made if there was none; `None` outside every scope.
@@ -149,8 +174,8 @@ fn attach_to(frames: &mut Vec<Frame>) -> Option<Rc<Node>> {
             Frame::Member(group) => task_node(Some(Rc::clone(group))),
             Frame::Light(light) => {
                 let node = Node::new(light.kind, light.at, parent, light.alarm.take());
-                if light.expired {
-                    node.cancel(CancelReason::of(CancelKind::Deadline, light.at));
+                if let Some(flag) = light.flag {
+                    node.cancel(flag.reason(light.at));
                 }
                 node
             }
@@ -206,13 +231,21 @@ pub(crate) fn is_flagged() -> bool {
         for frame in frames.borrow().iter().rev() {
             match frame {
                 Frame::Light(light) if light.kind.is_shield() => return false,
-                Frame::Light(light) if light.expired => return true,
+                Frame::Light(light) if light.flag.is_some() => return true,
                 Frame::Light(_) => {}
                 Frame::Heavy(node) => return node.is_cancelled(),
                 Frame::Member(_) => break,
             }
         }
         layer::attention() & layer::FLAGGED != 0
+    })
+}
+
+/// Whether what is around is cancelled, but will not drop what lives in it now, because something in it is protected.
+pub(crate) fn is_held() -> bool {
+    FRAMES.with(|frames| match frames.borrow().last() {
+        Some(Frame::Heavy(node)) => node.is_cancelled() && node.is_protected(),
+        _ => false,
     })
 }
 
@@ -224,8 +257,7 @@ pub(crate) fn reason() -> Option<CancelReason> {
             for (above, frame) in frames.iter().rev().enumerate() {
                 let own = match frame {
                     Frame::Light(light) if light.kind.is_shield() => return None,
-                    Frame::Light(light) if light.expired => Some(CancelReason::of(CancelKind::Deadline, light.at)),
-                    Frame::Light(_) => None,
+                    Frame::Light(light) => light.flag.map(|flag| flag.reason(light.at)),
                     Frame::Heavy(node) if node.kind.is_shield() => return None,
                     Frame::Heavy(node) => match node.reason() {
                         // A task may have cancelled itself in this poll.

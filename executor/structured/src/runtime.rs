@@ -19,7 +19,7 @@ use handcar_executor::{self as kernel, Clock, Event, OnPanic, Report, RunError};
 
 use crate::join::JoinHandle;
 use crate::node::{Kind, Node};
-use crate::polls;
+use crate::polls::Isolated;
 use crate::scoped::{Outcome, Scoped};
 use crate::task;
 
@@ -173,7 +173,8 @@ impl Runtime {
             })
             .await
         };
-        polls::isolated(|| (**self).try_block_on(main))
+        let _isolated = Isolated::new();
+        (**self).try_block_on(main)
     }
 
     /// Spawns a task; it runs while [`block_on`](Runtime::block_on) or [`turn`](kernel::Runtime::turn) do.
@@ -202,8 +203,8 @@ impl Deref for Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        let kernel = self.kernel.take();
-        polls::isolated(|| drop(kernel));
+        let _isolated = Isolated::new();
+        drop(self.kernel.take());
     }
 }
 

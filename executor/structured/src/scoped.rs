@@ -31,7 +31,7 @@ use pin_project_lite::pin_project;
 
 use crate::cleanup;
 use crate::node::{Kind, Node};
-use crate::polls::{self, Frame, Light};
+use crate::polls::{self, Flag, Frame, Light};
 use crate::reason::{CancelKind, CancelReason};
 
 /// How a scope ended.
@@ -167,7 +167,7 @@ pub(crate) fn poll_node<F: Future>(
     }
     if stage.is_body() {
         node.look_at_clock(cx); // it may have cancelled itself, or moved its deadline
-        if node.is_cancelled() && (!node.is_protected() || node.is_grace_over()) {
+        if must_end(node) && (!node.is_protected() || node.is_grace_over()) {
             if node.is_protected() {
                 layer::report(Report::CutShort { what: "what a scope shields", at: node.at });
             }
@@ -177,6 +177,14 @@ pub(crate) fn poll_node<F: Future>(
         }
     }
     drain(node, stage, cx)
+}
+
+/// Whether the body of a scope has to go. If only what is around is cancelled, that drops it, unless something holds it back;
+/// so a future that was polled by reference in there, and belongs elsewhere, survives.
+fn must_end(node: &Node) -> bool {
+    let from_above = node.is_cancelled_from_above();
+    node.is_cancelled_itself()
+        || from_above && (node.kind != Kind::Scope || node.parent().is_some_and(|parent| parent.is_protected()))
 }
 
 fn drain<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>>, cx: &mut Context<'_>) -> Poll<Outcome<F::Output>> {
@@ -260,7 +268,7 @@ pub(crate) fn drop_node<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>
 
 impl<F: Future> Scoped<F> {
     pub(crate) fn light(kind: Kind, at: &'static Location<'static>, alarm: Option<Alarm>, body: F) -> Scoped<F> {
-        let light = Light { kind, at, alarm, armed: false, expired: false };
+        let light = Light { kind, at, alarm, armed: false, flag: None };
         Scoped { head: Frame::Light(light), stage: Stage::Body { body } }
     }
 
@@ -277,6 +285,14 @@ impl<F: Future> Scoped<F> {
         };
         *head = Frame::Heavy(Rc::clone(&node));
         node
+    }
+
+    /// Cancels it; it acts on that when it is polled.
+    pub(crate) fn cancel(self: Pin<&mut Self>, flag: Flag) {
+        match self.project().head {
+            Frame::Light(light) => light.flag = light.flag.or(Some(flag)),
+            Frame::Heavy(node) | Frame::Member(node) => drop(node.cancel(flag.reason(node.at))),
+        }
     }
 
     /// Polls the body as if there were no scope around it.
@@ -306,7 +322,7 @@ fn poll_light<F: Future>(
     cx: &mut Context<'_>,
 ) -> Poll<Outcome<F::Output>> {
     if let Frame::Light(light) = head
-        && !light.expired
+        && light.flag.is_none()
     {
         light.look_before_body(cx);
     }
@@ -321,11 +337,16 @@ fn poll_light<F: Future>(
         Frame::Light(light) => light,
         Frame::Heavy(node) | Frame::Member(node) => return poll_node(&Rc::clone(node), stage, true, cx),
     };
-    if !light.expired {
+    if light.flag.is_none() {
         light.look_at_clock(cx);
     }
-    if !light.expired && (light.kind.is_shield() || !polls::is_flagged()) {
-        return if stage.is_body() { Poll::Pending } else { Poll::Ready(Outcome::Cancelled(None)) };
+    if light.flag.is_none() {
+        if !stage.is_body() {
+            return if polls::is_flagged() { Poll::Pending } else { Poll::Ready(Outcome::Cancelled(None)) };
+        }
+        if light.kind.is_shield() || !polls::is_held() {
+            return Poll::Pending;
+        }
     }
     end_light(head, stage, cx)
 }

@@ -521,6 +521,23 @@ fn a_scope_carried_to_another_parent_belongs_there() {
 }
 
 #[test]
+fn a_scope_polled_by_reference_survives_a_timeout_around_the_reference() {
+    test_run(async {
+        for heavy in [false, true] {
+            let start = seconds();
+            let mut inner = Box::pin(timeout(s(60), async {
+                let _guard = heavy.then(|| defer(async {}));
+                secs(3).await;
+                7
+            }));
+            assert!(timeout(s(1), &mut inner).await.is_err());
+            assert_eq!(inner.await, Ok(7));
+            assert_eq!(seconds() - start, 3);
+        }
+    });
+}
+
+#[test]
 fn a_token_cancels_from_another_thread() {
     let _dog = watchdog();
     handcar_structured::run(async {
