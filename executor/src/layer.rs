@@ -25,7 +25,7 @@ use crate::machine::task::{Header, TaskInfo};
 use crate::report::{self, Report};
 use crate::time::clock::Instant;
 
-pub use crate::time::sleep::Alarm;
+pub use crate::time::sleep::{Alarm, DueTime};
 
 /// What the loop does with a task that was cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

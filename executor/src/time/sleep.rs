@@ -127,11 +127,46 @@ impl Alarm {
         }
     }
 
+    /// What its deadline can be asked of while the alarm itself is out of reach, in the same poll.
+    #[inline]
+    pub fn due_time(&self) -> DueTime {
+        DueTime { due: self.due, key: self.timers.is_some().then_some(self.key) }
+    }
+
     /// Forgets the timer; the next poll arms it anew.
     pub fn disarm(&mut self) {
         if let Some(timers) = self.timers.take() {
             drop(timers.disarm(self.key));
         }
+    }
+}
+
+/// When an [`Alarm`] is due. Made by [`Alarm::due_time`]; it is true only until the alarm changes.
+#[derive(Clone, Copy)]
+pub struct DueTime {
+    due: Due,
+    key: Option<u32>,
+}
+
+impl DueTime {
+    /// As [`Alarm::deadline`].
+    ///
+    /// # Panics
+    ///
+    /// If it is relative, outside a runtime.
+    #[track_caller]
+    pub fn deadline(self) -> Instant {
+        match (self.due, self.key) {
+            (Due::At(deadline), _) => deadline,
+            (Due::After(_), Some(key)) => context::current("a deadline").timers.deadline(key),
+            (Due::After(nanos), None) => Instant::now() + Duration::from_nanos(nanos),
+        }
+    }
+}
+
+impl fmt::Debug for DueTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DueTime")
     }
 }
 
