@@ -12,11 +12,11 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use handcar_executor::{Delegates, budget};
+use handcar_executor::{Delegates, PanicPayload, budget};
 
 use crate::node::Kind;
 use crate::polls::{self, Flag};
-use crate::scoped::{Outcome, Panic, Scoped};
+use crate::scoped::{Outcome, Scoped};
 
 /// What lies still, and can be reached one by one.
 struct PinnedSlice<T>(Pin<Box<[T]>>);
@@ -52,7 +52,7 @@ pub(crate) struct Branches<F: Future> {
     ending: Option<Flag>,
     /// A cancel from outside has been passed on.
     was_flagged: bool,
-    panic: Option<Panic>,
+    panic: Option<PanicPayload>,
 }
 
 /// What a combinator wants when one of its branches has ended.

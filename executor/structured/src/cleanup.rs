@@ -25,7 +25,7 @@ use handcar_executor::{PanicPayload, Report};
 
 use crate::node::{Kind, Node};
 use crate::polls::{self, Frame};
-use crate::scoped::{Outcome, Panic, Scoped};
+use crate::scoped::{Outcome, Scoped};
 
 thread_local! {
     static NEXT: Cell<u64> = const { Cell::new(0) };
@@ -82,7 +82,7 @@ impl Cleanup {
 }
 
 /// Polls the cleanups of `node`, one after the other. True when none is left.
-pub(crate) fn run(node: &Rc<Node>, first: &mut Option<Panic>, cx: &mut Context<'_>) -> bool {
+pub(crate) fn run(node: &Rc<Node>, first: &mut Option<PanicPayload>, cx: &mut Context<'_>) -> bool {
     loop {
         let Some(mut cleanup) = node.begun.take().or_else(|| node.cleanups.borrow_mut().pop()) else { return true };
         match poll(node, &mut cleanup, cx) {
@@ -99,7 +99,7 @@ pub(crate) fn run(node: &Rc<Node>, first: &mut Option<Panic>, cx: &mut Context<'
 }
 
 /// The grace period is over: drops the one that has begun, polls each other one once.
-pub(crate) fn cut(node: &Rc<Node>, first: &mut Option<Panic>, cx: &mut Context<'_>) {
+pub(crate) fn cut(node: &Rc<Node>, first: &mut Option<PanicPayload>, cx: &mut Context<'_>) {
     loop {
         let Some(mut cleanup) = node.begun.take().or_else(|| node.cleanups.borrow_mut().pop()) else { return };
         let polled = if cleanup.begun { Poll::Pending } else { poll(node, &mut cleanup, cx) };
@@ -115,21 +115,21 @@ fn poll(node: &Rc<Node>, cleanup: &mut Cleanup, cx: &mut Context<'_>) -> Poll<Ou
     polls::under(Frame::Heavy(Rc::clone(node)), || cleanup.poll(cx)).1
 }
 
-fn discard(node: &Rc<Node>, cleanup: Cleanup, first: &mut Option<Panic>) {
+fn discard(node: &Rc<Node>, cleanup: Cleanup, first: &mut Option<PanicPayload>) {
     let at = cleanup.at;
     let drop_it = || catch_unwind(AssertUnwindSafe(|| drop(cleanup)));
     if let Err(payload) = polls::under(Frame::Heavy(Rc::clone(node)), drop_it).1 {
-        keep(Outcome::Panicked(Panic::new(payload)), first, at);
+        keep(Outcome::Panicked(PanicPayload::new(payload)), first, at);
     }
 }
 
 /// Keeps the first panic, which goes on when the scope has ended, and reports the others.
-fn keep(outcome: Outcome<()>, first: &mut Option<Panic>, at: &'static Location<'static>) {
+fn keep(outcome: Outcome<()>, first: &mut Option<PanicPayload>, at: &'static Location<'static>) {
     let Outcome::Panicked(panic) = outcome else { return };
     if first.is_none() {
         *first = Some(panic);
     } else {
-        layer::report(Report::CleanupPanicked { at, payload: PanicPayload::new(panic.into_inner()) });
+        layer::report(Report::CleanupPanicked { at, payload: panic });
     }
 }
 

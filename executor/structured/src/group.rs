@@ -37,7 +37,7 @@ use crate::group_error::GroupError;
 use crate::node::{Grace, Kind, Node};
 use crate::polls::{self, Frame};
 use crate::reason::{CancelKind, CancelReason};
-use crate::scoped::{Outcome, Panic, Stage, drop_body, drop_node, step};
+use crate::scoped::{Outcome, Stage, drop_body, drop_node, step};
 use crate::task::Task;
 
 /// What becomes of the others when a child fails.
@@ -186,7 +186,7 @@ struct Inner<E> {
     /// A child, or the body, was ended by something around the group.
     was_cut: Cell<bool>,
     errors: RefCell<GroupError<E>>,
-    panic: Cell<Option<Panic>>,
+    panic: Cell<Option<PanicPayload>>,
 }
 
 impl<E: fmt::Display + 'static> Inner<E> {
@@ -200,21 +200,21 @@ impl<E: fmt::Display + 'static> Inner<E> {
         self.went_wrong(kind, at);
     }
 
-    fn panicked(&self, task: Option<TaskInfo>, panic: Panic) {
+    fn panicked(&self, task: Option<TaskInfo>, panic: PanicPayload) {
         let kind = match &task {
             Some(task) => CancelKind::SiblingFailed(Some(task.id)),
             None => CancelKind::BodyFailed,
         };
         let at = task.as_ref().map_or(self.node.at, |task| task.spawned_at);
         if self.settings.on_panic == OnChildPanic::Collect || self.state.get() == State::Abandoned {
-            self.errors.borrow_mut().push_panic(task, PanicPayload::new(panic.into_inner()));
+            self.errors.borrow_mut().push_panic(task, panic);
             return self.went_wrong(kind, at);
         }
         match self.panic.take() {
             None => self.panic.set(Some(panic)),
             Some(first) => {
                 self.panic.set(Some(first));
-                let payload = PanicPayload::new(panic.into_inner());
+                let payload = panic;
                 match task {
                     Some(task) => layer::report_panic(task, payload),
                     None => layer::report(Report::CleanupPanicked { at, payload }),
@@ -428,7 +428,7 @@ impl<T, E: fmt::Display + 'static, F: Future<Output = Result<T, E>>> Future for 
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(ended)) => ended,
             Err(payload) => {
-                inner.panicked(current_task(), Panic::new(payload));
+                inner.panicked(current_task(), PanicPayload::new(payload));
                 return Poll::Ready(Err(TaskEnd::Panicked));
             }
         };
@@ -587,7 +587,7 @@ impl<E: fmt::Display + 'static> Drop for Unheard<'_, E> {
     fn drop(&mut self) {
         self.0.report_errors();
         if let Some(panic) = self.0.panic.take() {
-            let payload = PanicPayload::new(panic.into_inner());
+            let payload = panic;
             layer::report(Report::CleanupPanicked { at: self.0.node.at, payload });
         }
     }

@@ -6,21 +6,20 @@
 //!                                                  attach: a light one becomes a node, below the one before it
 //! ```
 //!
-//! A scope that nobody asks anything of is *light*: two words and an alarm in its wrapper, which stand on this stack while the
-//! body is polled. When something has to hold on to the scope (a cleanup, a shield, an observer), every light frame becomes
-//! a [`Node`], once; the wrapper finds it when it takes its frame back.
+//! A scope that nobody asks anything of is *light*: a few words that stand on this stack while the body is polled. When something has to hold on to the scope (a cleanup, a shield, an observer), every light frame becomes
+//! a [`Node`], once; the wrapper finds it when it takes its frame off.
 //!
 //! A task is lighter still: it has no frame at all until something attaches. Then its frame is put *below* the others, and
 //! the thread's attention tells the task's wrapper to take it (see [`layer`]).
 
 use std::cell::RefCell;
+use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Context;
 
 use handcar_executor::Instant;
-use handcar_executor::layer::{self, Alarm, Ending};
+use handcar_executor::layer::{self, Alarm, DueTime, Ending};
 
 use crate::node::{Kind, Node};
 use crate::reason::{CancelKind, CancelReason};
@@ -32,13 +31,12 @@ pub(crate) enum Frame {
     Member(Rc<Node>),
 }
 
-/// A scope without a node.
+/// A scope without a node, as what runs in it sees it.
+#[derive(Clone, Copy)]
 pub(crate) struct Light {
     pub(crate) kind: Kind,
     pub(crate) at: &'static Location<'static>,
-    pub(crate) alarm: Option<Alarm>,
-    /// The alarm has been polled: a body that is ready at once costs no timer.
-    pub(crate) armed: bool,
+    pub(crate) due: Option<DueTime>,
     pub(crate) flag: Option<Flag>,
 }
 
@@ -61,33 +59,10 @@ impl Flag {
     }
 }
 
-impl Light {
-    /// Stands in the wrapper while the frame is on the stack.
-    pub(crate) const PLACE: Light =
-        Light { kind: Kind::Scope, at: Location::caller(), alarm: None, armed: false, flag: None };
-
-    /// Notes whether the deadline had passed when the body was polled first; arms nothing.
-    #[inline]
-    pub(crate) fn look_before_body(&mut self, cx: &mut Context<'_>) {
-        if self.armed {
-            self.look_at_clock(cx);
-        } else if let Some(alarm) = &self.alarm {
-            self.flag = alarm.is_due_unarmed().then_some(Flag::Deadline);
-        }
-    }
-
-    /// Notes whether the deadline has passed.
-    #[inline]
-    pub(crate) fn look_at_clock(&mut self, cx: &mut Context<'_>) {
-        if let Some(alarm) = &mut self.alarm {
-            self.armed = true;
-            self.flag = alarm.poll(cx).is_ready().then_some(Flag::Deadline);
-        }
-    }
-}
-
 thread_local! {
-    static FRAMES: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
+    /// Without a destructor, which would make each access ask whether it has run. The stack is empty between polls, and
+    /// [`Isolated`] frees its memory.
+    static FRAMES: ManuallyDrop<RefCell<Vec<Frame>>> = const { ManuallyDrop::new(RefCell::new(Vec::new())) };
 }
 
 impl Frame {
@@ -100,28 +75,27 @@ impl Frame {
     }
 }
 
-/// Calls `f` with `frame` on the stack, and returns what has become of the frame.
+/// Calls `f` with `frame` on the stack. Returns the node that the frame is, or has become.
 #[inline]
-pub(crate) fn under<R>(frame: Frame, f: impl FnOnce() -> R) -> (Frame, R) {
+pub(crate) fn under<R>(frame: Frame, f: impl FnOnce() -> R) -> (Option<Rc<Node>>, R) {
     struct Pop;
     impl Drop for Pop {
         fn drop(&mut self) {
             drop(pop());
         }
     }
-    fn pop() -> Option<Frame> {
-        FRAMES.with(|frames| frames.borrow_mut().pop())
+    #[inline]
+    fn pop() -> Option<Rc<Node>> {
+        match FRAMES.with(|frames| frames.borrow_mut().pop()) {
+            Some(Frame::Heavy(node)) => Some(node),
+            _ => None,
+        }
     }
-    let mut frame = Some(frame);
-    // Without a stack, while the thread's locals are being destroyed, nothing can attach.
-    if FRAMES.try_with(|frames| frames.borrow_mut().extend(frame.take())).is_err() {
-        let result = f();
-        return (frame.expect("it was not taken"), result);
-    }
+    FRAMES.with(|frames| frames.borrow_mut().push(frame));
     let unwinding = Pop;
     let result = f();
     std::mem::forget(unwinding);
-    (pop().expect("what is pushed is popped"), result)
+    (pop(), result)
 }
 
 /// While it lives, the stack is an empty one: for a runtime that is driven, or ends, inside a poll of another.
@@ -132,14 +106,14 @@ pub(crate) struct Isolated {
 
 impl Isolated {
     pub(crate) fn new() -> Isolated {
-        let outer = FRAMES.try_with(RefCell::take).unwrap_or_default();
+        let outer = FRAMES.with(|frames| frames.take());
         Isolated { outer, attention: layer::set_attention(0) }
     }
 }
 
 impl Drop for Isolated {
     fn drop(&mut self) {
-        let inner = FRAMES.try_with(|frames| frames.replace(std::mem::take(&mut self.outer)));
+        let inner = FRAMES.with(|frames| frames.replace(std::mem::take(&mut self.outer)));
         layer::set_attention(self.attention);
         drop(inner);
     }
@@ -147,7 +121,7 @@ impl Drop for Isolated {
 
 /// The node of the innermost scope or shield, made if there was none; `None` outside every scope.
 pub(crate) fn attach() -> Option<Rc<Node>> {
-    FRAMES.try_with(|frames| attach_to(&mut frames.borrow_mut())).ok().flatten()
+    FRAMES.with(|frames| attach_to(&mut frames.borrow_mut()))
 }
 
 /// As [`attach`], of the innermost one that takes cleanups.
@@ -173,7 +147,7 @@ fn attach_to(frames: &mut Vec<Frame>) -> Option<Rc<Node>> {
             Frame::Heavy(node) => Rc::clone(node),
             Frame::Member(group) => task_node(Some(Rc::clone(group))),
             Frame::Light(light) => {
-                let node = Node::new(light.kind, light.at, parent, light.alarm.take());
+                let node = Node::new(light.kind, light.at, parent, light.due.map(|due| Alarm::at(due.deadline())));
                 if let Some(flag) = light.flag {
                     node.cancel(flag.reason(light.at));
                 }
@@ -209,19 +183,16 @@ pub(crate) fn task_reason(group: Option<&Node>) -> Option<CancelReason> {
 
 /// The node that was put below the others for the task that is being polled.
 pub(crate) fn take_task() -> Option<Rc<Node>> {
-    FRAMES
-        .try_with(|frames| {
-            let mut frames = frames.borrow_mut();
-            if frames.len() != 1 || !frames[0].is_task() {
-                return None;
-            }
-            match frames.pop() {
-                Some(Frame::Heavy(node)) => Some(node),
-                _ => None,
-            }
-        })
-        .ok()
-        .flatten()
+    FRAMES.with(|frames| {
+        let mut frames = frames.borrow_mut();
+        if frames.len() != 1 || !frames[0].is_task() {
+            return None;
+        }
+        match frames.pop() {
+            Some(Frame::Heavy(node)) => Some(node),
+            _ => None,
+        }
+    })
 }
 
 /// Whether something around is cancelled or expired, with no shield between: a scope asks this about the others, when it is
@@ -251,53 +222,48 @@ pub(crate) fn is_held() -> bool {
 
 /// Why the innermost scope counts as cancelled, if it does: by itself, or by what is around it.
 pub(crate) fn reason() -> Option<CancelReason> {
-    FRAMES
-        .try_with(|frames| {
-            let frames = frames.borrow();
-            for (above, frame) in frames.iter().rev().enumerate() {
-                let own = match frame {
-                    Frame::Light(light) if light.kind.is_shield() => return None,
-                    Frame::Light(light) => light.flag.map(|flag| flag.reason(light.at)),
-                    Frame::Heavy(node) if node.kind.is_shield() => return None,
-                    Frame::Heavy(node) => match node.reason() {
-                        // A task may have cancelled itself in this poll.
-                        None if node.kind == Kind::Task => task_reason(node.parent().as_deref()),
-                        reason => reason,
-                    },
-                    Frame::Member(group) => task_reason(Some(group)),
-                };
-                if let Some(own) = own {
-                    return Some(if above == 0 { own } else { CancelReason::below(&Arc::new(own)) });
-                }
+    FRAMES.with(|frames| {
+        let frames = frames.borrow();
+        for (above, frame) in frames.iter().rev().enumerate() {
+            let own = match frame {
+                Frame::Light(light) if light.kind.is_shield() => return None,
+                Frame::Light(light) => light.flag.map(|flag| flag.reason(light.at)),
+                Frame::Heavy(node) if node.kind.is_shield() => return None,
+                Frame::Heavy(node) => match node.reason() {
+                    // A task may have cancelled itself in this poll.
+                    None if node.kind == Kind::Task => task_reason(node.parent().as_deref()),
+                    reason => reason,
+                },
+                Frame::Member(group) => task_reason(Some(group)),
+            };
+            if let Some(own) = own {
+                return Some(if above == 0 { own } else { CancelReason::below(&Arc::new(own)) });
             }
-            match frames.first() {
-                Some(frame) if frame.is_task() => None,
-                _ if layer::ending() == Some(Ending::Own) => task_reason(None),
-                _ => None,
-            }
-        })
-        .ok()
-        .flatten()
+        }
+        match frames.first() {
+            Some(frame) if frame.is_task() => None,
+            _ if layer::ending() == Some(Ending::Own) => task_reason(None),
+            _ => None,
+        }
+    })
 }
 
 /// The earliest deadline among the scopes around, up to the next shield.
 pub(crate) fn deadline() -> Instant {
-    FRAMES
-        .try_with(|frames| {
-            let mut earliest = Instant::NEVER;
-            for frame in frames.borrow().iter().rev() {
-                match frame {
-                    Frame::Light(light) if light.kind.is_shield() => return earliest,
-                    Frame::Light(light) => {
-                        let deadline = light.alarm.as_ref().map_or(Instant::NEVER, Alarm::deadline);
-                        earliest = earliest.min(deadline);
-                    }
-                    Frame::Heavy(node) | Frame::Member(node) => return earliest.min(node.effective_deadline()),
+    FRAMES.with(|frames| {
+        let mut earliest = Instant::NEVER;
+        for frame in frames.borrow().iter().rev() {
+            match frame {
+                Frame::Light(light) if light.kind.is_shield() => return earliest,
+                Frame::Light(light) => {
+                    let deadline = light.due.map_or(Instant::NEVER, DueTime::deadline);
+                    earliest = earliest.min(deadline);
                 }
+                Frame::Heavy(node) | Frame::Member(node) => return earliest.min(node.effective_deadline()),
             }
-            earliest
-        })
-        .unwrap_or(Instant::NEVER)
+        }
+        earliest
+    })
 }
 
 /// Cancels the scopes around whose deadline has passed, in this task and above it: their own poll is still to come. True if

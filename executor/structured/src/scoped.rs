@@ -20,7 +20,7 @@
 
 use std::any::Any;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -37,32 +37,9 @@ use crate::reason::{CancelKind, CancelReason};
 /// How a scope ended.
 pub(crate) enum Outcome<T> {
     Value(T),
-    Panicked(Panic),
+    Panicked(PanicPayload),
     /// Without a reason: by the deadline of a scope without a node.
     Cancelled(Option<Box<CancelReason>>),
-}
-
-/// What a panic was thrown with. Its destructor never panics.
-pub(crate) struct Panic(Option<Box<dyn Any + Send>>);
-
-impl Panic {
-    pub(crate) fn new(payload: Box<dyn Any + Send>) -> Panic {
-        Panic(Some(payload))
-    }
-
-    pub(crate) fn into_inner(mut self) -> Box<dyn Any + Send> {
-        self.0.take().expect("only this method takes it out")
-    }
-
-    pub(crate) fn resume(self) -> ! {
-        resume_unwind(self.into_inner())
-    }
-}
-
-impl Drop for Panic {
-    fn drop(&mut self) {
-        drop(self.0.take().map(PanicPayload::new));
-    }
 }
 
 pin_project! {
@@ -72,7 +49,7 @@ pin_project! {
     pub(crate) enum Stage<F: Future> {
         Body { #[pin] body: F },
         /// The body is gone; the cleanups run.
-        Drain { outcome: Outcome<F::Output> },
+        Drain { outcome: Box<Outcome<F::Output>> },
         /// It was cancelled, and so is something around it, which will drop it.
         Parked,
         Over,
@@ -86,16 +63,16 @@ impl<F: Future> Stage<F> {
 
     fn take_outcome(self: Pin<&mut Self>) -> Option<Outcome<F::Output>> {
         match self.project_replace(Stage::Over) {
-            StageTaken::Drain { outcome } => Some(outcome),
+            StageTaken::Drain { outcome } => Some(*outcome),
             _ => None,
         }
     }
 
     /// Keeps a panic as the outcome, in place of anything but another panic.
-    fn panicked(mut self: Pin<&mut Self>, panic: Panic, at: &'static Location<'static>) {
+    fn panicked(mut self: Pin<&mut Self>, panic: PanicPayload, at: &'static Location<'static>) {
         let outcome = match self.as_mut().take_outcome() {
             Some(Outcome::Panicked(first)) => {
-                layer::report(Report::CleanupPanicked { at, payload: PanicPayload::new(panic.into_inner()) });
+                layer::report(Report::CleanupPanicked { at, payload: panic });
                 Outcome::Panicked(first)
             }
             before => {
@@ -103,23 +80,37 @@ impl<F: Future> Stage<F> {
                 Outcome::Panicked(panic)
             }
         };
-        self.set(Stage::Drain { outcome });
+        self.set(Stage::Drain { outcome: Box::new(outcome) });
     }
 }
 
 /// Polls the body; when it has ended, drops it and returns how.
 #[inline]
 pub(crate) fn step<F: Future>(mut stage: Pin<&mut Stage<F>>, cx: &mut Context<'_>) -> Option<Outcome<F::Output>> {
-    let poll = || match stage.as_mut().project() {
-        StageView::Body { body } => body.poll(cx),
-        _ => panic!("a scope was polled after it had ended"),
+    let mut value = None;
+    let poll = || {
+        let StageView::Body { body } = stage.as_mut().project() else {
+            panic!("a scope was polled after it had ended")
+        };
+        if let Poll::Ready(ready) = body.poll(cx) {
+            value = Some(ready);
+            stage.set(Stage::Over);
+        }
     };
-    let outcome = match catch_unwind(AssertUnwindSafe(poll)) {
-        Ok(Poll::Pending) => return None,
-        Ok(Poll::Ready(value)) => Outcome::Value(value),
-        Err(payload) => Outcome::Panicked(Panic::new(payload)),
-    };
-    Some(drop_body(stage, outcome))
+    match catch_unwind(AssertUnwindSafe(poll)) {
+        Ok(()) => value.map(Outcome::Value),
+        Err(payload) => Some(step_panicked(stage, value, payload)),
+    }
+}
+
+#[cold]
+fn step_panicked<F: Future>(
+    stage: Pin<&mut Stage<F>>,
+    value: Option<F::Output>,
+    payload: Box<dyn Any + Send>,
+) -> Outcome<F::Output> {
+    discard(value);
+    drop_body(stage, Outcome::Panicked(PanicPayload::new(payload)))
 }
 
 /// Drops the body. A panic of its destructor takes the place of `outcome`, unless that is a panic already.
@@ -127,20 +118,20 @@ pub(crate) fn drop_body<F: Future>(mut stage: Pin<&mut Stage<F>>, outcome: Outco
     let Err(payload) = catch_unwind(AssertUnwindSafe(|| stage.set(Stage::Over))) else { return outcome };
     match outcome {
         Outcome::Panicked(first) => {
-            drop(Panic::new(payload));
+            drop(PanicPayload::new(payload));
             Outcome::Panicked(first)
         }
         outcome => {
             discard(Some(outcome));
-            Outcome::Panicked(Panic::new(payload))
+            Outcome::Panicked(PanicPayload::new(payload))
         }
     }
 }
 
 /// Drops a value beside a panic that goes on: another panic would be one too many.
-fn discard<T>(outcome: Option<Outcome<T>>) {
-    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(outcome))) {
-        drop(Panic::new(again));
+fn discard<T>(value: Option<T>) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        drop(PanicPayload::new(again));
     }
 }
 
@@ -162,7 +153,7 @@ pub(crate) fn poll_node<F: Future>(
     if stage.is_body() {
         let step = || if polled { None } else { step(stage.as_mut(), cx) };
         if let (_, Some(outcome)) = polls::under(Frame::Heavy(Rc::clone(node)), step) {
-            stage.set(Stage::Drain { outcome });
+            stage.set(Stage::Drain { outcome: Box::new(outcome) });
         }
     }
     if stage.is_body() {
@@ -173,7 +164,7 @@ pub(crate) fn poll_node<F: Future>(
             }
             let cancelled = Outcome::Cancelled(node.reason().map(Box::new));
             let (_, outcome) = polls::under(Frame::Heavy(Rc::clone(node)), || drop_body(stage.as_mut(), cancelled));
-            stage.set(Stage::Drain { outcome });
+            stage.set(Stage::Drain { outcome: Box::new(outcome) });
         }
     }
     drain(node, stage, cx)
@@ -202,7 +193,7 @@ fn drain<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>>, cx: &mut Con
             // The panic of a cleanup beside the body: the scope ends with it.
             let (_, outcome) =
                 polls::under(Frame::Heavy(Rc::clone(node)), || drop_body(stage.as_mut(), Outcome::Panicked(panic)));
-            stage.set(Stage::Drain { outcome });
+            stage.set(Stage::Drain { outcome: Box::new(outcome) });
             return drain(node, stage, cx);
         }
         stage.as_mut().panicked(panic, node.at);
@@ -215,7 +206,7 @@ fn drain<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>>, cx: &mut Con
 
 fn report<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>>) -> Poll<Outcome<F::Output>> {
     let is_inner = node.kind == Kind::Scope;
-    let cancelled = matches!(*stage, Stage::Drain { outcome: Outcome::Cancelled(_) });
+    let cancelled = matches!(&*stage, Stage::Drain { outcome } if matches!(**outcome, Outcome::Cancelled(_)));
     if is_inner && cancelled {
         if node.is_cancelled_from_above() {
             node.close();
@@ -236,10 +227,57 @@ fn ended<T>(node: &Node) -> Poll<Outcome<T>> {
     Poll::Ready(Outcome::Cancelled(node.reason().map(Box::new)))
 }
 
+/// What a wrapper has of its scope between two polls.
+enum Head {
+    Light(Small),
+    Heavy(Rc<Node>),
+}
+
+/// A scope without a node.
+struct Small {
+    kind: Kind,
+    flag: Option<Flag>,
+    /// The alarm has been polled: a body that is ready at once costs no timer.
+    armed: bool,
+    at: &'static Location<'static>,
+    alarm: Option<Alarm>,
+}
+
+impl Small {
+    #[inline]
+    fn frame(&self) -> Frame {
+        let due = self.alarm.as_ref().map(Alarm::due_time);
+        Frame::Light(Light { kind: self.kind, at: self.at, due, flag: self.flag })
+    }
+
+    /// Notes whether the deadline has passed; before the first poll of the body it arms nothing.
+    #[inline]
+    fn look_before_body(&mut self, cx: &mut Context<'_>) {
+        if self.armed {
+            self.look_at_clock(cx);
+        } else if let Some(alarm) = &self.alarm
+            && self.flag.is_none()
+            && alarm.is_due_unarmed()
+        {
+            self.flag = Some(Flag::Deadline);
+        }
+    }
+
+    #[inline]
+    fn look_at_clock(&mut self, cx: &mut Context<'_>) {
+        if let Some(alarm) = &mut self.alarm
+            && self.flag.is_none()
+        {
+            self.armed = true;
+            self.flag = alarm.poll(cx).is_ready().then_some(Flag::Deadline);
+        }
+    }
+}
+
 pin_project! {
-    /// A body in a scope of its own. Everything that is a scope wraps one of these, but tasks: see `task.rs`.
+    /// A body in a scope of its own. Everything that is a scope wraps one of these, but tasks and groups.
     pub(crate) struct Scoped<F: Future> {
-        head: Frame,
+        head: Head,
         #[pin]
         stage: Stage<F>,
     }
@@ -247,7 +285,7 @@ pin_project! {
     impl<F: Future> PinnedDrop for Scoped<F> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            if let Frame::Heavy(node) = this.head {
+            if let Head::Heavy(node) = this.head {
                 drop_node(node, this.stage);
             }
         }
@@ -268,30 +306,30 @@ pub(crate) fn drop_node<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>
 
 impl<F: Future> Scoped<F> {
     pub(crate) fn light(kind: Kind, at: &'static Location<'static>, alarm: Option<Alarm>, body: F) -> Scoped<F> {
-        let light = Light { kind, at, alarm, armed: false, flag: None };
-        Scoped { head: Frame::Light(light), stage: Stage::Body { body } }
+        let small = Small { kind, flag: None, armed: false, at, alarm };
+        Scoped { head: Head::Light(small), stage: Stage::Body { body } }
     }
 
     pub(crate) fn heavy(node: Rc<Node>, body: F) -> Scoped<F> {
-        Scoped { head: Frame::Heavy(node), stage: Stage::Body { body } }
+        Scoped { head: Head::Heavy(node), stage: Stage::Body { body } }
     }
 
     /// Its node; made now, below what is being polled, if there was none.
     pub(crate) fn node(self: Pin<&mut Self>) -> Rc<Node> {
         let head = self.project().head;
         let node = match head {
-            Frame::Heavy(node) | Frame::Member(node) => return Rc::clone(node),
-            Frame::Light(light) => Node::new(light.kind, light.at, polls::attach(), light.alarm.take()),
+            Head::Heavy(node) => return Rc::clone(node),
+            Head::Light(small) => Node::new(small.kind, small.at, polls::attach(), small.alarm.take()),
         };
-        *head = Frame::Heavy(Rc::clone(&node));
+        *head = Head::Heavy(Rc::clone(&node));
         node
     }
 
     /// Cancels it; it acts on that when it is polled.
     pub(crate) fn cancel(self: Pin<&mut Self>, flag: Flag) {
         match self.project().head {
-            Frame::Light(light) => light.flag = light.flag.or(Some(flag)),
-            Frame::Heavy(node) | Frame::Member(node) => drop(node.cancel(flag.reason(node.at))),
+            Head::Light(small) => small.flag = small.flag.or(Some(flag)),
+            Head::Heavy(node) => drop(node.cancel(flag.reason(node.at))),
         }
     }
 
@@ -308,8 +346,8 @@ impl<F: Future> Future for Scoped<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<F::Output>> {
         let this = self.project();
         match this.head {
-            Frame::Light(_) => poll_light(this.head, this.stage, cx),
-            Frame::Heavy(node) | Frame::Member(node) => poll_node(&Rc::clone(node), this.stage, false, cx),
+            Head::Light(_) => poll_light(this.head, this.stage, cx),
+            Head::Heavy(node) => poll_node(&Rc::clone(node), this.stage, false, cx),
         }
     }
 }
@@ -317,53 +355,63 @@ impl<F: Future> Future for Scoped<F> {
 /// The rule, for a scope without a node, which may get one on the way.
 #[inline]
 fn poll_light<F: Future>(
-    head: &mut Frame,
+    head: &mut Head,
     mut stage: Pin<&mut Stage<F>>,
     cx: &mut Context<'_>,
 ) -> Poll<Outcome<F::Output>> {
-    if let Frame::Light(light) = head
-        && light.flag.is_none()
-    {
-        light.look_before_body(cx);
+    let Head::Light(small) = head else { unreachable!("the caller looked") };
+    small.look_before_body(cx);
+    if stage.is_body() {
+        let (node, outcome) = polls::under(small.frame(), || step(stage.as_mut(), cx));
+        if let Some(node) = node {
+            return got_node(head, &node, stage, outcome, cx);
+        }
+        if let Some(outcome) = outcome {
+            return Poll::Ready(outcome);
+        }
     }
-    if !matches!(*stage, Stage::Parked)
-        && let Some(outcome) = on_stack(head, || step(stage.as_mut(), cx))
-    {
-        let Frame::Heavy(node) = head else { return Poll::Ready(outcome) };
-        stage.set(Stage::Drain { outcome });
-        return poll_node(&Rc::clone(node), stage, true, cx);
-    }
-    let light = match head {
-        Frame::Light(light) => light,
-        Frame::Heavy(node) | Frame::Member(node) => return poll_node(&Rc::clone(node), stage, true, cx),
-    };
-    if light.flag.is_none() {
-        light.look_at_clock(cx);
-    }
-    if light.flag.is_none() {
+    small.look_at_clock(cx);
+    if small.flag.is_none() {
         if !stage.is_body() {
             return if polls::is_flagged() { Poll::Pending } else { Poll::Ready(Outcome::Cancelled(None)) };
         }
-        if light.kind.is_shield() || !polls::is_held() {
+        if small.kind.is_shield() || !polls::is_held() {
             return Poll::Pending;
         }
     }
     end_light(head, stage, cx)
 }
 
+/// Something has attached to a light scope.
+#[cold]
+fn got_node<F: Future>(
+    head: &mut Head,
+    node: &Rc<Node>,
+    mut stage: Pin<&mut Stage<F>>,
+    outcome: Option<Outcome<F::Output>>,
+    cx: &mut Context<'_>,
+) -> Poll<Outcome<F::Output>> {
+    *head = Head::Heavy(Rc::clone(node));
+    if let Some(outcome) = outcome {
+        stage.set(Stage::Drain { outcome: Box::new(outcome) });
+    }
+    poll_node(node, stage, true, cx)
+}
+
 /// A light scope is cancelled.
 #[cold]
 fn end_light<F: Future>(
-    head: &mut Frame,
+    head: &mut Head,
     mut stage: Pin<&mut Stage<F>>,
     cx: &mut Context<'_>,
 ) -> Poll<Outcome<F::Output>> {
-    if stage.is_body() {
-        let outcome = on_stack(head, || drop_body(stage.as_mut(), Outcome::Cancelled(None)));
-        if let Frame::Heavy(node) = head {
-            // The body's destructor has left a cleanup.
-            stage.set(Stage::Drain { outcome });
-            return poll_node(&Rc::clone(node), stage, true, cx);
+    if stage.is_body()
+        && let Head::Light(small) = head
+    {
+        let drop_it = || drop_body(stage.as_mut(), Outcome::Cancelled(None));
+        let (node, outcome) = polls::under(small.frame(), drop_it);
+        if let Some(node) = node {
+            return got_node(head, &node, stage, Some(outcome), cx); // the body's destructor has left a cleanup
         }
         if let Outcome::Panicked(_) = outcome {
             return Poll::Ready(outcome);
@@ -375,13 +423,6 @@ fn end_light<F: Future>(
     }
     stage.set(Stage::Over);
     Poll::Ready(Outcome::Cancelled(None))
-}
-
-#[inline]
-fn on_stack<R>(head: &mut Frame, f: impl FnOnce() -> R) -> R {
-    let (back, result) = polls::under(std::mem::replace(head, Frame::Light(Light::PLACE)), f);
-    *head = back;
-    result
 }
 
 /// The reason of a scope that ended without a node.

@@ -104,7 +104,7 @@ pin_project! {
                 }
                 Link::Member(group) | Link::New(Some(group)) => {
                     let frame = Frame::Member(Rc::clone(group));
-                    if let (Frame::Heavy(node), ()) = polls::under(frame, || this.stage.set(Stage::Over)) {
+                    if let (Some(node), ()) = polls::under(frame, || this.stage.set(Stage::Over)) {
                         node.close();
                     }
                 }
@@ -128,14 +128,16 @@ impl<F: Future> Future for Task<F> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        if let Link::Plain = this.link {
-            let stepped = step(this.stage.as_mut(), cx);
-            if layer::attention() == 0 {
-                return stepped.map_or(Poll::Pending, end);
-            }
-            return attend(this.link, this.stage, stepped, cx);
+        match this.link {
+            Link::Plain => {}
+            Link::New(None) if layer::attention() == 0 => *this.link = Link::Plain,
+            _ => return poll_rarely(this.link, this.stage, cx),
         }
-        poll_rarely(this.link, this.stage, cx)
+        let stepped = step(this.stage.as_mut(), cx);
+        if layer::attention() == 0 {
+            return stepped.map_or(Poll::Pending, end);
+        }
+        attend(this.link, this.stage, stepped, cx)
     }
 }
 
@@ -196,7 +198,7 @@ fn go_on<F: Future>(
 ) -> Poll<Ended<F::Output>> {
     cancel_if_flagged(node);
     if let Some(outcome) = stepped {
-        stage.set(Stage::Drain { outcome });
+        stage.set(Stage::Drain { outcome: Box::new(outcome) });
     }
     poll_node(node, stage, true, cx).map(|outcome| settled(node, outcome))
 }
@@ -217,7 +219,8 @@ fn cancel_if_flagged(node: &Rc<Node>) {
     }
 }
 
-/// The first poll, the child of a group, and a task with a node.
+/// A task that was cancelled before its first poll, the child of a group, and a task with a node.
+#[inline(never)]
 fn poll_rarely<F: Future>(
     link: &mut Link,
     mut stage: Pin<&mut Stage<F>>,
@@ -237,9 +240,6 @@ fn poll_rarely<F: Future>(
             }
             let Some(group) = group else {
                 let stepped = step(stage.as_mut(), cx);
-                if layer::attention() == 0 {
-                    return stepped.map_or(Poll::Pending, end);
-                }
                 return attend(link, stage, stepped, cx);
             };
             group
@@ -247,23 +247,15 @@ fn poll_rarely<F: Future>(
         Link::Member(group) => Rc::clone(group),
         Link::Plain => unreachable!("a plain task is polled where it is seen to be one"),
     };
-    let (frame, mut stepped) = polls::under(Frame::Member(Rc::clone(&group)), || step(stage.as_mut(), cx));
-    let mut frame = frame;
-    if let Frame::Member(_) = frame
-        && stepped.is_none()
-        && is_flagged()
-    {
+    let (mut node, mut stepped) = polls::under(Frame::Member(Rc::clone(&group)), || step(stage.as_mut(), cx));
+    if node.is_none() && stepped.is_none() && is_flagged() {
         let cancelled = Outcome::Cancelled(Some(Box::new(flagged(Some(&group)))));
-        let (back, outcome) = polls::under(frame, || drop_body(stage.as_mut(), cancelled));
-        (frame, stepped) = (back, Some(outcome));
+        let (left, outcome) = polls::under(Frame::Member(group), || drop_body(stage.as_mut(), cancelled));
+        (node, stepped) = (left, Some(outcome));
     }
-    match frame {
-        Frame::Heavy(node) => {
-            *link = Link::Noded(Rc::clone(&node));
-            go_on(&node, stage, stepped, cx)
-        }
-        _ => stepped.map_or(Poll::Pending, end),
-    }
+    let Some(node) = node else { return stepped.map_or(Poll::Pending, end) };
+    *link = Link::Noded(Rc::clone(&node));
+    go_on(&node, stage, stepped, cx)
 }
 
 /// Cancelled before its first poll: it is dropped.
@@ -279,7 +271,7 @@ fn never_polled<F: Future>(
         return attend(link, stage, Some(outcome), cx);
     };
     match polls::under(Frame::Member(group), || drop_body(stage.as_mut(), cancelled)) {
-        (Frame::Heavy(node), outcome) => {
+        (Some(node), outcome) => {
             *link = Link::Noded(Rc::clone(&node));
             go_on(&node, stage, Some(outcome), cx)
         }

@@ -71,10 +71,10 @@ pub fn move_on_after<F: IntoFuture>(duration: Duration, future: F) -> MoveOn<F::
 /// use std::time::Duration;
 ///
 /// run(async {
-///     let result = timeout_scope(Duration::from_millis(5), async |deadline| {
+///     let result = timeout_scope(Duration::from_secs(5), async |deadline| {
 ///         for _ in 0..3 {
-///             sleep(Duration::from_millis(2)).await; // work that goes well
-///             deadline.reschedule(Instant::now() + Duration::from_millis(5));
+///             sleep(Duration::from_millis(1)).await; // work that goes well
+///             deadline.reschedule(Instant::now() + Duration::from_secs(5));
 ///         }
 ///     });
 ///     assert!(result.await.is_ok());

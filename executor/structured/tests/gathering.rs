@@ -143,7 +143,8 @@ fn a_cancelled_branch_is_told_why() {
                 if first {
                     yield_now().await;
                 } else {
-                    seen.borrow_mut().push(cancelled().await.kind);
+                    let kind = cancelled().await.kind;
+                    seen.borrow_mut().push(kind);
                 }
                 Err::<(), _>(())
             }
