@@ -62,6 +62,13 @@ pub enum Report {
         /// What it panicked with.
         payload: PanicPayload,
     },
+    /// A cleanup failed where nobody waits for its error.
+    CleanupFailed {
+        /// The line that made the cleanup.
+        at: &'static Location<'static>,
+        /// What it returned.
+        error: Arc<dyn Error + Send + Sync>,
+    },
     /// A group was cut off by an enclosing cancel before it could return these errors.
     GroupCut {
         /// The errors, as the group would have returned them.
@@ -85,6 +92,7 @@ impl fmt::Display for Report {
                 write!(f, "the grace period was over: {what}, made at {at}, was dropped before it had ended")
             }
             Report::CleanupPanicked { at, payload } => write!(f, "the cleanup made at {at} panicked: {payload}"),
+            Report::CleanupFailed { at, error } => write!(f, "the cleanup made at {at} failed: {error}"),
             Report::GroupCut { error } => write!(f, "a group was cancelled from outside: {error}"),
             Report::JobsLeft { count } => {
                 write!(f, "{count} blocking jobs outlived the grace period and were left behind")
