@@ -164,17 +164,44 @@ pub fn defer<F: Future<Output = ()> + 'static>(cleanup: F) -> DeferGuard<F> {
         layer::grace().is_some(),
         "defer needs a runtime that awaits the cleanup: call it inside `handcar::run` or `Runtime::block_on`"
     );
-    let order = NEXT.get();
-    NEXT.set(order + 1);
-    DeferGuard { order, at: Location::caller(), scope: polls::attach_scope(), cleanup: Some(cleanup) }
+    DeferGuard { place: Place::here(Location::caller()), cleanup: Some(cleanup) }
+}
+
+/// Where a cleanup belongs: its scope, and its turn among the others there.
+pub(crate) struct Place {
+    order: u64,
+    at: &'static Location<'static>,
+    scope: Option<Rc<Node>>,
+}
+
+impl Place {
+    /// In the scope that is being polled, as its newest.
+    pub(crate) fn here(at: &'static Location<'static>) -> Place {
+        let order = NEXT.get();
+        NEXT.set(order + 1);
+        Place { order, at, scope: polls::attach_scope() }
+    }
+
+    fn take(&mut self) -> Place {
+        Place { scope: self.scope.take(), ..*self }
+    }
+
+    /// Has `cleanup` run by the scope.
+    pub(crate) fn hand(self, cleanup: impl Future<Output = ()> + 'static) {
+        Cleanup::new(self.order, self.at, cleanup).hand_to(self.scope);
+    }
+
+    /// Has `cleanup` run in line.
+    pub(crate) fn run(self, cleanup: impl Future<Output = ()> + 'static) -> RunCleanup {
+        let cleanup = Cleanup::new(self.order, self.at, cleanup);
+        RunCleanup { cleanup: Some(cleanup), scope: self.scope, protected: None }
+    }
 }
 
 /// Hands a cleanup to its scope when it is dropped. Made by [`defer`].
 #[must_use = "a guard that is not kept runs its cleanup at once: bind it to a name"]
 pub struct DeferGuard<F: Future<Output = ()> + 'static> {
-    order: u64,
-    at: &'static Location<'static>,
-    scope: Option<Rc<Node>>,
+    place: Place,
     cleanup: Option<F>,
 }
 
@@ -196,25 +223,21 @@ impl<F: Future<Output = ()> + 'static> DeferGuard<F> {
     /// When it is dropped half-run, the scope runs it on.
     pub fn run(mut self) -> RunCleanup {
         let cleanup = self.take();
-        RunCleanup {
-            cleanup: Some(Cleanup::new(self.order, self.at, cleanup)),
-            scope: self.scope.take(),
-            protected: None,
-        }
+        self.place.take().run(cleanup)
     }
 }
 
 impl<F: Future<Output = ()> + 'static> Drop for DeferGuard<F> {
     fn drop(&mut self) {
         if let Some(cleanup) = self.cleanup.take() {
-            Cleanup::new(self.order, self.at, cleanup).hand_to(self.scope.take());
+            self.place.take().hand(cleanup);
         }
     }
 }
 
 impl<F: Future<Output = ()> + 'static> fmt::Debug for DeferGuard<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "DeferGuard(made at {})", self.at)
+        write!(f, "DeferGuard(made at {})", self.place.at)
     }
 }
 

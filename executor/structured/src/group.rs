@@ -252,7 +252,7 @@ impl<E: fmt::Display + 'static> Inner<E> {
 
 /// A group error that may not leave its thread, as it prints.
 #[derive(Debug)]
-struct Text(String);
+pub(crate) struct Text(pub(crate) String);
 
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -21,19 +21,22 @@
 //! assert_eq!(*log.borrow(), ["goodbye"]);
 //! ```
 //!
+//! The guide is `docs/cancellation.md`.
+//!
 //! # Reading it
 //!
 //! 1. `reason`: why something was cancelled
 //! 2. `polls`: the poll stack, where what runs finds its scope
 //! 3. `node`: the tree of the scopes that something holds on to
 //! 4. `scoped`: the rule
-//! 5. `cleanup`: `defer`
+//! 5. `cleanup`, `bracket`: what is awaited however a scope is left
 //! 6. `scope`, `token`, `shield`, `observe`, `timeout`: what programs use
 //! 7. `task`, `join`, `runtime`: tasks and the runtime's end
 //! 8. `group`, `group_error`: task groups
 //! 9. `branches`, `gather`: many futures in one task
 #![deny(unsafe_code)]
 
+mod bracket;
 mod branches;
 mod cleanup;
 mod gather;
@@ -52,6 +55,7 @@ mod task;
 mod timeout;
 mod token;
 
+pub use bracket::{BracketError, bracket};
 pub use cleanup::{DeferGuard, RunCleanup, defer};
 pub use gather::{
     AsCompleted, Catching, Failure, Gather, GatherResults, Race, TryGather, as_completed, gather, gather_results, race,
@@ -73,3 +77,8 @@ pub use shield::{Shield, shield, shield_for};
 pub use task::{spawn, spawn_named};
 pub use timeout::{Deadline, Elapsed, MoveOn, Timeout, move_on_after, timeout, timeout_at, timeout_scope};
 pub use token::{CancelToken, DropGuard};
+
+/// The blocks of the guide are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/cancellation.md")]
+mod guide {}

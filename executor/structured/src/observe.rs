@@ -179,7 +179,7 @@ impl<F: Future> Future for Cancellable<F> {
             Outcome::Value(value) => Ok(value),
             Outcome::Panicked(panic) => panic.resume(),
             Outcome::Cancelled(reason) => {
-                Err(Cancelled(reason.map_or_else(|| deadline_reason(this.at), |reason| *reason)))
+                Err(Cancelled(reason.map_or_else(|| deadline_reason(this.at), |reason| reason.root().clone())))
             }
         })
     }
