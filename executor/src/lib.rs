@@ -27,7 +27,9 @@
 //! * `time`: clocks, sleeping, timeouts, intervals
 //! * `pool`: threads for calls that block
 //! * `report`, `observe`: what nobody waits for, and looking on
+//! * [`layer`]: what structured concurrency, which stands on top, hooks into
 
+pub mod layer;
 mod machine;
 mod observe;
 mod pool;

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::error::Error;
 use std::fmt;
 use std::io::{self, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -50,6 +50,32 @@ pub enum Report {
         /// How many.
         count: usize,
     },
+    /// The grace period was over, and this was dropped before it had ended.
+    CutShort {
+        /// What it is: "a cleanup", "a shielded body".
+        what: &'static str,
+        /// The line that made it.
+        at: &'static Location<'static>,
+    },
+    /// A cleanup or a destructor panicked where another panic goes on already.
+    CleanupPanicked {
+        /// The line that made the cleanup, or the scope that was dropped.
+        at: &'static Location<'static>,
+        /// What it panicked with.
+        payload: PanicPayload,
+    },
+    /// A cleanup failed where nobody waits for its error.
+    CleanupFailed {
+        /// The line that made the cleanup.
+        at: &'static Location<'static>,
+        /// What it returned.
+        error: Arc<dyn Error + Send + Sync>,
+    },
+    /// A group was cut off by an enclosing cancel before it could return these errors.
+    GroupCut {
+        /// The errors, as the group would have returned them.
+        error: Arc<dyn Error + Send + Sync>,
+    },
     /// The runtime ended although destructors kept spawning tasks, and forgot these.
     TasksLeft {
         /// Which tasks.
@@ -64,6 +90,12 @@ impl fmt::Display for Report {
             Report::Failed { task, error } => write!(f, "{task} failed: {error}"),
             Report::WakerPanicked { payload } => write!(f, "a foreign waker panicked: {payload}"),
             Report::JobPanicked { payload } => write!(f, "an abandoned blocking job panicked: {payload}"),
+            Report::CutShort { what, at } => {
+                write!(f, "the grace period was over: {what}, made at {at}, was dropped before it had ended")
+            }
+            Report::CleanupPanicked { at, payload } => write!(f, "the cleanup made at {at} panicked: {payload}"),
+            Report::CleanupFailed { at, error } => write!(f, "the cleanup made at {at} failed: {error}"),
+            Report::GroupCut { error } => write!(f, "a group was cancelled from outside: {error}"),
             Report::JobsLeft { count } => {
                 write!(f, "{count} blocking jobs outlived the grace period and were left behind")
             }

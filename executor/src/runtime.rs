@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use crate::layer::Ending;
 use crate::machine::core::{Core, Turned};
 use crate::machine::join::JoinHandle;
 use crate::machine::mailbox::WakeHandle;
@@ -296,7 +297,7 @@ impl Runtime {
         F: Future + 'static,
         F::Output: 'static,
     {
-        self.core.spawn(future, None, Location::caller())
+        self.core.spawn(future, Ending::Dropped, None, Location::caller())
     }
 
     /// Something to spawn with from wherever the runtime is not at hand.

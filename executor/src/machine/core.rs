@@ -31,6 +31,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
+use crate::layer::Ending;
 use crate::machine::delegate::Ready;
 use crate::machine::join::{CancelKind, CancelReason, JoinHandle};
 use crate::machine::mailbox::{self, Address, Mailbox};
@@ -50,6 +51,10 @@ use crate::time::clock::{Clock, Instant};
 /// How often, at shutdown, tasks that destructors spawned are cancelled in their turn.
 const SHUTDOWN_ROUNDS: u32 = 1000;
 
+/// How much longer than the grace period the runtime's end waits for tasks that end by a rule of their own: they keep the
+/// period themselves, and began to count a little later.
+const DRAIN_SLACK: Duration = Duration::from_millis(50);
+
 pub(crate) struct Core {
     pub(crate) address: Address,
     pub(crate) slots: RefCell<Slots>,
@@ -61,7 +66,7 @@ pub(crate) struct Core {
     pub(crate) reporter: Reporter,
     observer: Option<Observer>,
     poll_budget: u32,
-    grace: Option<Duration>,
+    pub(crate) grace: Option<Duration>,
     /// The task of `block_on`'s own future, once there has been one, and who called `block_on` last.
     main: Cell<TaskId>,
     main_at: Cell<Option<&'static Location<'static>>>,
@@ -70,10 +75,22 @@ pub(crate) struct Core {
     /// What else wakes tasks at this moment.
     cause: Cell<Cause>,
     pace: Pace,
-    closing: Cell<bool>,
+    closing: Cell<Closing>,
+    /// Whether there ever was a task that ends by a rule of its own.
+    has_layer: Cell<bool>,
     /// Buffers, kept for their memory.
     due: Cell<Vec<Waker>>,
     mail: Cell<Vec<TaskId>>,
+}
+
+/// How far the runtime's end has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Closing {
+    Open,
+    /// Tasks that end by a rule of their own are cancelled and run on.
+    Draining,
+    /// Every task is dropped.
+    Closed,
 }
 
 /// How a turn ended.
@@ -108,7 +125,8 @@ impl Core {
             running: Cell::new(TaskId::NONE),
             cause: Cell::new(Cause::Outside),
             pace: Pace::default(),
-            closing: Cell::new(false),
+            closing: Cell::new(Closing::Open),
+            has_layer: Cell::new(false),
             due: Cell::default(),
             mail: Cell::default(),
         }))
@@ -129,9 +147,20 @@ impl Core {
         self.slots.borrow().task(self.running.get()).map(|task| self.info(task))
     }
 
+    /// Asks the task that is being polled.
+    pub(crate) fn of_running<R>(&self, ask: impl FnOnce(&Header) -> R) -> Option<R> {
+        self.slots.borrow().task(self.running.get()).map(|task| ask(task.header()))
+    }
+
+    /// Whether a cancelled task is dropped now, rather than polled on.
+    pub(crate) fn drops(&self, task: &Header) -> bool {
+        task.ending.get() == Ending::Dropped || self.closing.get() == Closing::Closed
+    }
+
     pub(crate) fn spawn<F>(
         &self,
         future: F,
+        ending: Ending,
         name: Option<Arc<str>>,
         at: &'static Location<'static>,
     ) -> JoinHandle<F::Output>
@@ -141,7 +170,16 @@ impl Core {
     {
         let task = TaskCell::new(future, Header::new(at, name, self.address.incarnation));
         let header = task.header();
-        if self.closing.get() {
+        if ending != Ending::Dropped {
+            header.ending.set(ending);
+            self.has_layer.set(true);
+        }
+        let is_late = match self.closing.get() {
+            Closing::Open => false,
+            Closing::Draining => ending != Ending::Member,
+            Closing::Closed => true,
+        };
+        if is_late {
             header.flag(CancelReason { kind: CancelKind::Shutdown, at });
         }
         let id = self.slots.borrow_mut().insert_task(Rc::clone(&task) as Rc<dyn Run>);
@@ -389,7 +427,10 @@ impl Core {
 
     /// Ends every task and the blocking pool. Called once, with this core as the current one.
     pub(crate) fn shut_down(&self) {
-        self.closing.set(true);
+        if self.has_layer.get() {
+            self.drain();
+        }
+        self.closing.set(Closing::Closed);
         self.end_tasks();
         let jobs_left = self.pool.shut_down(self.grace);
         if jobs_left > 0 {
@@ -410,11 +451,31 @@ impl Core {
         mailbox::unregister(self.address.executor);
     }
 
+    /// Cancels the tasks that end by a rule of their own, and runs the loop until they have, within the grace period.
+    fn drain(&self) {
+        self.closing.set(Closing::Draining);
+        self.cancel_all(|header| header.ending.get() != Ending::Member);
+        let end = self.grace.map(|grace| self.timers.clock.now() + grace + DRAIN_SLACK);
+        let alarm = end.map(|end| self.timers.arm_at(end, TaskId::NONE.waker()));
+        while self.slots.borrow().has_queued() || self.task_count() > 0 {
+            if self.turn(true).is_err() || end.is_some_and(|end| self.timers.looked_at() >= end) {
+                break;
+            }
+            if let Some((task, payload)) = self.reporter.take_fatal() {
+                self.reporter.report(Report::Panicked { task, payload });
+            }
+        }
+        if let Some(alarm) = alarm {
+            self.timers.disarm(alarm);
+        }
+        self.end_polls();
+    }
+
     fn end_tasks(&self) {
         let mut rounds = 0;
         while self.task_count() > 0 && rounds < SHUTDOWN_ROUNDS {
             // Not more than these: a destructor may spawn a task whose destructor spawns a task.
-            for _ in 0..self.cancel_all() {
+            for _ in 0..self.cancel_all(|_| true) {
                 let Some((id, task)) = self.next_task() else { break };
                 self.run(id, &*task);
             }
@@ -423,10 +484,10 @@ impl Core {
         }
     }
 
-    /// Flags and queues every task, and says how many there are.
-    fn cancel_all(&self) -> usize {
+    /// Flags and queues every task that `is_meant`, and says how many there are. Main is not meant: it is `block_on`'s.
+    fn cancel_all(&self, is_meant: impl Fn(&Header) -> bool) -> usize {
         let main = self.main.get();
-        let is_left = |task: &&Rc<dyn Run>| task.header().id.get() != main;
+        let is_left = |task: &&Rc<dyn Run>| task.header().id.get() != main && is_meant(task.header());
         let tasks: Vec<_> = self.slots.borrow().tasks().filter(is_left).cloned().collect();
         for task in &tasks {
             task.header().flag(CancelReason::new(CancelKind::Shutdown));

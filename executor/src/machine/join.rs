@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use crate::machine::core;
-use crate::machine::task::{self, Join, Run};
+use crate::machine::task::{self, Join, Run, TaskInfo};
 use crate::machine::waker::TaskId;
 use crate::observe::Cause;
 use crate::report::{self, Report};
@@ -64,9 +64,19 @@ impl<T> JoinHandle<T> {
         self.task().header().finished.get()
     }
 
+    /// The result of a task that has ended, once and without waiting.
+    pub fn try_take(&mut self) -> Option<Result<T, JoinError>> {
+        if self.is_finished() { self.task().take_any() } else { None }
+    }
+
     /// The task's number.
     pub fn id(&self) -> TaskId {
         self.task().header().id.get()
+    }
+
+    /// Who the task is.
+    pub fn info(&self) -> TaskInfo {
+        self.task().header().info()
     }
 
     /// The task's name, if it was spawned with one.
@@ -92,7 +102,7 @@ impl<T> JoinHandle<T> {
     }
 
     /// Lets the task run on; when it ends, `tell` gets its value.
-    fn detach_telling(mut self, tell: impl FnOnce(T) + 'static)
+    pub fn detach_telling(mut self, tell: impl FnOnce(T) + 'static)
     where
         T: 'static,
     {
@@ -213,6 +223,17 @@ impl AbortHandle {
         cancel(&*self.task, CancelReason::new(CancelKind::Explicit))
     }
 
+    /// As [`cancel`](AbortHandle::cancel), with another kind of reason.
+    #[track_caller]
+    pub fn cancel_as(&self, kind: CancelKind) -> bool {
+        cancel(&*self.task, CancelReason::new(kind))
+    }
+
+    /// Who the task is.
+    pub fn info(&self) -> TaskInfo {
+        self.task.header().info()
+    }
+
     /// Whether the task has ended.
     pub fn is_finished(&self) -> bool {
         self.task.header().finished.get()
@@ -253,6 +274,7 @@ impl fmt::Display for CancelReason {
             CancelKind::Explicit => write!(f, "cancelled at {}", self.at),
             CancelKind::HandleDropped => f.write_str("its join handle was dropped"),
             CancelKind::Shutdown => f.write_str("the runtime was shut down"),
+            CancelKind::Parent => f.write_str("what it belongs to was cancelled"),
         }
     }
 }
@@ -267,6 +289,8 @@ pub enum CancelKind {
     HandleDropped,
     /// The runtime ended.
     Shutdown,
+    /// What it belongs to was cancelled.
+    Parent,
 }
 
 /// Why a task has no value.
@@ -309,7 +333,8 @@ impl Error for JoinError {}
 pub struct PanicPayload(Option<Box<Mutex<Box<dyn Any + Send>>>>);
 
 impl PanicPayload {
-    pub(crate) fn new(payload: Box<dyn Any + Send>) -> PanicPayload {
+    /// Wraps what `catch_unwind` returned.
+    pub fn new(payload: Box<dyn Any + Send>) -> PanicPayload {
         PanicPayload(Some(Box::new(Mutex::new(payload))))
     }
 

@@ -35,6 +35,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use pin_project_lite::pin_project;
 
+use crate::layer::{Ending, Raised};
 use crate::machine::budget;
 use crate::machine::core::Core;
 use crate::machine::join::{CancelKind, CancelReason, JoinError, PanicPayload};
@@ -60,6 +61,9 @@ pub(crate) trait Join<T>: Run {
 
     /// The value of a finished task; leaves another end where it is.
     fn take_value(&self) -> Option<T>;
+
+    /// The result of a finished task, if it has not been taken.
+    fn take_any(&self) -> Option<Result<T, JoinError>>;
 }
 
 /// What a poll came to.
@@ -83,6 +87,7 @@ pub(crate) struct Header {
     lent: Cell<bool>,
     /// With the executor's number in `id`: the task's runtime.
     incarnation: u16,
+    pub(crate) ending: Cell<Ending>,
     /// The two halves of the `CancelReason`, apart because that saves eight bytes.
     cancel_kind: Cell<CancelKind>,
     cancelled_at: Cell<Option<&'static Location<'static>>>,
@@ -115,6 +120,7 @@ impl Header {
             finished: Cell::new(false),
             lent: Cell::new(false),
             incarnation,
+            ending: Cell::new(Ending::Dropped),
             cancel_kind: Cell::new(CancelKind::Explicit),
             cancelled_at: Cell::new(None),
             extras,
@@ -144,7 +150,7 @@ impl Header {
         open
     }
 
-    fn cancelled(&self) -> Option<CancelReason> {
+    pub(crate) fn cancelled(&self) -> Option<CancelReason> {
         self.cancelled_at.get().map(|at| CancelReason { kind: self.cancel_kind.get(), at })
     }
 
@@ -309,9 +315,13 @@ impl<F: Future> Run for TaskCell<F> {
         if header.finished.get() {
             return Progress::Finished; // it woke itself in its last poll
         }
-        let result = if let Some(reason) = header.cancelled() {
+        let flagged = header.cancelled();
+        let result = if let Some(reason) = flagged
+            && core.drops(header)
+        {
             Err(JoinError::Cancelled(reason))
         } else {
+            let _raised = flagged.map(|_| Raised::new());
             let waker = id.waker();
             let mut cx = Context::from_waker(&waker);
             let poll = || {
@@ -370,6 +380,12 @@ impl<F: Future> Join<F::Output> for TaskCell<F> {
     fn take_value(&self) -> Option<F::Output> {
         let succeeded = self.with_stage(|stage| matches!(*stage, Stage::Finished { result: Ok(_) }));
         if succeeded { self.take_result()?.ok() } else { None }
+    }
+
+    fn take_any(&self) -> Option<Result<F::Output, JoinError>> {
+        let result = self.take_result()?;
+        self.header.joined.set(false);
+        Some(result)
     }
 }
 

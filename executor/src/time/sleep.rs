@@ -14,7 +14,7 @@ use crate::time::clock::{Instant, saturating_nanos};
 
 /// A timer of one runtime, armed at its first poll: what [`Sleep`], [`Interval`](crate::Interval) and
 /// [`Timeout`](crate::Timeout) are made of.
-pub(crate) struct Alarm {
+pub struct Alarm {
     due: Due,
     key: u32,
     /// Where it is armed.
@@ -29,17 +29,23 @@ enum Due {
 }
 
 impl Alarm {
-    pub(crate) fn after(duration: Duration) -> Alarm {
+    /// One that is due `duration` after the look that follows its first poll.
+    pub fn after(duration: Duration) -> Alarm {
         Alarm { due: Due::After(saturating_nanos(duration)), key: 0, timers: None }
     }
 
-    pub(crate) fn at(deadline: Instant) -> Alarm {
+    /// One that is due at `deadline`.
+    pub fn at(deadline: Instant) -> Alarm {
         Alarm { due: Due::At(deadline), key: 0, timers: None }
     }
 
     /// Whether the time has come. What is due when it is first polled is never armed.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
     #[inline]
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(timers) = &self.timers else { return self.arm(cx) };
         if let Poll::Ready(at) = timers.poll(self.key, cx) {
             self.due = Due::At(at);
@@ -50,6 +56,15 @@ impl Alarm {
             return self.move_here(cx);
         }
         Poll::Pending
+    }
+
+    /// Whether it is due before it is armed: a duration of zero, or a deadline that had passed at the last look.
+    #[inline]
+    pub fn is_due_unarmed(&self) -> bool {
+        match self.due {
+            Due::After(nanos) => nanos == 0,
+            Due::At(deadline) => context::with_current(|core| deadline <= core.timers.looked_at()).unwrap_or_default(),
+        }
     }
 
     fn arm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -99,8 +114,12 @@ impl Alarm {
     }
 
     /// The deadline; settles it if it is relative and armed. One that is not armed counts from now.
+    ///
+    /// # Panics
+    ///
+    /// If it is relative and not armed, outside a runtime.
     #[track_caller]
-    fn deadline(&self) -> Instant {
+    pub fn deadline(&self) -> Instant {
         match (self.due, &self.timers) {
             (Due::At(deadline), _) => deadline,
             (Due::After(_), Some(timers)) => timers.deadline(self.key),
@@ -108,10 +127,52 @@ impl Alarm {
         }
     }
 
-    pub(crate) fn disarm(&mut self) {
+    /// What its deadline can be asked of while the alarm itself is out of reach, in the same poll.
+    #[inline]
+    pub fn due_time(&self) -> DueTime {
+        DueTime { due: self.due, key: self.timers.is_some().then_some(self.key) }
+    }
+
+    /// Forgets the timer; the next poll arms it anew.
+    pub fn disarm(&mut self) {
         if let Some(timers) = self.timers.take() {
             drop(timers.disarm(self.key));
         }
+    }
+}
+
+/// When an [`Alarm`] is due. Made by [`Alarm::due_time`]; it is true only until the alarm changes.
+#[derive(Clone, Copy)]
+pub struct DueTime {
+    due: Due,
+    key: Option<u32>,
+}
+
+impl DueTime {
+    /// As [`Alarm::deadline`].
+    ///
+    /// # Panics
+    ///
+    /// If it is relative, outside a runtime.
+    #[track_caller]
+    pub fn deadline(self) -> Instant {
+        match (self.due, self.key) {
+            (Due::At(deadline), _) => deadline,
+            (Due::After(_), Some(key)) => context::current("a deadline").timers.deadline(key),
+            (Due::After(nanos), None) => Instant::now() + Duration::from_nanos(nanos),
+        }
+    }
+}
+
+impl fmt::Debug for DueTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DueTime")
+    }
+}
+
+impl fmt::Debug for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Alarm")
     }
 }
 

@@ -1,2 +1,84 @@
-//! Structured concurrency for Handcar: the place for cancel scopes, cleanups, task groups and borrowing scopes, which stand
-//! on the kernel's delegates, timers and join handles.
+//! Structured concurrency for Handcar: cancel scopes, cleanups that are awaited, timeouts as scopes.
+//!
+//! > A cancelled scope polls its body once more. If the body completes, its value counts. If it is pending, and nothing live in
+//! > it is protected, the body is dropped; else the scope polls on until that is so, or the grace period ends. Then it drains
+//! > its cleanups, then it reports.
+//!
+//! ```
+//! use handcar_structured::{defer, run, sleep, timeout};
+//! use std::{cell::RefCell, rc::Rc, time::Duration};
+//!
+//! let log = Rc::new(RefCell::new(Vec::new()));
+//! let in_cleanup = Rc::clone(&log);
+//! let result = run(timeout(Duration::from_millis(5), async {
+//!     let _guard = defer(async move {
+//!         sleep(Duration::from_millis(1)).await; // saying goodbye takes time, and is awaited
+//!         in_cleanup.borrow_mut().push("goodbye");
+//!     });
+//!     sleep(Duration::MAX).await;
+//! }));
+//! assert!(result.is_err());
+//! assert_eq!(*log.borrow(), ["goodbye"]);
+//! ```
+//!
+//! The guide is `docs/cancellation.md`.
+//!
+//! # Reading it
+//!
+//! 1. `reason`: why something was cancelled
+//! 2. `polls`: the poll stack, where what runs finds its scope
+//! 3. `node`: the tree of the scopes that something holds on to
+//! 4. `scoped`: the rule
+//! 5. `cleanup`, `bracket`: what is awaited however a scope is left
+//! 6. `scope`, `token`, `shield`, `observe`, `timeout`: what programs use
+//! 7. `task`, `join`, `runtime`: tasks and the runtime's end
+//! 8. `group`, `group_error`: task groups
+//! 9. `branches`, `gather`: many futures in one task
+#![deny(unsafe_code)]
+
+mod bracket;
+mod branches;
+mod cleanup;
+mod gather;
+mod group;
+mod group_error;
+mod join;
+mod node;
+mod observe;
+mod polls;
+mod reason;
+mod runtime;
+mod scope;
+mod scoped;
+mod shield;
+mod task;
+mod timeout;
+mod token;
+
+pub use bracket::{BracketError, bracket};
+pub use cleanup::{DeferGuard, RunCleanup, defer};
+pub use gather::{
+    AsCompleted, Catching, Failure, Gather, GatherResults, Race, TryGather, as_completed, gather, gather_results, race,
+    try_gather,
+};
+pub use group::{GroupBuilder, GroupHandle, OnChildPanic, OnError, TaskEnd, TaskGroup, task_group};
+pub use group_error::{GroupError, Handling, HoldsError, Iter, Leaf, LeafCause};
+pub use handcar_executor::{
+    AbortHandle, Cause, Clock, ClockHold, Deadlock, Event, Instant, Interval, Metrics, MissedTickBehavior, OnPanic,
+    PanicPayload, Report, RunError, Sleep, Spawner, TaskId, TaskInfo, Tick, ToThread, Turn, WakeHandle, YieldNow,
+    interval, interval_at, sleep, sleep_until, to_thread, try_to_thread, yield_now,
+};
+pub use join::{JoinError, JoinHandle};
+pub use observe::{Cancellable, WaitCancelled, cancellable, cancelled, effective_deadline, is_cancelled};
+pub use reason::{CancelKind, CancelReason, Cancelled};
+pub use runtime::{Builder, Runtime, run, try_run};
+pub use scope::{CancelScope, RunScope, scope_of};
+pub use shield::{Shield, shield, shield_for};
+pub use task::{spawn, spawn_named};
+pub use timeout::{Deadline, Elapsed, MoveOn, Timeout, move_on_after, timeout, timeout_at, timeout_scope};
+pub use token::{CancelToken, DropGuard};
+
+/// The blocks of the guide are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/cancellation.md")]
+mod guide {}

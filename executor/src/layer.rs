@@ -1,0 +1,125 @@
+//! The seam for a layer on top: what structured concurrency needs of the kernel, and nothing else does.
+//!
+//! The kernel ends a cancelled task by dropping its future. A layer may have a better rule, with cleanups that are awaited
+//! first. It wraps the futures that it spawns, and asks for another [`Ending`]: the loop then goes on polling a task that was
+//! flagged, and tells the wrapper so through one byte, the *attention* of the thread.
+//!
+//! ```text
+//!     cancel -> flag, wake -> the task's turn -> attention |= FLAGGED -> wrapper polls, sees it -> its own rule
+//!                                                                             |
+//!               ATTACHED is the layer's own: something within the task ------'
+//!               made a scope for it in this poll
+//! ```
+//!
+//! The byte is zero nearly always. So a task that never uses the layer pays one load and one branch for each poll.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::machine::context;
+use crate::machine::join::{CancelReason, JoinHandle, PanicPayload};
+use crate::machine::task::{Header, TaskInfo};
+use crate::report::{self, Report};
+use crate::time::clock::Instant;
+
+pub use crate::time::sleep::{Alarm, DueTime};
+
+/// What the loop does with a task that was cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It drops the future.
+    Dropped,
+    /// It polls on; the future ends by a rule of its own. The runtime's end cancels it and waits for it.
+    Own,
+    /// As [`Own`](Ending::Own), but it belongs to something that cancels it: the runtime's end waits, and cancels nothing.
+    Member,
+}
+
+/// The task that is being polled was cancelled.
+pub const FLAGGED: u8 = 1;
+/// The layer has something to tell the wrapper of the task that is being polled.
+pub const ATTACHED: u8 = 2;
+
+thread_local! {
+    static ATTENTION: Cell<u8> = const { Cell::new(0) };
+}
+
+/// What the wrapper of the task that is being polled has to look at; zero nearly always.
+#[inline]
+pub fn attention() -> u8 {
+    ATTENTION.get()
+}
+
+/// Sets the attention and returns what it was.
+pub fn set_attention(bits: u8) -> u8 {
+    ATTENTION.replace(bits)
+}
+
+/// While it lives, the task that is being polled counts as cancelled.
+pub(crate) struct Raised(u8);
+
+impl Raised {
+    pub(crate) fn new() -> Raised {
+        Raised(set_attention(FLAGGED))
+    }
+}
+
+impl Drop for Raised {
+    fn drop(&mut self) {
+        set_attention(self.0);
+    }
+}
+
+/// Spawns a task on the current runtime that ends as `ending` says.
+///
+/// # Panics
+///
+/// Outside a runtime; if the runtime holds as many tasks as it can.
+#[track_caller]
+pub fn spawn<F>(
+    future: F,
+    ending: Ending,
+    name: Option<Arc<str>>,
+    at: &'static Location<'static>,
+) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    context::current("spawn").spawn(future, ending, name, at)
+}
+
+/// The ending of the task that is being polled, if one is.
+pub fn ending() -> Option<Ending> {
+    context::with_current(|core| core.of_running(|header| header.ending.get())).flatten()
+}
+
+/// Why the task that is being polled was cancelled, if it was.
+pub fn cancelled() -> Option<CancelReason> {
+    context::with_current(|core| core.of_running(Header::cancelled)).flatten().flatten()
+}
+
+/// The grace period of the current runtime; `None` outside one.
+pub fn grace() -> Option<Option<Duration>> {
+    context::with_current(|core| core.grace)
+}
+
+/// The clock at the loop's last look: every timer that was due then has fired.
+pub fn looked_at() -> Option<Instant> {
+    context::with_current(|core| core.timers.looked_at())
+}
+
+/// Hands a report to the current runtime, or to the default where there is none.
+pub fn report(report: Report) {
+    let reporter = context::with_current(|core| core.reporter.clone()).unwrap_or_default();
+    reporter.report(report);
+}
+
+/// Reports a panic that nobody will see, as the runtime's `OnPanic` says.
+pub fn report_panic(task: TaskInfo, payload: PanicPayload) {
+    let reporter = context::with_current(|core| core.reporter.clone()).unwrap_or_default();
+    report::report_panic(&reporter, task, payload);
+}

@@ -1,0 +1,294 @@
+//! Cleanups: work that is awaited however a scope is left.
+//!
+//! ```text
+//!     defer(fut) -> DeferGuard --- dropped: end of block, `?`, panic, cancel ---> 1. the scope in which `defer` was called,
+//!                       |                                                            or the nearest around it that lives
+//!                       |                                                         2. its wrapper polls it, newest first,
+//!                       '-- .run().await: in line      .disarm(): never              one at a time, before the scope ends
+//! ```
+//!
+//! Each cleanup is a scope that is shielded: what is cancelled around it does not reach in, and defers, timeouts and groups
+//! work in it as anywhere. At the end of the grace period it is dropped if it had begun, and polled exactly once if it had not.
+//!
+//! Rust has no destructors that wait. So the guard's destructor only hands the cleanup over, and the scope waits.
+
+use std::cell::Cell;
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use handcar_executor::layer::{self, Ending};
+use handcar_executor::{PanicPayload, Report};
+
+use crate::node::{Kind, Node};
+use crate::polls::{self, Frame};
+use crate::scoped::{Outcome, Scoped};
+
+thread_local! {
+    static NEXT: Cell<u64> = const { Cell::new(0) };
+}
+
+pub(crate) struct Cleanup {
+    /// Of the call to `defer`.
+    order: u64,
+    at: &'static Location<'static>,
+    begun: bool,
+    future: Pin<Box<dyn Future<Output = Outcome<()>>>>,
+}
+
+impl Cleanup {
+    fn new(order: u64, at: &'static Location<'static>, future: impl Future<Output = ()> + 'static) -> Cleanup {
+        Cleanup { order, at, begun: false, future: Box::pin(Scoped::light(Kind::Cleanup, at, None, future)) }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<()>> {
+        self.begun = true;
+        self.future.as_mut().poll(cx)
+    }
+
+    /// Hands it to `scope`, or to the nearest one around that that lives; at the root it becomes a task.
+    pub(crate) fn hand_to(self, scope: Option<Rc<Node>>) {
+        let mut scope = scope;
+        while let Some(node) = scope {
+            if !node.is_closed() && node.kind != Kind::Shield {
+                let mut cleanups = node.cleanups.borrow_mut();
+                let place = cleanups.partition_point(|other| other.order < self.order);
+                cleanups.insert(place, self);
+                drop(cleanups);
+                return node.wake_wrapper();
+            }
+            scope = node.parent();
+        }
+        self.run_as_task();
+    }
+
+    fn run_as_task(self) {
+        let Cleanup { at, mut future, .. } = self;
+        if layer::grace().is_none() {
+            drop(future);
+            return layer::report(Report::CutShort { what: "a cleanup that outlived its runtime", at });
+        }
+        let task = async move {
+            let outcome = std::future::poll_fn(|cx| future.as_mut().poll(cx)).await;
+            if let Outcome::Panicked(panic) = outcome {
+                panic.resume();
+            }
+        };
+        layer::spawn(task, Ending::Member, None, at).detach();
+    }
+}
+
+/// Polls the cleanups of `node`, one after the other. True when none is left.
+pub(crate) fn run(node: &Rc<Node>, first: &mut Option<PanicPayload>, cx: &mut Context<'_>) -> bool {
+    loop {
+        let Some(mut cleanup) = node.begun.take().or_else(|| node.cleanups.borrow_mut().pop()) else { return true };
+        match poll(node, &mut cleanup, cx) {
+            Poll::Pending => {
+                node.begun.set(Some(cleanup));
+                return false;
+            }
+            Poll::Ready(outcome) => {
+                keep(outcome, first, cleanup.at);
+                discard(node, cleanup, first);
+            }
+        }
+    }
+}
+
+/// The grace period is over: drops the one that has begun, polls each other one once.
+pub(crate) fn cut(node: &Rc<Node>, first: &mut Option<PanicPayload>, cx: &mut Context<'_>) {
+    loop {
+        let Some(mut cleanup) = node.begun.take().or_else(|| node.cleanups.borrow_mut().pop()) else { return };
+        let polled = if cleanup.begun { Poll::Pending } else { poll(node, &mut cleanup, cx) };
+        match polled {
+            Poll::Pending => layer::report(Report::CutShort { what: "a cleanup", at: cleanup.at }),
+            Poll::Ready(outcome) => keep(outcome, first, cleanup.at),
+        }
+        discard(node, cleanup, first);
+    }
+}
+
+fn poll(node: &Rc<Node>, cleanup: &mut Cleanup, cx: &mut Context<'_>) -> Poll<Outcome<()>> {
+    polls::under(Frame::Heavy(Rc::clone(node)), || cleanup.poll(cx)).1
+}
+
+fn discard(node: &Rc<Node>, cleanup: Cleanup, first: &mut Option<PanicPayload>) {
+    let at = cleanup.at;
+    let drop_it = || catch_unwind(AssertUnwindSafe(|| drop(cleanup)));
+    if let Err(payload) = polls::under(Frame::Heavy(Rc::clone(node)), drop_it).1 {
+        keep(Outcome::Panicked(PanicPayload::new(payload)), first, at);
+    }
+}
+
+/// Keeps the first panic, which goes on when the scope has ended, and reports the others.
+fn keep(outcome: Outcome<()>, first: &mut Option<PanicPayload>, at: &'static Location<'static>) {
+    let Outcome::Panicked(panic) = outcome else { return };
+    if first.is_none() {
+        *first = Some(panic);
+    } else {
+        layer::report(Report::CleanupPanicked { at, payload: panic });
+    }
+}
+
+/// Has `cleanup` awaited when the guard is dropped, however that comes: by the scope in which this was called.
+///
+/// ```
+/// use handcar_structured::{defer, run, scope_of};
+/// use std::{cell::RefCell, rc::Rc};
+///
+/// let log = Rc::new(RefCell::new(Vec::new()));
+/// run(scope_of({
+///     let log = Rc::clone(&log);
+///     async move {
+///         let in_cleanup = Rc::clone(&log);
+///         let _guard = defer(async move { in_cleanup.borrow_mut().push("cleanup") });
+///         log.borrow_mut().push("body");
+///     }
+/// }))
+/// .unwrap();
+/// assert_eq!(*log.borrow(), ["body", "cleanup"]);
+/// ```
+///
+/// The cleanup owns what it uses. It starts as soon as the guard is dropped, beside the body if that still runs; of several
+/// that wait the one whose `defer` was called last comes first.
+///
+/// # Panics
+///
+/// Outside a runtime.
+#[track_caller]
+pub fn defer<F: Future<Output = ()> + 'static>(cleanup: F) -> DeferGuard<F> {
+    assert!(
+        layer::grace().is_some(),
+        "defer needs a runtime that awaits the cleanup: call it inside `handcar::run` or `Runtime::block_on`"
+    );
+    DeferGuard { place: Place::here(Location::caller()), cleanup: Some(cleanup) }
+}
+
+/// Where a cleanup belongs: its scope, and its turn among the others there.
+pub(crate) struct Place {
+    order: u64,
+    at: &'static Location<'static>,
+    scope: Option<Rc<Node>>,
+}
+
+impl Place {
+    /// In the scope that is being polled, as its newest.
+    pub(crate) fn here(at: &'static Location<'static>) -> Place {
+        let order = NEXT.get();
+        NEXT.set(order + 1);
+        Place { order, at, scope: polls::attach_scope() }
+    }
+
+    fn take(&mut self) -> Place {
+        Place { scope: self.scope.take(), ..*self }
+    }
+
+    /// Has `cleanup` run by the scope.
+    pub(crate) fn hand(self, cleanup: impl Future<Output = ()> + 'static) {
+        Cleanup::new(self.order, self.at, cleanup).hand_to(self.scope);
+    }
+
+    /// Has `cleanup` run in line.
+    pub(crate) fn run(self, cleanup: impl Future<Output = ()> + 'static) -> RunCleanup {
+        let cleanup = Cleanup::new(self.order, self.at, cleanup);
+        RunCleanup { cleanup: Some(cleanup), scope: self.scope, protected: None }
+    }
+}
+
+/// Hands a cleanup to its scope when it is dropped. Made by [`defer`].
+#[must_use = "a guard that is not kept runs its cleanup at once: bind it to a name"]
+pub struct DeferGuard<F: Future<Output = ()> + 'static> {
+    place: Place,
+    cleanup: Option<F>,
+}
+
+impl<F: Future<Output = ()> + 'static> DeferGuard<F> {
+    /// Gives the cleanup back; it will not run.
+    pub fn disarm(mut self) -> F {
+        self.take()
+    }
+
+    fn take(&mut self) -> F {
+        let Some(cleanup) = self.cleanup.take() else { unreachable!("only what takes the guard takes it out") };
+        cleanup
+    }
+
+    /// Awaits the cleanup here and now, shielded.
+    ///
+    /// # Cancel safety
+    ///
+    /// When it is dropped half-run, the scope runs it on.
+    pub fn run(mut self) -> RunCleanup {
+        let cleanup = self.take();
+        self.place.take().run(cleanup)
+    }
+}
+
+impl<F: Future<Output = ()> + 'static> Drop for DeferGuard<F> {
+    fn drop(&mut self) {
+        if let Some(cleanup) = self.cleanup.take() {
+            self.place.take().hand(cleanup);
+        }
+    }
+}
+
+impl<F: Future<Output = ()> + 'static> fmt::Debug for DeferGuard<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DeferGuard(made at {})", self.place.at)
+    }
+}
+
+/// Awaits a cleanup in line. Made by [`DeferGuard::run`].
+#[must_use = "futures do nothing unless they are awaited; dropped, the scope runs the cleanup"]
+pub struct RunCleanup {
+    cleanup: Option<Cleanup>,
+    scope: Option<Rc<Node>>,
+    /// The shield that keeps the scopes around from dropping this.
+    protected: Option<Rc<Node>>,
+}
+
+impl Future for RunCleanup {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let cleanup = this.cleanup.as_mut().expect("`RunCleanup` polled after it had ended");
+        let parent = polls::attach();
+        if let Some(shield) = &this.protected {
+            shield.reparent(parent.as_ref());
+        } else {
+            let shield = Node::new(Kind::Shield, cleanup.at, parent, None);
+            shield.hold_parent();
+            this.protected = Some(shield);
+        }
+        let Poll::Ready(outcome) = cleanup.poll(cx) else { return Poll::Pending };
+        this.cleanup = None;
+        if let Some(shield) = this.protected.take() {
+            shield.close();
+        }
+        if let Outcome::Panicked(panic) = outcome {
+            panic.resume();
+        }
+        Poll::Ready(())
+    }
+}
+
+impl Drop for RunCleanup {
+    fn drop(&mut self) {
+        if let Some(cleanup) = self.cleanup.take() {
+            cleanup.hand_to(self.scope.take());
+        }
+        if let Some(shield) = self.protected.take() {
+            shield.close();
+        }
+    }
+}
+
+impl fmt::Debug for RunCleanup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RunCleanup")
+    }
+}

@@ -1,0 +1,424 @@
+//! Gathering: many futures in the caller's own task, which may borrow, and their results in order.
+//!
+//! asyncio's `gather`, with two differences. Each branch is a cancel scope. And nothing is left behind: where asyncio lets the
+//! other branches run on when one fails, and loses their errors, these cancel them and wait for their cleanups.
+
+use std::collections::VecDeque;
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+use handcar_executor::PanicPayload;
+use pin_project_lite::pin_project;
+
+use crate::branches::{Branches, Then};
+use crate::polls::Flag;
+
+/// Waits for all futures, and returns their values in order.
+///
+/// If one panics, the others are cancelled, and the panic goes on when they have ended.
+///
+/// ```
+/// use handcar_structured::{gather, run};
+///
+/// let words = ["wait", "for", "all"];
+/// let lengths = run(gather(words.iter().map(async |word| word.len())));
+/// assert_eq!(lengths, [4, 3, 3]);
+/// ```
+///
+/// # Panics
+///
+/// When it is polled outside a runtime.
+///
+/// # Cancel safety
+///
+/// Dropping it drops the futures; their cleanups go to the scope around.
+#[track_caller]
+pub fn gather<I>(futures: I) -> Gather<<I::Item as IntoFuture>::IntoFuture>
+where
+    I: IntoIterator<Item: IntoFuture>,
+{
+    Gather(Collect::new(futures, Location::caller()))
+}
+
+/// Waits for all futures, or for the first error: then the others are cancelled, and it returns when they have ended.
+///
+/// ```
+/// use handcar_structured::{run, try_gather};
+///
+/// let numbers = run(try_gather(["4", "x", "7"].map(async |text| text.parse::<u32>())));
+/// assert!(numbers.is_err());
+/// ```
+///
+/// # Panics
+///
+/// When it is polled outside a runtime.
+///
+/// # Cancel safety
+///
+/// As [`gather`].
+#[track_caller]
+pub fn try_gather<I, T, E>(futures: I) -> TryGather<<I::Item as IntoFuture>::IntoFuture, T, E>
+where
+    I: IntoIterator<Item: IntoFuture<Output = Result<T, E>>>,
+{
+    TryGather { all: Collect::new(futures, Location::caller()), error: None }
+}
+
+/// Waits for all futures, whatever becomes of them: asyncio's `gather(return_exceptions=True)`.
+///
+/// ```
+/// use handcar_structured::{gather_results, run};
+///
+/// let results = run(gather_results(["4", "x"].map(async |text| text.parse::<u32>())));
+/// assert!(matches!(results[0], Ok(4)));
+/// assert!(results[1].is_err());
+/// ```
+///
+/// # Panics
+///
+/// When it is polled outside a runtime.
+///
+/// # Cancel safety
+///
+/// As [`gather`].
+#[track_caller]
+pub fn gather_results<I, T, E>(futures: I) -> GatherResults<<I::Item as IntoFuture>::IntoFuture, T, E>
+where
+    I: IntoIterator<Item: IntoFuture<Output = Result<T, E>>>,
+{
+    let futures = futures.into_iter().map(|future| Catching { future: future.into_future() });
+    GatherResults(Collect::new(futures, Location::caller()))
+}
+
+/// The values in the order in which they come, each with the place of its future.
+///
+/// ```
+/// use futures::StreamExt;
+/// use handcar_structured::{as_completed, run, sleep};
+/// use std::time::Duration;
+///
+/// let order: Vec<_> = run(as_completed([3, 1, 2].map(async |n| sleep(Duration::from_millis(n)).await)).collect());
+/// assert_eq!(order, [(1, ()), (2, ()), (0, ())]);
+/// ```
+///
+/// # Panics
+///
+/// When it is polled outside a runtime.
+///
+/// # Cancel safety
+///
+/// Dropping what `next` returns loses nothing. Dropping the stream drops the futures that are left.
+#[track_caller]
+pub fn as_completed<I>(futures: I) -> AsCompleted<<I::Item as IntoFuture>::IntoFuture>
+where
+    I: IntoIterator<Item: IntoFuture>,
+{
+    let futures = futures.into_iter().map(IntoFuture::into_future);
+    AsCompleted { branches: Branches::new(futures, Location::caller()), come: VecDeque::new() }
+}
+
+/// Waits for the first future; the others are cancelled, and it returns when they have ended.
+///
+/// The place of the first one, and its value; `None` of no futures.
+///
+/// ```
+/// use handcar_structured::{race, run, sleep};
+/// use std::time::Duration;
+///
+/// let first = run(race([9, 1].map(async |n| {
+///     sleep(Duration::from_millis(n)).await;
+///     n
+/// })));
+/// assert_eq!(first, Some((1, 1)));
+/// ```
+///
+/// # Panics
+///
+/// When it is polled outside a runtime.
+///
+/// # Cancel safety
+///
+/// As [`gather`].
+#[track_caller]
+pub fn race<I>(futures: I) -> Race<<I::Item as IntoFuture>::IntoFuture>
+where
+    I: IntoIterator<Item: IntoFuture>,
+{
+    let futures = futures.into_iter().map(IntoFuture::into_future);
+    Race { branches: Branches::new(futures, Location::caller()), first: None }
+}
+
+/// Branches, and their values by place.
+struct Collect<F: Future, T> {
+    branches: Branches<F>,
+    values: Vec<Option<T>>,
+}
+
+impl<F: Future, T> Collect<F, T> {
+    fn new<I>(futures: I, at: &'static Location<'static>) -> Collect<F, T>
+    where
+        I: IntoIterator<Item: IntoFuture<IntoFuture = F>>,
+    {
+        let branches = Branches::new(futures.into_iter().map(IntoFuture::into_future), at);
+        let values = std::iter::repeat_with(|| None).take(branches.len()).collect();
+        Collect { branches, values }
+    }
+
+    /// The values, of which none is missing.
+    fn take(&mut self) -> Option<Vec<T>> {
+        std::mem::take(&mut self.values).into_iter().collect()
+    }
+}
+
+// The branches of all of these are pinned where they lie, which is not in here.
+impl<F: Future> Unpin for Gather<F> {}
+impl<F: Future, T, E> Unpin for TryGather<F, T, E> {}
+impl<F: Future<Output = Result<T, E>>, T, E> Unpin for GatherResults<F, T, E> {}
+impl<F: Future> Unpin for AsCompleted<F> {}
+impl<F: Future> Unpin for Race<F> {}
+
+/// Waits for all. Made by [`gather`].
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct Gather<F: Future>(Collect<F, F::Output>);
+
+impl<F: Future> Gather<F> {
+    /// Runs at most `n` of the futures at a time; the others have not begun.
+    ///
+    /// # Panics
+    ///
+    /// If `n` is zero.
+    #[track_caller]
+    pub fn limit(mut self, n: usize) -> Self {
+        self.0.branches.set_limit(n);
+        self
+    }
+}
+
+impl<F: Future> fmt::Debug for Gather<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Gather")
+    }
+}
+
+impl<F: Future> Future for Gather<F> {
+    type Output = Vec<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Collect { branches, values } = &mut self.0;
+        ready!(branches.poll(cx, |index, value| {
+            values[index] = Some(value);
+            Then::GoOn
+        }));
+        self.0.take().map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+/// Waits for all, or the first error. Made by [`try_gather`].
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct TryGather<F: Future, T, E> {
+    all: Collect<F, T>,
+    error: Option<E>,
+}
+
+impl<F: Future, T, E> TryGather<F, T, E> {
+    /// Runs at most `n` of the futures at a time; the others have not begun.
+    ///
+    /// # Panics
+    ///
+    /// If `n` is zero.
+    #[track_caller]
+    pub fn limit(mut self, n: usize) -> Self {
+        self.all.branches.set_limit(n);
+        self
+    }
+}
+
+impl<F: Future, T, E> fmt::Debug for TryGather<F, T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TryGather")
+    }
+}
+
+impl<T, E, F: Future<Output = Result<T, E>>> Future for TryGather<F, T, E> {
+    type Output = Result<Vec<T>, E>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let TryGather { all: Collect { branches, values }, error } = &mut *self;
+        ready!(branches.poll(cx, |index, result| match result {
+            Ok(value) => {
+                values[index] = Some(value);
+                Then::GoOn
+            }
+            Err(failed) => {
+                error.get_or_insert(failed);
+                Then::End(Flag::SiblingFailed)
+            }
+        }));
+        if let Some(error) = self.error.take() {
+            return Poll::Ready(Err(error));
+        }
+        self.all.take().map_or(Poll::Pending, |values| Poll::Ready(Ok(values)))
+    }
+}
+
+pin_project! {
+    /// A future whose panic is a result.
+    #[derive(Debug)]
+    pub struct Catching<F> {
+        #[pin]
+        future: F,
+    }
+}
+
+impl<T, E, F: Future<Output = Result<T, E>>> Future for Catching<F> {
+    type Output = Result<T, Failure<E>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let future = self.project().future;
+        Poll::Ready(match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+            Ok(polled) => ready!(polled).map_err(Failure::Failed),
+            Err(payload) => Err(Failure::Panicked(PanicPayload::new(payload))),
+        })
+    }
+}
+
+/// Waits for all, whatever becomes of them. Made by [`gather_results`].
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct GatherResults<F: Future, T, E>(Collect<Catching<F>, Result<T, Failure<E>>>)
+where
+    F: Future<Output = Result<T, E>>;
+
+impl<F: Future<Output = Result<T, E>>, T, E> GatherResults<F, T, E> {
+    /// Runs at most `n` of the futures at a time; the others have not begun.
+    ///
+    /// # Panics
+    ///
+    /// If `n` is zero.
+    #[track_caller]
+    pub fn limit(mut self, n: usize) -> Self {
+        self.0.branches.set_limit(n);
+        self
+    }
+}
+
+impl<F: Future<Output = Result<T, E>>, T, E> fmt::Debug for GatherResults<F, T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GatherResults")
+    }
+}
+
+impl<T, E, F: Future<Output = Result<T, E>>> Future for GatherResults<F, T, E> {
+    type Output = Vec<Result<T, Failure<E>>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Collect { branches, values } = &mut self.0;
+        ready!(branches.poll(cx, |index, result| {
+            values[index] = Some(result);
+            Then::GoOn
+        }));
+        self.0.take().map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+/// Why a branch of [`gather_results`] has no value.
+#[derive(Debug)]
+pub enum Failure<E> {
+    /// It returned this error.
+    Failed(E),
+    /// It panicked.
+    Panicked(PanicPayload),
+}
+
+impl<E: fmt::Display> fmt::Display for Failure<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Failed(error) => error.fmt(f),
+            Failure::Panicked(payload) => write!(f, "panicked: {payload}"),
+        }
+    }
+}
+
+impl<E: Error + 'static> Error for Failure<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Failure::Failed(error) => Some(error),
+            Failure::Panicked(_) => None,
+        }
+    }
+}
+
+/// Values as they come. Made by [`as_completed`].
+#[must_use = "streams do nothing unless they are polled"]
+pub struct AsCompleted<F: Future> {
+    branches: Branches<F>,
+    come: VecDeque<(usize, F::Output)>,
+}
+
+impl<F: Future> AsCompleted<F> {
+    /// Runs at most `n` of the futures at a time; the others have not begun.
+    ///
+    /// # Panics
+    ///
+    /// If `n` is zero.
+    #[track_caller]
+    pub fn limit(mut self, n: usize) -> Self {
+        self.branches.set_limit(n);
+        self
+    }
+}
+
+impl<F: Future> fmt::Debug for AsCompleted<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AsCompleted")
+    }
+}
+
+impl<F: Future> Stream for AsCompleted<F> {
+    type Item = (usize, F::Output);
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let AsCompleted { branches, come } = &mut *self;
+        if come.is_empty() {
+            let polled = branches.poll(cx, |index, value| {
+                come.push_back((index, value));
+                Then::GoOn
+            });
+            if polled.is_ready() && come.is_empty() {
+                return Poll::Ready(None);
+            }
+        }
+        come.pop_front().map_or(Poll::Pending, |value| Poll::Ready(Some(value)))
+    }
+}
+
+/// Waits for the first. Made by [`race`].
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct Race<F: Future> {
+    branches: Branches<F>,
+    first: Option<(usize, F::Output)>,
+}
+
+impl<F: Future> Future for Race<F> {
+    type Output = Option<(usize, F::Output)>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Race { branches, first } = &mut *self;
+        let is_empty = branches.len() == 0;
+        ready!(branches.poll(cx, |index, value| {
+            first.get_or_insert((index, value));
+            Then::End(Flag::RaceLost)
+        }));
+        if is_empty || self.first.is_some() { Poll::Ready(self.first.take()) } else { Poll::Pending }
+    }
+}
+
+impl<F: Future> fmt::Debug for Race<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Race")
+    }
+}

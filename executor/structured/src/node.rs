@@ -1,0 +1,531 @@
+//! Nodes: the tree of the scopes that something holds on to.
+//!
+//! ```text
+//!            parent
+//!              ^  |  1. cancel: `own` set once, then down the tree, `below` set on everything that no shield covers;
+//!              |  v     each wrapper, observer and child of a group on the way is woken
+//!     node: own, below, protected, cleanups, observers, members
+//!              ^  |
+//!              |  v  2. protected: a shield or a group with living children counts here, and once in the parent, and so on
+//!           children
+//! ```
+//!
+//! Neither direction recurses: cancelling keeps a list of nodes still to visit, and counts go up in a loop. So does a
+//! node's destructor.
+//!
+//! A node acts on nothing itself. Its wrapper (see `scoped.rs`) looks at the node between two polls of the body.
+
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use handcar_executor::layer::{self, Alarm};
+use handcar_executor::{self as kernel, AbortHandle, Instant, PanicPayload, Report};
+use slab::Slab;
+
+use crate::cleanup::Cleanup;
+use crate::reason::{CancelKind, CancelReason};
+use crate::token::Shared;
+
+/// The grace period where no runtime says another.
+const DEFAULT_GRACE: Duration = Duration::from_secs(5);
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    /// Reports only when nothing around it is cancelled.
+    Scope,
+    /// A task reports always: to its handle.
+    Task,
+    /// Reports always: `cancellable`.
+    Catch,
+    /// Lets no cancel in; owns no cleanups.
+    Shield,
+    /// Lets no cancel in.
+    Cleanup,
+}
+
+impl Kind {
+    pub(crate) fn is_shield(self) -> bool {
+        matches!(self, Kind::Shield | Kind::Cleanup)
+    }
+}
+
+pub(crate) struct Node {
+    pub(crate) kind: Kind,
+    /// The line that made the scope.
+    pub(crate) at: &'static Location<'static>,
+    links: RefCell<Links>,
+    /// Cancelled itself.
+    own: RefCell<Option<Arc<CancelReason>>>,
+    /// Cancelled by something around it.
+    below: RefCell<Option<Arc<CancelReason>>>,
+    /// What its group's children are told, where that is not "the group was cancelled".
+    pub(crate) for_children: RefCell<Option<CancelReason>>,
+    closed: Cell<bool>,
+    /// How many shields, catching `cancellable`s and groups with children live in it.
+    protected: Cell<u32>,
+    /// How many of them it counts as in its parent.
+    holds: Cell<u32>,
+    waker: Cell<Option<Waker>>,
+    observers: RefCell<Slab<Option<Waker>>>,
+    /// The children of a group: each is linked here, not among the nodes.
+    pub(crate) members: RefCell<Slab<AbortHandle>>,
+    /// Not begun, the newest last; and the one that has begun.
+    pub(crate) cleanups: RefCell<Vec<Cleanup>>,
+    pub(crate) begun: Cell<Option<Cleanup>>,
+    pub(crate) clock: RefCell<Times>,
+    /// Set here, or found around it when it was linked there.
+    grace: Cell<Grace>,
+    sets_grace: Cell<bool>,
+    token: RefCell<Option<Arc<Shared>>>,
+}
+
+#[derive(Default)]
+struct Links {
+    parent: Option<Rc<Node>>,
+    /// The place among the parent's children.
+    key: usize,
+    children: Slab<Weak<Node>>,
+}
+
+/// How long what was cancelled may take to end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Grace {
+    #[default]
+    OfRuntime,
+    Set(Option<Duration>),
+}
+
+/// A node's deadline, then its grace period.
+#[derive(Default)]
+pub(crate) struct Times {
+    deadline: Option<Alarm>,
+    grace: Option<Alarm>,
+    /// The grace period is over.
+    pub(crate) over: bool,
+}
+
+impl Node {
+    pub(crate) fn new(
+        kind: Kind,
+        at: &'static Location<'static>,
+        parent: Option<Rc<Node>>,
+        deadline: Option<Alarm>,
+    ) -> Rc<Node> {
+        let node = Rc::new(Node {
+            kind,
+            at,
+            links: RefCell::default(),
+            own: RefCell::default(),
+            below: RefCell::default(),
+            for_children: RefCell::default(),
+            closed: Cell::new(false),
+            protected: Cell::new(0),
+            holds: Cell::new(0),
+            waker: Cell::default(),
+            observers: RefCell::default(),
+            members: RefCell::default(),
+            cleanups: RefCell::default(),
+            begun: Cell::default(),
+            clock: RefCell::new(Times { deadline, ..Times::default() }),
+            grace: Cell::new(Grace::OfRuntime),
+            sets_grace: Cell::new(false),
+            token: RefCell::default(),
+        });
+        node.link(parent);
+        node
+    }
+
+    pub(crate) fn parent(&self) -> Option<Rc<Node>> {
+        self.links.borrow().parent.clone()
+    }
+
+    /// Makes `parent` the parent. Tasks are linked by their group, as members.
+    fn link(self: &Rc<Node>, parent: Option<Rc<Node>>) {
+        if let Some(parent) = &parent
+            && self.kind != Kind::Task
+        {
+            let key = parent.links.borrow_mut().children.insert(Rc::downgrade(self));
+            self.links.borrow_mut().key = key;
+            if !self.kind.is_shield() {
+                self.below.replace(parent.in_force());
+            }
+        }
+        if !self.sets_grace.get() {
+            self.grace.set(parent.as_ref().map_or(Grace::OfRuntime, |parent| parent.grace.get()));
+        }
+        self.links.borrow_mut().parent = parent;
+    }
+
+    /// Takes it out from below its parent, which is returned.
+    fn unlink(&self) -> Option<Rc<Node>> {
+        let (parent, key) = {
+            let mut links = self.links.borrow_mut();
+            (links.parent.take(), links.key)
+        };
+        if let Some(parent) = &parent
+            && self.kind != Kind::Task
+        {
+            parent.links.borrow_mut().children.try_remove(key);
+        }
+        parent
+    }
+
+    /// It is polled below `parent` now: a future may be carried from one scope into another.
+    pub(crate) fn reparent(self: &Rc<Node>, parent: Option<&Rc<Node>>) {
+        let same = match (&self.links.borrow().parent, parent) {
+            (Some(old), Some(new)) => Rc::ptr_eq(old, new),
+            (None, None) => true,
+            _ => false,
+        };
+        if same || self.kind == Kind::Task {
+            return;
+        }
+        let holds = self.holds.take();
+        let old = self.unlink();
+        self.link(parent.cloned());
+        for _ in 0..holds {
+            if let Some(parent) = parent {
+                parent.protect();
+            }
+            if let Some(old) = &old {
+                old.unprotect();
+            }
+        }
+        self.holds.set(holds);
+        if !self.kind.is_shield() {
+            self.spread();
+        }
+    }
+
+    /// Whether it counts as cancelled, by itself or by something around it.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.own.borrow().is_some() || self.below.borrow().is_some()
+    }
+
+    pub(crate) fn is_cancelled_itself(&self) -> bool {
+        self.own.borrow().is_some()
+    }
+
+    pub(crate) fn is_cancelled_from_above(&self) -> bool {
+        self.below.borrow().is_some()
+    }
+
+    /// The cause for what lives in it.
+    fn in_force(&self) -> Option<Arc<CancelReason>> {
+        self.own.borrow().clone().or_else(|| self.below.borrow().clone())
+    }
+
+    pub(crate) fn reason(&self) -> Option<CancelReason> {
+        if let Some(own) = &*self.own.borrow() {
+            return Some(CancelReason::clone(own));
+        }
+        self.below.borrow().as_ref().map(CancelReason::below)
+    }
+
+    pub(crate) fn own_reason(&self) -> Option<CancelReason> {
+        self.own.borrow().as_deref().cloned()
+    }
+
+    pub(crate) fn reason_for_children(&self) -> Option<CancelReason> {
+        self.for_children.borrow().clone().or_else(|| self.in_force().as_ref().map(CancelReason::below))
+    }
+
+    /// Cancels it. False if it was cancelled before, or has ended.
+    pub(crate) fn cancel(self: &Rc<Node>, reason: CancelReason) -> bool {
+        if self.closed.get() || self.is_cancelled_itself() {
+            return false;
+        }
+        *self.own.borrow_mut() = Some(Arc::new(reason));
+        self.wake();
+        self.spread();
+        true
+    }
+
+    /// Tells everything below it.
+    fn spread(self: &Rc<Node>) {
+        let mut found = self.visit();
+        while let Some(child) = found.pop() {
+            if child.kind.is_shield() {
+                continue;
+            }
+            let cause = child.parent().and_then(|parent| parent.in_force());
+            let was = child.is_cancelled_from_above();
+            let is = cause.is_some();
+            if was == is {
+                continue;
+            }
+            child.below.replace(cause);
+            if is {
+                child.wake();
+            }
+            found.append(&mut child.visit());
+        }
+    }
+
+    /// Its children; those of a group are told at once.
+    fn visit(&self) -> Vec<Rc<Node>> {
+        if self.is_cancelled() {
+            let members: Vec<_> = self.members.borrow().iter().map(|(_, member)| member.clone()).collect();
+            for member in members {
+                member.cancel_as(kernel::CancelKind::Parent);
+            }
+        }
+        self.links.borrow().children.iter().filter_map(|(_, child)| child.upgrade()).collect()
+    }
+
+    /// Wakes its wrapper and whoever observes it.
+    fn wake(&self) {
+        self.wake_wrapper();
+        let observers: Vec<_> = self.observers.borrow_mut().iter_mut().filter_map(|(_, waker)| waker.take()).collect();
+        observers.into_iter().for_each(wake);
+    }
+
+    pub(crate) fn wake_wrapper(&self) {
+        if let Some(waker) = self.waker.take() {
+            wake(waker);
+        }
+    }
+
+    /// The wrapper is polled, with this waker.
+    pub(crate) fn keep_waker(self: &Rc<Node>, cx: &Context<'_>) {
+        let waker = match self.waker.take() {
+            Some(kept) if kept.will_wake(cx.waker()) => kept,
+            _ => cx.waker().clone(),
+        };
+        let token = self.token.borrow().clone();
+        if let Some(token) = token
+            && let Some(reason) = token.look(&waker)
+        {
+            self.cancel(reason);
+        }
+        let crossed = self.waker.replace(Some(waker));
+        drop(crossed);
+    }
+
+    /// An observer's waker, in place of the one that it left before.
+    pub(crate) fn observe(&self, key: Option<usize>, waker: Waker) -> usize {
+        let mut observers = self.observers.borrow_mut();
+        let Some(key) = key else { return observers.insert(Some(waker)) };
+        let old = observers[key].replace(waker);
+        drop(observers);
+        drop(old);
+        key
+    }
+
+    pub(crate) fn forget_observer(&self, key: usize) {
+        let waker = self.observers.borrow_mut().remove(key);
+        drop(waker);
+    }
+
+    /// It counts as protected by one more; and so, if it did not before, does what is around it.
+    pub(crate) fn protect(self: &Rc<Node>) {
+        let mut node = Rc::clone(self);
+        while node.protected.replace(node.protected.get() + 1) == 0 && node.passes_protection() {
+            let Some(parent) = node.parent() else { break };
+            node.holds.set(node.holds.get() + 1);
+            node = parent;
+        }
+    }
+
+    /// Undoes one [`protect`](Node::protect). A wrapper that waits for the last one is woken.
+    pub(crate) fn unprotect(self: &Rc<Node>) {
+        let mut node = Rc::clone(self);
+        while node.protected.replace(node.protected.get() - 1) == 1 {
+            if node.is_cancelled() {
+                node.wake_wrapper();
+            }
+            if !node.passes_protection() {
+                break;
+            }
+            let Some(parent) = node.parent() else { break };
+            node.holds.set(node.holds.get() - 1);
+            node = parent;
+        }
+    }
+
+    /// Whether what is protected in it counts in its parent too. A closed one has settled its account with the parent.
+    fn passes_protection(&self) -> bool {
+        !matches!(self.kind, Kind::Task | Kind::Cleanup) && !self.closed.get()
+    }
+
+    /// From now on, until it is closed, it protects its parent.
+    pub(crate) fn hold_parent(&self) {
+        if let Some(parent) = self.parent() {
+            self.holds.set(self.holds.get() + 1);
+            parent.protect();
+        }
+    }
+
+    /// Undoes [`hold_parent`](Node::hold_parent).
+    pub(crate) fn release_parent(&self) {
+        if let Some(parent) = self.parent()
+            && self.holds.get() > 0
+        {
+            self.holds.set(self.holds.get() - 1);
+            parent.unprotect();
+        }
+    }
+
+    pub(crate) fn is_protected(&self) -> bool {
+        self.protected.get() > 0
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    /// The wrapper has ended, or was dropped: what is left of the cleanups goes up. The parent stays known, for guards that
+    /// outlive this.
+    pub(crate) fn close(&self) {
+        if self.closed.replace(true) {
+            return;
+        }
+        drop(self.waker.take());
+        let parent = self.unlink();
+        self.links.borrow_mut().parent.clone_from(&parent);
+        if let Some(parent) = &parent {
+            for _ in 0..self.holds.take() {
+                parent.unprotect();
+            }
+        }
+        let mut left = self.cleanups.take();
+        left.extend(self.begun.take());
+        for cleanup in left {
+            cleanup.hand_to(parent.clone());
+        }
+        drop(self.clock.take());
+    }
+
+    pub(crate) fn set_grace(&self, grace: Option<Duration>) {
+        self.grace.set(Grace::Set(grace));
+        self.sets_grace.set(true);
+    }
+
+    /// Its own grace period, or the nearest one around it, or the runtime's; at the runtime's end never longer than that.
+    fn grace(&self) -> Option<Duration> {
+        let of_runtime = layer::grace().unwrap_or(Some(DEFAULT_GRACE));
+        let set = match self.grace.get() {
+            Grace::Set(grace) => grace,
+            Grace::OfRuntime => of_runtime,
+        };
+        let at_the_end = self.own.borrow().as_ref().is_some_and(|own| matches!(own.kind, CancelKind::Shutdown));
+        match (set, of_runtime) {
+            (None, of_runtime) if at_the_end => of_runtime,
+            (Some(set), Some(of_runtime)) if at_the_end => Some(set.min(of_runtime)),
+            (set, _) => set,
+        }
+    }
+
+    /// Looks at the clock: a deadline that has passed cancels, and a scope that is cancelled itself counts its grace period.
+    pub(crate) fn look_at_clock(self: &Rc<Node>, cx: &mut Context<'_>) {
+        if !self.is_cancelled_itself() {
+            // Polled outside the borrow: it clones a waker, which may be a stranger's.
+            let Some(mut alarm) = self.clock.borrow_mut().deadline.take() else { return };
+            if alarm.poll(cx).is_pending() {
+                let mut alarm = Some(alarm);
+                if self.clock.borrow().deadline.is_none() {
+                    std::mem::swap(&mut self.clock.borrow_mut().deadline, &mut alarm);
+                }
+                return;
+            }
+            self.cancel(CancelReason::of(CancelKind::Deadline, self.at));
+        }
+        self.look_at_grace(cx);
+    }
+
+    fn look_at_grace(&self, cx: &mut Context<'_>) {
+        if self.clock.borrow().over {
+            return;
+        }
+        let (deadline, grace) = {
+            let mut clock = self.clock.borrow_mut();
+            (clock.deadline.take(), clock.grace.take())
+        };
+        drop(deadline);
+        let mut grace = grace.unwrap_or_else(|| self.grace().map_or_else(|| Alarm::at(Instant::NEVER), Alarm::after));
+        let over = grace.poll(cx).is_ready();
+        let mut clock = self.clock.borrow_mut();
+        clock.over = over;
+        clock.grace = Some(grace);
+    }
+
+    pub(crate) fn is_grace_over(&self) -> bool {
+        self.clock.borrow().over
+    }
+
+    /// Moves the deadline; its wrapper arms it.
+    pub(crate) fn set_deadline(&self, deadline: Option<Instant>) {
+        if self.closed.get() || self.is_cancelled_itself() {
+            return;
+        }
+        let mut alarm = deadline.map(Alarm::at);
+        std::mem::swap(&mut self.clock.borrow_mut().deadline, &mut alarm);
+        drop(alarm);
+        self.wake_wrapper();
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        self.clock.borrow().deadline.as_ref().map_or(Instant::NEVER, Alarm::deadline)
+    }
+
+    /// The earliest deadline from here to the next shield.
+    pub(crate) fn effective_deadline(&self) -> Instant {
+        let mut earliest = Instant::NEVER;
+        let mut node = None;
+        loop {
+            let this = node.as_deref().unwrap_or(self);
+            if this.kind.is_shield() {
+                return earliest;
+            }
+            earliest = earliest.min(if this.is_cancelled() { Instant::START } else { this.deadline() });
+            match this.parent() {
+                Some(parent) => node = Some(parent),
+                None => return earliest,
+            }
+        }
+    }
+
+    /// Cancels it and what is around it, up to the next shield, where a deadline has passed. True if one had.
+    pub(crate) fn cancel_expired(self: &Rc<Node>) -> bool {
+        let Some(now) = layer::looked_at() else { return false };
+        let mut any = false;
+        let mut node = Some(Rc::clone(self));
+        while let Some(this) = node
+            && !this.kind.is_shield()
+        {
+            if this.deadline() <= now {
+                any |= this.cancel(CancelReason::of(CancelKind::Deadline, this.at));
+            }
+            node = this.parent();
+        }
+        any
+    }
+
+    /// The half of it that other threads may hold.
+    pub(crate) fn token(self: &Rc<Node>) -> Arc<Shared> {
+        let token = Arc::clone(self.token.borrow_mut().get_or_insert_default());
+        self.wake_wrapper(); // so that it leaves its waker there
+        token
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // A chain of parents of which each is the last owner of the next must not be dropped by recursion.
+        let mut parent = self.links.get_mut().parent.take();
+        while let Some(last) = parent {
+            parent = Rc::into_inner(last).and_then(|mut node| node.links.get_mut().parent.take());
+        }
+    }
+}
+
+/// Wakes; if that is a stranger's code and panics, the others are still woken.
+fn wake(waker: Waker) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+        layer::report(Report::WakerPanicked { payload: PanicPayload::new(payload) });
+    }
+}

@@ -1,0 +1,279 @@
+//! The poll stack: which scopes are being polled at this moment, innermost last.
+//!
+//! ```text
+//!     frames   [ task's node ][ timeout, light ][ CancelScope's node ][ timeout, light ]   <- defer() called here
+//!                                                                            |
+//!                                                  attach: a light one becomes a node, below the one before it
+//! ```
+//!
+//! A scope that nobody asks anything of is *light*: a few words that stand on this stack while the body is polled. When something has to hold on to the scope (a cleanup, a shield, an observer), every light frame becomes
+//! a [`Node`], once; the wrapper finds it when it takes its frame off.
+//!
+//! A task is lighter still: it has no frame at all until something attaches. Then its frame is put *below* the others, and
+//! the thread's attention tells the task's wrapper to take it (see [`layer`]).
+
+use std::cell::RefCell;
+use std::mem::ManuallyDrop;
+use std::panic::Location;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use handcar_executor::Instant;
+use handcar_executor::layer::{self, Alarm, DueTime, Ending};
+
+use crate::node::{Kind, Node};
+use crate::reason::{CancelKind, CancelReason};
+
+pub(crate) enum Frame {
+    Light(Light),
+    Heavy(Rc<Node>),
+    /// A child of this group that has no node of its own yet.
+    Member(Rc<Node>),
+}
+
+/// A scope without a node, as what runs in it sees it.
+#[derive(Clone, Copy)]
+pub(crate) struct Light {
+    pub(crate) kind: Kind,
+    pub(crate) at: &'static Location<'static>,
+    pub(crate) due: Option<DueTime>,
+    pub(crate) flag: Option<Flag>,
+}
+
+/// Why a light scope is cancelled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flag {
+    Deadline,
+    RaceLost,
+    SiblingFailed,
+}
+
+impl Flag {
+    pub(crate) fn reason(self, at: &'static Location<'static>) -> CancelReason {
+        let kind = match self {
+            Flag::Deadline => CancelKind::Deadline,
+            Flag::RaceLost => CancelKind::RaceLost,
+            Flag::SiblingFailed => CancelKind::SiblingFailed(None),
+        };
+        CancelReason::of(kind, at)
+    }
+}
+
+thread_local! {
+    /// Without a destructor, which would make each access ask whether it has run. The stack is empty between polls, and
+    /// [`Isolated`] frees its memory.
+    static FRAMES: ManuallyDrop<RefCell<Vec<Frame>>> = const { ManuallyDrop::new(RefCell::new(Vec::new())) };
+}
+
+impl Frame {
+    fn is_task(&self) -> bool {
+        match self {
+            Frame::Light(_) => false,
+            Frame::Heavy(node) => node.kind == Kind::Task,
+            Frame::Member(_) => true,
+        }
+    }
+}
+
+/// Calls `f` with `frame` on the stack. Returns the node that the frame is, or has become.
+#[inline]
+pub(crate) fn under<R>(frame: Frame, f: impl FnOnce() -> R) -> (Option<Rc<Node>>, R) {
+    struct Pop;
+    impl Drop for Pop {
+        fn drop(&mut self) {
+            drop(pop());
+        }
+    }
+    #[inline]
+    fn pop() -> Option<Rc<Node>> {
+        match FRAMES.with(|frames| frames.borrow_mut().pop()) {
+            Some(Frame::Heavy(node)) => Some(node),
+            _ => None,
+        }
+    }
+    FRAMES.with(|frames| frames.borrow_mut().push(frame));
+    let unwinding = Pop;
+    let result = f();
+    std::mem::forget(unwinding);
+    (pop(), result)
+}
+
+/// While it lives, the stack is an empty one: for a runtime that is driven, or ends, inside a poll of another.
+pub(crate) struct Isolated {
+    outer: Vec<Frame>,
+    attention: u8,
+}
+
+impl Isolated {
+    pub(crate) fn new() -> Isolated {
+        let outer = FRAMES.with(|frames| frames.take());
+        Isolated { outer, attention: layer::set_attention(0) }
+    }
+}
+
+impl Drop for Isolated {
+    fn drop(&mut self) {
+        let inner = FRAMES.with(|frames| frames.replace(std::mem::take(&mut self.outer)));
+        layer::set_attention(self.attention);
+        drop(inner);
+    }
+}
+
+/// The node of the innermost scope or shield, made if there was none; `None` outside every scope.
+pub(crate) fn attach() -> Option<Rc<Node>> {
+    FRAMES.with(|frames| attach_to(&mut frames.borrow_mut()))
+}
+
+/// As [`attach`], of the innermost one that takes cleanups.
+pub(crate) fn attach_scope() -> Option<Rc<Node>> {
+    let mut node = attach()?;
+    while node.kind == Kind::Shield {
+        node = node.parent()?;
+    }
+    Some(node)
+}
+
+fn attach_to(frames: &mut Vec<Frame>) -> Option<Rc<Node>> {
+    if let Some(Frame::Heavy(node)) = frames.last() {
+        return Some(Rc::clone(node));
+    }
+    if !frames.first().is_some_and(Frame::is_task) && layer::ending() == Some(Ending::Own) {
+        frames.insert(0, Frame::Heavy(task_node(None)));
+        layer::set_attention(layer::attention() | layer::ATTACHED);
+    }
+    let mut parent = None;
+    for frame in frames {
+        let node = match frame {
+            Frame::Heavy(node) => Rc::clone(node),
+            Frame::Member(group) => task_node(Some(Rc::clone(group))),
+            Frame::Light(light) => {
+                let node = Node::new(light.kind, light.at, parent, light.due.map(|due| Alarm::at(due.deadline())));
+                if let Some(flag) = light.flag {
+                    node.cancel(flag.reason(light.at));
+                }
+                node
+            }
+        };
+        *frame = Frame::Heavy(Rc::clone(&node));
+        parent = Some(node);
+    }
+    parent
+}
+
+/// A node for the task that is being polled.
+fn task_node(group: Option<Rc<Node>>) -> Rc<Node> {
+    let flagged = layer::attention() & layer::FLAGGED != 0;
+    let reason = flagged.then(|| task_reason(group.as_deref())).flatten();
+    let node = Node::new(Kind::Task, Location::caller(), group, None);
+    if let Some(reason) = reason {
+        node.cancel(reason);
+    }
+    node
+}
+
+/// Why the task that is being polled was cancelled, if it was.
+pub(crate) fn task_reason(group: Option<&Node>) -> Option<CancelReason> {
+    let reason = layer::cancelled()?;
+    let of_group = match reason.kind {
+        handcar_executor::CancelKind::Parent => group.and_then(Node::reason_for_children),
+        _ => None,
+    };
+    Some(of_group.unwrap_or_else(|| CancelReason::from_kernel(reason)))
+}
+
+/// The node that was put below the others for the task that is being polled.
+pub(crate) fn take_task() -> Option<Rc<Node>> {
+    FRAMES.with(|frames| {
+        let mut frames = frames.borrow_mut();
+        if frames.len() != 1 || !frames[0].is_task() {
+            return None;
+        }
+        match frames.pop() {
+            Some(Frame::Heavy(node)) => Some(node),
+            _ => None,
+        }
+    })
+}
+
+/// Whether something around is cancelled or expired, with no shield between: a scope asks this about the others, when it is
+/// not itself on the stack.
+pub(crate) fn is_flagged() -> bool {
+    FRAMES.with(|frames| {
+        for frame in frames.borrow().iter().rev() {
+            match frame {
+                Frame::Light(light) if light.kind.is_shield() => return false,
+                Frame::Light(light) if light.flag.is_some() => return true,
+                Frame::Light(_) => {}
+                Frame::Heavy(node) => return node.is_cancelled(),
+                Frame::Member(_) => break,
+            }
+        }
+        layer::attention() & layer::FLAGGED != 0
+    })
+}
+
+/// Whether what is around is cancelled, but will not drop what lives in it now, because something in it is protected.
+pub(crate) fn is_held() -> bool {
+    FRAMES.with(|frames| match frames.borrow().last() {
+        Some(Frame::Heavy(node)) => node.is_cancelled() && node.is_protected(),
+        _ => false,
+    })
+}
+
+/// Why the innermost scope counts as cancelled, if it does: by itself, or by what is around it.
+pub(crate) fn reason() -> Option<CancelReason> {
+    FRAMES.with(|frames| {
+        let frames = frames.borrow();
+        for (above, frame) in frames.iter().rev().enumerate() {
+            let own = match frame {
+                Frame::Light(light) if light.kind.is_shield() => return None,
+                Frame::Light(light) => light.flag.map(|flag| flag.reason(light.at)),
+                Frame::Heavy(node) if node.kind.is_shield() => return None,
+                Frame::Heavy(node) => match node.reason() {
+                    // A task may have cancelled itself in this poll.
+                    None if node.kind == Kind::Task => task_reason(node.parent().as_deref()),
+                    reason => reason,
+                },
+                Frame::Member(group) => task_reason(Some(group)),
+            };
+            if let Some(own) = own {
+                return Some(if above == 0 { own } else { CancelReason::below(&Arc::new(own)) });
+            }
+        }
+        match frames.first() {
+            Some(frame) if frame.is_task() => None,
+            _ if layer::ending() == Some(Ending::Own) => task_reason(None),
+            _ => None,
+        }
+    })
+}
+
+/// The earliest deadline among the scopes around, up to the next shield.
+pub(crate) fn deadline() -> Instant {
+    FRAMES.with(|frames| {
+        let mut earliest = Instant::NEVER;
+        for frame in frames.borrow().iter().rev() {
+            match frame {
+                Frame::Light(light) if light.kind.is_shield() => return earliest,
+                Frame::Light(light) => {
+                    let deadline = light.due.map_or(Instant::NEVER, DueTime::deadline);
+                    earliest = earliest.min(deadline);
+                }
+                Frame::Heavy(node) | Frame::Member(node) => return earliest.min(node.effective_deadline()),
+            }
+        }
+        earliest
+    })
+}
+
+/// Cancels the scopes around whose deadline has passed, in this task and above it: their own poll is still to come. True if
+/// there were any.
+pub(crate) fn cancel_expired() -> bool {
+    let innermost = FRAMES.with(|frames| {
+        frames.borrow().iter().rev().find_map(|frame| match frame {
+            Frame::Light(_) => None,
+            Frame::Heavy(node) | Frame::Member(node) => Some(Rc::clone(node)),
+        })
+    });
+    innermost.is_some_and(|node| node.cancel_expired())
+}

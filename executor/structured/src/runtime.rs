@@ -1,0 +1,215 @@
+//! The runtime with a root scope: what `block_on` runs is a scope, and the runtime's end awaits cleanups.
+//!
+//! The kernel's runtime does the work. This one wraps main in a scope, and gives it and what ends with the runtime a poll stack
+//! of its own, since a runtime may be dropped inside a poll of another one.
+//!
+//! At the end every task is cancelled, for the reason `Shutdown`, and the loop runs on until they have ended: each by the
+//! rule, within the grace period. What a cleanup spawns into a group of its own still runs; a plain task is cancelled at its
+//! birth.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::ops::Deref;
+use std::panic::Location;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use handcar_executor::{self as kernel, Clock, Event, OnPanic, Report, RunError};
+
+use crate::join::JoinHandle;
+use crate::node::{Kind, Node};
+use crate::polls::Isolated;
+use crate::scoped::{Outcome, Scoped};
+use crate::task;
+
+/// Runs `future` on a runtime of its own, to its end, then cancels everything it left behind and awaits the cleanups.
+///
+/// The future may borrow from the caller.
+///
+/// ```
+/// let name = String::from("handcar");
+/// let length = handcar_structured::run(async { name.len() });
+/// assert_eq!(length, 7);
+/// ```
+///
+/// # Panics
+///
+/// If a runtime is running on this thread already: the message names its line. If `future` panics, with its panic, after
+/// everything has been ended. If no runtime can be made, or the system refuses to wait for events.
+#[track_caller]
+pub fn run<F: IntoFuture>(future: F) -> F::Output {
+    match try_run(future) {
+        Ok(value) => value,
+        Err(error) => panic!("{error}"), // not in a closure: the panic is at the caller's line
+    }
+}
+
+/// As [`run`], with an error in place of the panics that are not the future's own.
+///
+/// # Errors
+///
+/// See [`RunError`].
+#[track_caller]
+pub fn try_run<F: IntoFuture>(future: F) -> Result<F::Output, RunError> {
+    Runtime::new()?.try_block_on(future)
+}
+
+/// Sets up a [`Runtime`]. See the [kernel's](kernel::Builder) for what each setting means.
+#[derive(Debug, Default)]
+pub struct Builder {
+    kernel: kernel::Builder,
+}
+
+impl Builder {
+    /// The defaults: the system's clock, five seconds of grace, reports on stderr.
+    pub fn new() -> Builder {
+        Builder::default()
+    }
+
+    /// Where the time comes from.
+    pub fn clock(self, clock: Clock) -> Builder {
+        Builder { kernel: self.kernel.clock(clock) }
+    }
+
+    /// How long what was cancelled may clean up, where its scope says nothing else, and how long the runtime's end waits;
+    /// `None`: without bound.
+    pub fn grace(self, grace: Option<Duration>) -> Builder {
+        Builder { kernel: self.kernel.grace(grace) }
+    }
+
+    /// The most threads for blocking calls.
+    ///
+    /// # Panics
+    ///
+    /// If it is zero.
+    #[track_caller]
+    pub fn blocking_threads(self, limit: usize) -> Builder {
+        Builder { kernel: self.kernel.blocking_threads(limit) }
+    }
+
+    /// How many operations one poll of a task may do before it yields.
+    ///
+    /// # Panics
+    ///
+    /// If it is zero.
+    #[track_caller]
+    pub fn poll_budget(self, operations: u32) -> Builder {
+        Builder { kernel: self.kernel.poll_budget(operations) }
+    }
+
+    /// Who hears of what goes wrong where nobody waits for it; without one it is a line on stderr.
+    pub fn on_report(self, hook: impl Fn(Report) + 'static) -> Builder {
+        Builder { kernel: self.kernel.on_report(hook) }
+    }
+
+    /// What a panic does that no join handle will see.
+    pub fn on_panic(self, on_panic: OnPanic) -> Builder {
+        Builder { kernel: self.kernel.on_panic(on_panic) }
+    }
+
+    /// Who is told each step of the machine. It is called in the middle of things: it must not panic, nor call the runtime.
+    pub fn observe(self, observer: impl Fn(&Event<'_>) + 'static) -> Builder {
+        Builder { kernel: self.kernel.observe(observer) }
+    }
+
+    /// Makes the runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::TooManyRuntimes`].
+    pub fn build(self) -> Result<Runtime, RunError> {
+        Ok(Runtime { kernel: Some(self.kernel.build()?) })
+    }
+}
+
+/// A runtime on this thread. Dropping it cancels its tasks, awaits their cleanups and joins its blocking threads, within the
+/// grace period.
+///
+/// It is the [kernel's](kernel::Runtime), of which it has every method beside those below.
+pub struct Runtime {
+    /// Taken out only by the destructor.
+    kernel: Option<kernel::Runtime>,
+}
+
+impl Runtime {
+    /// One with the defaults of [`Builder`].
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::TooManyRuntimes`].
+    pub fn new() -> Result<Runtime, RunError> {
+        Builder::new().build()
+    }
+
+    /// Runs until `future` is ready and its cleanups have ended. It may borrow.
+    ///
+    /// # Panics
+    ///
+    /// As [`run`].
+    #[track_caller]
+    pub fn block_on<F: IntoFuture>(&self, future: F) -> F::Output {
+        match self.try_block_on(future) {
+            Ok(value) => value,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// As [`block_on`](Runtime::block_on), with an error in place of the panics that are not the future's own.
+    ///
+    /// # Errors
+    ///
+    /// See [`RunError`].
+    #[track_caller]
+    pub fn try_block_on<F: IntoFuture>(&self, future: F) -> Result<F::Output, RunError> {
+        let root = Node::new(Kind::Task, Location::caller(), None, None);
+        let main = async move {
+            let mut scoped = pin!(Scoped::heavy(root, future.into_future()));
+            poll_fn(|cx| match scoped.as_mut().poll(cx) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(Outcome::Value(value)) => Poll::Ready(value),
+                Poll::Ready(Outcome::Panicked(panic)) => panic.resume(),
+                Poll::Ready(Outcome::Cancelled(_)) => unreachable!("nobody has a handle that cancels main"),
+            })
+            .await
+        };
+        let _isolated = Isolated::new();
+        (**self).try_block_on(main)
+    }
+
+    /// Spawns a task; it runs while [`block_on`](Runtime::block_on) or [`turn`](kernel::Runtime::turn) do.
+    ///
+    /// # Panics
+    ///
+    /// If the runtime holds as many tasks as it can.
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let at = Location::caller();
+        self.enter(|| task::spawn_at(future, None, at))
+    }
+}
+
+impl Deref for Runtime {
+    type Target = kernel::Runtime;
+
+    fn deref(&self) -> &kernel::Runtime {
+        self.kernel.as_ref().expect("only the destructor takes it out")
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        let _isolated = Isolated::new();
+        drop(self.kernel.take());
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}

@@ -1,0 +1,431 @@
+//! The rule: how a scope polls its body, and how it ends.
+//!
+//! ```text
+//!              .---- pending, not cancelled, or something in it is protected ----.
+//!              v                                                                 |
+//!     1. poll the body, its frame on the stack --------- pending and cancelled --+--> 2. drop the body, under the frame
+//!              |                                                                           |
+//!              | it completes or panics: that is what counts                               |
+//!              v                                                                           v
+//!     3. drain: cleanups, newest first; when the grace period is over, cut them <----------'
+//!              |
+//!              v
+//!     4. report: a value or a panic always; "cancelled" only if nothing around is cancelled, else wait to be dropped
+//! ```
+//!
+//! A cancelled scope polls its body *once more* because cancelling wakes its wrapper, and the wrapper begins with 1 as ever.
+//! So a value that was ready at the same moment is not lost, and `cancelled().await` sees what happened.
+//!
+//! While nothing has attached to the scope (see `polls.rs`) all of this is one comparison after each poll of the body.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use handcar_executor::layer::{self, Alarm};
+use handcar_executor::{PanicPayload, Report};
+use pin_project_lite::pin_project;
+
+use crate::cleanup;
+use crate::node::{Kind, Node};
+use crate::polls::{self, Flag, Frame, Light};
+use crate::reason::{CancelKind, CancelReason};
+
+/// How a scope ended.
+pub(crate) enum Outcome<T> {
+    Value(T),
+    Panicked(PanicPayload),
+    /// Without a reason: by the deadline of a scope without a node.
+    Cancelled(Option<Box<CancelReason>>),
+}
+
+pin_project! {
+    /// What is left of a scope's body.
+    #[project = StageView]
+    #[project_replace = StageTaken]
+    pub(crate) enum Stage<F: Future> {
+        Body { #[pin] body: F },
+        /// The body is gone; the cleanups run.
+        Drain { outcome: Box<Outcome<F::Output>> },
+        /// It was cancelled, and so is something around it, which will drop it.
+        Parked,
+        Over,
+    }
+}
+
+impl<F: Future> Stage<F> {
+    fn is_body(&self) -> bool {
+        matches!(self, Stage::Body { .. })
+    }
+
+    fn take_outcome(self: Pin<&mut Self>) -> Option<Outcome<F::Output>> {
+        match self.project_replace(Stage::Over) {
+            StageTaken::Drain { outcome } => Some(*outcome),
+            _ => None,
+        }
+    }
+
+    /// Keeps a panic as the outcome, in place of anything but another panic.
+    fn panicked(mut self: Pin<&mut Self>, panic: PanicPayload, at: &'static Location<'static>) {
+        let outcome = match self.as_mut().take_outcome() {
+            Some(Outcome::Panicked(first)) => {
+                layer::report(Report::CleanupPanicked { at, payload: panic });
+                Outcome::Panicked(first)
+            }
+            before => {
+                discard(before);
+                Outcome::Panicked(panic)
+            }
+        };
+        self.set(Stage::Drain { outcome: Box::new(outcome) });
+    }
+}
+
+/// Polls the body; when it has ended, drops it and returns how.
+#[inline]
+pub(crate) fn step<F: Future>(mut stage: Pin<&mut Stage<F>>, cx: &mut Context<'_>) -> Option<Outcome<F::Output>> {
+    let mut value = None;
+    let poll = || {
+        let StageView::Body { body } = stage.as_mut().project() else {
+            panic!("a scope was polled after it had ended")
+        };
+        if let Poll::Ready(ready) = body.poll(cx) {
+            value = Some(ready);
+            stage.set(Stage::Over);
+        }
+    };
+    match catch_unwind(AssertUnwindSafe(poll)) {
+        Ok(()) => value.map(Outcome::Value),
+        Err(payload) => Some(step_panicked(stage, value, payload)),
+    }
+}
+
+#[cold]
+fn step_panicked<F: Future>(
+    stage: Pin<&mut Stage<F>>,
+    value: Option<F::Output>,
+    payload: Box<dyn Any + Send>,
+) -> Outcome<F::Output> {
+    discard(value);
+    drop_body(stage, Outcome::Panicked(PanicPayload::new(payload)))
+}
+
+/// Drops the body. A panic of its destructor takes the place of `outcome`, unless that is a panic already.
+pub(crate) fn drop_body<F: Future>(mut stage: Pin<&mut Stage<F>>, outcome: Outcome<F::Output>) -> Outcome<F::Output> {
+    let Err(payload) = catch_unwind(AssertUnwindSafe(|| stage.set(Stage::Over))) else { return outcome };
+    match outcome {
+        Outcome::Panicked(first) => {
+            drop(PanicPayload::new(payload));
+            Outcome::Panicked(first)
+        }
+        outcome => {
+            discard(Some(outcome));
+            Outcome::Panicked(PanicPayload::new(payload))
+        }
+    }
+}
+
+/// Drops a value beside a panic that goes on: another panic would be one too many.
+fn discard<T>(value: Option<T>) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        drop(PanicPayload::new(again));
+    }
+}
+
+/// The rule, for a scope with a node. With `polled` the body has been polled under its frame already.
+pub(crate) fn poll_node<F: Future>(
+    node: &Rc<Node>,
+    mut stage: Pin<&mut Stage<F>>,
+    polled: bool,
+    cx: &mut Context<'_>,
+) -> Poll<Outcome<F::Output>> {
+    if matches!(*stage, Stage::Parked) {
+        return if polls::is_flagged() { Poll::Pending } else { ended(node) };
+    }
+    node.keep_waker(cx);
+    if node.kind != Kind::Task {
+        node.reparent(polls::attach().as_ref());
+    }
+    node.look_at_clock(cx);
+    if stage.is_body() {
+        let step = || if polled { None } else { step(stage.as_mut(), cx) };
+        if let (_, Some(outcome)) = polls::under(Frame::Heavy(Rc::clone(node)), step) {
+            stage.set(Stage::Drain { outcome: Box::new(outcome) });
+        }
+    }
+    if stage.is_body() {
+        node.look_at_clock(cx); // it may have cancelled itself, or moved its deadline
+        if must_end(node) && (!node.is_protected() || node.is_grace_over()) {
+            if node.is_protected() {
+                layer::report(Report::CutShort { what: "what a scope shields", at: node.at });
+            }
+            let cancelled = Outcome::Cancelled(node.reason().map(Box::new));
+            let (_, outcome) = polls::under(Frame::Heavy(Rc::clone(node)), || drop_body(stage.as_mut(), cancelled));
+            stage.set(Stage::Drain { outcome: Box::new(outcome) });
+        }
+    }
+    drain(node, stage, cx)
+}
+
+/// Whether the body of a scope has to go. If only what is around is cancelled, that drops it, unless something holds it back;
+/// so a future that was polled by reference in there, and belongs elsewhere, survives.
+fn must_end(node: &Node) -> bool {
+    let from_above = node.is_cancelled_from_above();
+    node.is_cancelled_itself()
+        || from_above && (node.kind != Kind::Scope || node.parent().is_some_and(|parent| parent.is_protected()))
+}
+
+fn drain<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>>, cx: &mut Context<'_>) -> Poll<Outcome<F::Output>> {
+    let mut panicked = None;
+    let mut drained = cleanup::run(node, &mut panicked, cx);
+    if !drained && !stage.is_body() {
+        node.look_at_clock(cx);
+        if node.is_grace_over() {
+            cleanup::cut(node, &mut panicked, cx);
+            drained = true;
+        }
+    }
+    if let Some(panic) = panicked {
+        if stage.is_body() {
+            // The panic of a cleanup beside the body: the scope ends with it.
+            let (_, outcome) =
+                polls::under(Frame::Heavy(Rc::clone(node)), || drop_body(stage.as_mut(), Outcome::Panicked(panic)));
+            stage.set(Stage::Drain { outcome: Box::new(outcome) });
+            return drain(node, stage, cx);
+        }
+        stage.as_mut().panicked(panic, node.at);
+    }
+    if stage.is_body() || !drained {
+        return Poll::Pending;
+    }
+    report(node, stage)
+}
+
+fn report<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>>) -> Poll<Outcome<F::Output>> {
+    let is_inner = node.kind == Kind::Scope;
+    let cancelled = matches!(&*stage, Stage::Drain { outcome } if matches!(**outcome, Outcome::Cancelled(_)));
+    if is_inner && cancelled {
+        if node.is_cancelled_from_above() {
+            node.close();
+            stage.set(Stage::Parked);
+            return Poll::Pending;
+        }
+        // A deadline further out may have passed at the same time, in a task whose turn is still to come.
+        if node.parent().is_some_and(|parent| parent.cancel_expired()) {
+            return Poll::Pending;
+        }
+    }
+    node.close();
+    let outcome = stage.as_mut().take_outcome();
+    Poll::Ready(outcome.expect("a drained scope has an outcome"))
+}
+
+fn ended<T>(node: &Node) -> Poll<Outcome<T>> {
+    Poll::Ready(Outcome::Cancelled(node.reason().map(Box::new)))
+}
+
+/// What a wrapper has of its scope between two polls.
+enum Head {
+    Light(Small),
+    Heavy(Rc<Node>),
+}
+
+/// A scope without a node.
+struct Small {
+    kind: Kind,
+    flag: Option<Flag>,
+    /// The alarm has been polled: a body that is ready at once costs no timer.
+    armed: bool,
+    at: &'static Location<'static>,
+    alarm: Option<Alarm>,
+}
+
+impl Small {
+    #[inline]
+    fn frame(&self) -> Frame {
+        let due = self.alarm.as_ref().map(Alarm::due_time);
+        Frame::Light(Light { kind: self.kind, at: self.at, due, flag: self.flag })
+    }
+
+    /// Notes whether the deadline has passed; before the first poll of the body it arms nothing.
+    #[inline]
+    fn look_before_body(&mut self, cx: &mut Context<'_>) {
+        if self.armed {
+            self.look_at_clock(cx);
+        } else if let Some(alarm) = &self.alarm
+            && self.flag.is_none()
+            && alarm.is_due_unarmed()
+        {
+            self.flag = Some(Flag::Deadline);
+        }
+    }
+
+    #[inline]
+    fn look_at_clock(&mut self, cx: &mut Context<'_>) {
+        if let Some(alarm) = &mut self.alarm
+            && self.flag.is_none()
+        {
+            self.armed = true;
+            self.flag = alarm.poll(cx).is_ready().then_some(Flag::Deadline);
+        }
+    }
+}
+
+pin_project! {
+    /// A body in a scope of its own. Everything that is a scope wraps one of these, but tasks and groups.
+    pub(crate) struct Scoped<F: Future> {
+        head: Head,
+        #[pin]
+        stage: Stage<F>,
+    }
+
+    impl<F: Future> PinnedDrop for Scoped<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if let Head::Heavy(node) = this.head {
+                drop_node(node, this.stage);
+            }
+        }
+    }
+}
+
+/// The wrapper is dropped: drops what is left of the body under its frame, then closes the node.
+pub(crate) fn drop_node<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>>) {
+    struct Close<'a>(&'a Node);
+    impl Drop for Close<'_> {
+        fn drop(&mut self) {
+            self.0.close();
+        }
+    }
+    let _close = Close(node);
+    polls::under(Frame::Heavy(Rc::clone(node)), || stage.set(Stage::Over));
+}
+
+impl<F: Future> Scoped<F> {
+    pub(crate) fn light(kind: Kind, at: &'static Location<'static>, alarm: Option<Alarm>, body: F) -> Scoped<F> {
+        let small = Small { kind, flag: None, armed: false, at, alarm };
+        Scoped { head: Head::Light(small), stage: Stage::Body { body } }
+    }
+
+    pub(crate) fn heavy(node: Rc<Node>, body: F) -> Scoped<F> {
+        Scoped { head: Head::Heavy(node), stage: Stage::Body { body } }
+    }
+
+    /// Its node; made now, below what is being polled, if there was none.
+    pub(crate) fn node(self: Pin<&mut Self>) -> Rc<Node> {
+        let head = self.project().head;
+        let node = match head {
+            Head::Heavy(node) => return Rc::clone(node),
+            Head::Light(small) => Node::new(small.kind, small.at, polls::attach(), small.alarm.take()),
+        };
+        *head = Head::Heavy(Rc::clone(&node));
+        node
+    }
+
+    /// Cancels it; it acts on that when it is polled.
+    pub(crate) fn cancel(self: Pin<&mut Self>, flag: Flag) {
+        match self.project().head {
+            Head::Light(small) => small.flag = small.flag.or(Some(flag)),
+            Head::Heavy(node) => drop(node.cancel(flag.reason(node.at))),
+        }
+    }
+
+    /// Polls the body as if there were no scope around it.
+    pub(crate) fn poll_bare(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<F::Output>> {
+        step(self.project().stage, cx).map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+impl<F: Future> Future for Scoped<F> {
+    type Output = Outcome<F::Output>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<F::Output>> {
+        let this = self.project();
+        match this.head {
+            Head::Light(_) => poll_light(this.head, this.stage, cx),
+            Head::Heavy(node) => poll_node(&Rc::clone(node), this.stage, false, cx),
+        }
+    }
+}
+
+/// The rule, for a scope without a node, which may get one on the way.
+#[inline]
+fn poll_light<F: Future>(
+    head: &mut Head,
+    mut stage: Pin<&mut Stage<F>>,
+    cx: &mut Context<'_>,
+) -> Poll<Outcome<F::Output>> {
+    let Head::Light(small) = head else { unreachable!("the caller looked") };
+    small.look_before_body(cx);
+    if stage.is_body() {
+        let (node, outcome) = polls::under(small.frame(), || step(stage.as_mut(), cx));
+        if let Some(node) = node {
+            return got_node(head, &node, stage, outcome, cx);
+        }
+        if let Some(outcome) = outcome {
+            return Poll::Ready(outcome);
+        }
+    }
+    small.look_at_clock(cx);
+    if small.flag.is_none() {
+        if !stage.is_body() {
+            return if polls::is_flagged() { Poll::Pending } else { Poll::Ready(Outcome::Cancelled(None)) };
+        }
+        if small.kind.is_shield() || !polls::is_held() {
+            return Poll::Pending;
+        }
+    }
+    end_light(head, stage, cx)
+}
+
+/// Something has attached to a light scope.
+#[cold]
+fn got_node<F: Future>(
+    head: &mut Head,
+    node: &Rc<Node>,
+    mut stage: Pin<&mut Stage<F>>,
+    outcome: Option<Outcome<F::Output>>,
+    cx: &mut Context<'_>,
+) -> Poll<Outcome<F::Output>> {
+    *head = Head::Heavy(Rc::clone(node));
+    if let Some(outcome) = outcome {
+        stage.set(Stage::Drain { outcome: Box::new(outcome) });
+    }
+    poll_node(node, stage, true, cx)
+}
+
+/// A light scope is cancelled.
+#[cold]
+fn end_light<F: Future>(
+    head: &mut Head,
+    mut stage: Pin<&mut Stage<F>>,
+    cx: &mut Context<'_>,
+) -> Poll<Outcome<F::Output>> {
+    if stage.is_body()
+        && let Head::Light(small) = head
+    {
+        let drop_it = || drop_body(stage.as_mut(), Outcome::Cancelled(None));
+        let (node, outcome) = polls::under(small.frame(), drop_it);
+        if let Some(node) = node {
+            return got_node(head, &node, stage, Some(outcome), cx); // the body's destructor has left a cleanup
+        }
+        if let Outcome::Panicked(_) = outcome {
+            return Poll::Ready(outcome);
+        }
+        stage.set(Stage::Parked);
+    }
+    if polls::is_flagged() || polls::cancel_expired() {
+        return Poll::Pending;
+    }
+    stage.set(Stage::Over);
+    Poll::Ready(Outcome::Cancelled(None))
+}
+
+/// The reason of a scope that ended without a node.
+pub(crate) fn deadline_reason(at: &'static Location<'static>) -> CancelReason {
+    CancelReason::of(CancelKind::Deadline, at)
+}

@@ -1,0 +1,191 @@
+//! Timeouts: scopes whose cancel comes from the clock.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+pub use handcar_executor::Elapsed;
+use handcar_executor::Instant;
+use handcar_executor::layer::Alarm;
+use pin_project_lite::pin_project;
+
+use crate::node::{Kind, Node};
+use crate::scoped::{Outcome, Scoped};
+
+/// Waits for `future`, for `duration` at the most: then its scope is cancelled.
+///
+/// What is ready at once wins even against a timeout of zero. The timeout ends when the cleanups of `future` have; so it may
+/// take longer, up to the grace period. If a timeout around it ends at the same time, that one reports.
+///
+/// ```
+/// use handcar_structured::{run, sleep, timeout};
+/// use std::time::Duration;
+///
+/// run(async {
+///     assert_eq!(timeout(Duration::from_secs(5), async { 7 }).await, Ok(7));
+///     assert!(timeout(Duration::from_millis(1), sleep(Duration::MAX)).await.is_err());
+/// });
+/// ```
+///
+/// # Panics
+///
+/// When it has to wait and is polled outside a runtime.
+///
+/// # Cancel safety
+///
+/// As that of `future`, which is dropped with it.
+#[track_caller]
+pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoFuture> {
+    Timeout { scoped: scope(Alarm::after(duration), future, Location::caller()) }
+}
+
+/// As [`timeout`], until a point in time.
+#[track_caller]
+pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::IntoFuture> {
+    Timeout { scoped: scope(Alarm::at(deadline), future, Location::caller()) }
+}
+
+/// As [`timeout`], with an option in place of a result.
+///
+/// ```
+/// use handcar_structured::{move_on_after, run, sleep};
+/// use std::time::Duration;
+///
+/// run(async {
+///     assert_eq!(move_on_after(Duration::from_millis(1), sleep(Duration::MAX)).await, None);
+/// });
+/// ```
+#[track_caller]
+pub fn move_on_after<F: IntoFuture>(duration: Duration, future: F) -> MoveOn<F::IntoFuture> {
+    MoveOn { scoped: scope(Alarm::after(duration), future, Location::caller()) }
+}
+
+/// A timeout whose body can move the deadline.
+///
+/// ```
+/// use handcar_structured::{Instant, run, sleep, timeout_scope};
+/// use std::time::Duration;
+///
+/// run(async {
+///     let result = timeout_scope(Duration::from_secs(5), async |deadline| {
+///         for _ in 0..3 {
+///             sleep(Duration::from_millis(1)).await; // work that goes well
+///             deadline.reschedule(Instant::now() + Duration::from_secs(5));
+///         }
+///     });
+///     assert!(result.await.is_ok());
+/// });
+/// ```
+///
+/// # Errors
+///
+/// [`Elapsed`], if the deadline passed before the body ended.
+///
+/// # Cancel safety
+///
+/// As that of the body.
+#[track_caller]
+pub fn timeout_scope<T, B>(duration: Duration, body: B) -> impl Future<Output = Result<T, Elapsed>>
+where
+    B: AsyncFnOnce(Deadline) -> T,
+{
+    let at = Location::caller();
+    async move {
+        let node = Node::new(Kind::Scope, at, None, Some(Alarm::after(duration)));
+        let deadline = Deadline { node: Rc::clone(&node) };
+        Timeout { scoped: Scoped::heavy(node, body(deadline)) }.await
+    }
+}
+
+fn scope<F: IntoFuture>(alarm: Alarm, future: F, at: &'static Location<'static>) -> Scoped<F::IntoFuture> {
+    Scoped::light(Kind::Scope, at, Some(alarm), future.into_future())
+}
+
+/// The deadline of a [`timeout_scope`]. Clones are the same one.
+#[derive(Clone)]
+pub struct Deadline {
+    node: Rc<Node>,
+}
+
+impl Deadline {
+    /// Moves it, earlier or later; [`Instant::NEVER`] is never. Too late once it has passed.
+    pub fn reschedule(&self, deadline: Instant) {
+        self.node.set_deadline(Some(deadline));
+    }
+
+    /// When it is.
+    pub fn when(&self) -> Instant {
+        self.node.deadline()
+    }
+
+    /// Whether it has passed.
+    pub fn is_expired(&self) -> bool {
+        self.node.is_cancelled_itself()
+    }
+}
+
+impl fmt::Debug for Deadline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Deadline(expired: {})", self.is_expired())
+    }
+}
+
+pin_project! {
+    /// Waits for a future, up to a point in time. Made by [`timeout`] and [`timeout_at`].
+    #[must_use = "futures do nothing unless they are awaited"]
+    pub struct Timeout<F: Future> {
+        #[pin]
+        scoped: Scoped<F>,
+    }
+}
+
+impl<F: Future> Future for Timeout<F> {
+    type Output = Result<F::Output, Elapsed>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(match ready!(self.project().scoped.poll(cx)) {
+            Outcome::Value(value) => Ok(value),
+            Outcome::Cancelled(_) => Err(Elapsed),
+            Outcome::Panicked(panic) => panic.resume(),
+        })
+    }
+}
+
+impl<F: Future> fmt::Debug for Timeout<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Timeout")
+    }
+}
+
+pin_project! {
+    /// Waits for a future, up to a point in time. Made by [`move_on_after`].
+    #[must_use = "futures do nothing unless they are awaited"]
+    pub struct MoveOn<F: Future> {
+        #[pin]
+        scoped: Scoped<F>,
+    }
+}
+
+impl<F: Future> Future for MoveOn<F> {
+    type Output = Option<F::Output>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(match ready!(self.project().scoped.poll(cx)) {
+            Outcome::Value(value) => Some(value),
+            Outcome::Cancelled(_) => None,
+            Outcome::Panicked(panic) => panic.resume(),
+        })
+    }
+}
+
+impl<F: Future> fmt::Debug for MoveOn<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MoveOn")
+    }
+}

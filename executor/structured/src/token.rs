@@ -1,0 +1,119 @@
+//! Tokens: the half of a scope that other threads may hold.
+
+use std::fmt;
+use std::panic::Location;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use crate::reason::{CancelKind, CancelReason};
+
+/// What a scope shares with its tokens.
+#[derive(Default)]
+pub(crate) struct Shared {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    reason: Option<CancelReason>,
+    /// Of the scope's wrapper.
+    waker: Option<Waker>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The scope's wrapper is polled: leaves its waker, and takes a reason to be cancelled.
+    pub(crate) fn look(&self, waker: &Waker) -> Option<CancelReason> {
+        let new = waker.clone(); // a stranger's code: before the lock, as its destructor after it
+        let mut state = self.lock();
+        let old = state.waker.replace(new);
+        let reason = state.reason.clone();
+        drop(state);
+        drop(old);
+        reason
+    }
+}
+
+/// Cancels a scope from any thread. Made by [`CancelScope::token`](crate::CancelScope::token).
+///
+/// ```
+/// use handcar_structured::{CancelScope, run};
+///
+/// run(async {
+///     let scope = CancelScope::new();
+///     let token = scope.token();
+///     std::thread::spawn(move || token.cancel());
+///     assert!(scope.run(std::future::pending::<()>()).await.is_err());
+/// });
+/// ```
+#[derive(Clone)]
+pub struct CancelToken {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl CancelToken {
+    /// Cancels the scope when it is polled next, and has it polled. False if a token did so before.
+    #[track_caller]
+    pub fn cancel(&self) -> bool {
+        self.cancel_with(CancelReason::of(CancelKind::Explicit, Location::caller()))
+    }
+
+    /// As [`cancel`](CancelToken::cancel), for `reason`.
+    pub fn cancel_with(&self, reason: CancelReason) -> bool {
+        let mut state = self.shared.lock();
+        if state.reason.is_some() {
+            return false;
+        }
+        state.reason = Some(reason);
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        true
+    }
+
+    /// Whether a token cancelled the scope.
+    pub fn is_cancelled(&self) -> bool {
+        self.shared.lock().reason.is_some()
+    }
+
+    /// Cancels the scope when the guard is dropped.
+    #[track_caller]
+    pub fn drop_guard(self) -> DropGuard {
+        DropGuard { token: Some(self), at: Location::caller() }
+    }
+}
+
+impl fmt::Debug for CancelToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CancelToken(cancelled: {})", self.is_cancelled())
+    }
+}
+
+/// Cancels a scope when it is dropped. Made by [`CancelToken::drop_guard`].
+#[derive(Debug)]
+#[must_use = "dropping the guard cancels the scope"]
+pub struct DropGuard {
+    token: Option<CancelToken>,
+    at: &'static Location<'static>,
+}
+
+impl DropGuard {
+    /// Gives the token back; nothing is cancelled.
+    pub fn disarm(mut self) -> CancelToken {
+        let Some(token) = self.token.take() else { unreachable!("only this method takes it out") };
+        token
+    }
+}
+
+impl Drop for DropGuard {
+    fn drop(&mut self) {
+        if let Some(token) = self.token.take() {
+            token.cancel_with(CancelReason::of(CancelKind::Explicit, self.at));
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! What the tests share: a watchdog, simulated time, an event log, a collector of reports.
+#![allow(dead_code)] // each test binary uses its own part
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::fmt;
+use std::future::Future;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use handcar_structured::{Builder, Clock, Instant, Report, Runtime, sleep};
+
+/// What a test may take before it counts as hung. Generous: a loaded machine is no failure.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Ends the process with the test's name if the guard is not dropped in time: a hang becomes a failure.
+#[must_use]
+pub(crate) fn watchdog() -> Watchdog {
+    let name = thread::current().name().unwrap_or("a test").to_owned();
+    let (fed, hungry) = channel::<()>();
+    thread::spawn(move || {
+        if hungry.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            let _ = writeln!(std::io::stderr(), "watchdog: `{name}` has not ended within {PATIENCE:?}");
+            std::process::abort();
+        }
+    });
+    Watchdog { _fed: fed }
+}
+
+/// Made by [`watchdog`].
+pub(crate) struct Watchdog {
+    _fed: Sender<()>,
+}
+
+/// Runs a test under a simulated clock, with a watchdog, and ends the runtime.
+pub(crate) fn test_run<F: Future>(future: F) -> F::Output {
+    let _dog = watchdog();
+    simulated().block_on(future)
+}
+
+pub(crate) fn simulated() -> Runtime {
+    Builder::new().clock(Clock::simulated()).build().unwrap()
+}
+
+/// What happened, line by line; with the virtual second at which it did where that was asked for.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Rc<RefCell<Vec<String>>>);
+
+impl Log {
+    pub(crate) fn new() -> Log {
+        Log::default()
+    }
+
+    pub(crate) fn note(&self, what: impl fmt::Display) {
+        self.0.borrow_mut().push(what.to_string());
+    }
+
+    /// With the time.
+    pub(crate) fn at(&self, what: impl fmt::Display) {
+        self.note(format_args!("{} {what}", seconds()));
+    }
+
+    /// Everything noted since the last call.
+    pub(crate) fn take(&self) -> Vec<String> {
+        self.0.take()
+    }
+}
+
+/// The virtual second.
+pub(crate) fn seconds() -> u64 {
+    Instant::now().since_start().as_secs()
+}
+
+pub(crate) async fn secs(n: u64) {
+    sleep(Duration::from_secs(n)).await;
+}
+
+pub(crate) const fn s(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+/// Pending for ever.
+pub(crate) fn for_ever() -> std::future::Pending<()> {
+    std::future::pending()
+}
+
+/// Calls a function when it is dropped.
+pub(crate) struct OnDrop<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> OnDrop<F> {
+    pub(crate) fn new(f: F) -> OnDrop<F> {
+        OnDrop(Some(f))
+    }
+}
+
+impl<F: FnOnce()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        if let Some(f) = self.0.take() {
+            f();
+        }
+    }
+}
+
+/// Notes `what` when it is dropped.
+pub(crate) fn notes_drop(log: &Log, what: &'static str) -> OnDrop<impl FnOnce() + use<>> {
+    let log = log.clone();
+    OnDrop::new(move || log.note(what))
+}
+
+/// The reports of a runtime, in a few words each.
+#[derive(Clone, Default)]
+pub(crate) struct Reports(Rc<RefCell<Vec<String>>>);
+
+impl Reports {
+    /// A builder with a simulated clock that reports here.
+    pub(crate) fn builder(&self) -> Builder {
+        let reports = self.clone();
+        Builder::new().clock(Clock::simulated()).on_report(move |report| reports.0.borrow_mut().push(in_short(&report)))
+    }
+
+    /// What was reported since the last call.
+    pub(crate) fn take(&self) -> Vec<String> {
+        self.0.take()
+    }
+}
+
+fn in_short(report: &Report) -> String {
+    match report {
+        Report::Panicked { payload, .. } => format!("panicked: {payload}"),
+        Report::Failed { error, .. } => format!("failed: {error}"),
+        Report::CutShort { what, .. } => format!("cut short: {what}"),
+        Report::CleanupPanicked { payload, .. } => format!("cleanup panicked: {payload}"),
+        other => format!("{other}"),
+    }
+}
+
+/// The text of a panic's payload.
+pub(crate) fn text(payload: &(dyn Any + Send)) -> String {
+    payload
+        .downcast_ref::<&'static str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no text".to_owned())
+}
+
+/// Calls `f` and returns the text of its panic; fails if it does not panic.
+pub(crate) fn panic_of<T>(f: impl FnOnce() -> T) -> String {
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(_) => panic!("this ought to have panicked"),
+        Err(payload) => text(&*payload),
+    }
+}
