@@ -19,8 +19,9 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::join_error::{CancelReason, PanicPayload};
 use crate::machine::context;
-use crate::machine::join::{CancelReason, JoinHandle, PanicPayload};
+use crate::machine::join::JoinHandle;
 use crate::machine::task::{Header, TaskInfo};
 use crate::report::{self, Report};
 use crate::time::clock::Instant;

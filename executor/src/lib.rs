@@ -29,6 +29,7 @@
 //! * `report`, `observe`: what nobody waits for, and looking on
 //! * [`layer`]: what structured concurrency, which stands on top, hooks into
 
+mod join_error;
 pub mod layer;
 mod machine;
 mod observe;
@@ -38,8 +39,9 @@ mod runtime;
 mod spawn;
 mod time;
 
+pub use join_error::{CancelKind, CancelReason, JoinError, PanicPayload};
 pub use machine::delegate::Delegates;
-pub use machine::join::{AbortHandle, CancelKind, CancelReason, JoinError, JoinHandle, PanicPayload};
+pub use machine::join::{AbortHandle, JoinHandle};
 pub use machine::mailbox::WakeHandle;
 pub use machine::task::TaskInfo;
 pub use machine::waker::TaskId;

@@ -24,7 +24,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::machine::join::PanicPayload;
+use crate::join_error::PanicPayload;
 use crate::machine::mailbox::{Address, Mailbox};
 use crate::machine::{budget, context};
 use crate::report::{self, Report};

@@ -12,8 +12,8 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::join_error::PanicPayload;
 use crate::machine::context;
-use crate::machine::join::PanicPayload;
 use crate::machine::mailbox::{self, Address};
 use crate::machine::task::TaskInfo;
 

@@ -135,7 +135,7 @@ impl Builder {
             operations > 0,
             "with a budget of zero no task would ever get anything done: allow at least one operation"
         );
-        self.poll_budget = operations;
+        self.poll_budget = operations.min(u32::MAX - 1); // the largest stands for "no poll at all"
         self
     }
 
@@ -236,7 +236,8 @@ impl Runtime {
     }
 
     /// Runs tasks until the loop has looked outside once; never blocks. For a host loop, which calls it when
-    /// [`next_deadline`](Runtime::next_deadline) has come, a descriptor is readable, or something was spawned.
+    /// [`next_deadline`](Runtime::next_deadline) has come, a descriptor is readable, or something was spawned or woken inside
+    /// [`enter`](Runtime::enter). The simulated clock does not jump here: the host [advances](Clock::advance) it.
     ///
     /// # Errors
     ///

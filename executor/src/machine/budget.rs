@@ -9,7 +9,8 @@
 //! the first ones again and again and never reach the last.
 //!
 //! The counter is one thread-local cell without a destructor: a load and a compare on the way in, a store on the way out.
-//! Outside a poll of Handcar (another executor, a plain `poll` in a test) it is unlimited.
+//! Outside a poll of Handcar (another executor, a plain `poll` in a test) it is unlimited. Another executor that is run *inside* a
+//! poll is part of that poll: once the budget is spent, it spins. Await there instead of blocking.
 //!
 //! ```
 //! # use std::{cell::Cell, task::{Context, Poll, ready}};

@@ -31,9 +31,10 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
+use crate::join_error::{CancelKind, CancelReason};
 use crate::layer::Ending;
 use crate::machine::delegate::Ready;
-use crate::machine::join::{CancelKind, CancelReason, JoinHandle};
+use crate::machine::join::JoinHandle;
 use crate::machine::mailbox::{self, Address, Mailbox};
 use crate::machine::pace::Pace;
 use crate::machine::park::{self, Park, ThreadParker};
@@ -448,6 +449,8 @@ impl Core {
         if let Some((task, payload)) = self.reporter.take_fatal() {
             self.reporter.report(Report::Panicked { task, payload });
         }
+        self.end_tasks(); // what the hook spawned while it heard that
+        self.slots.borrow_mut().forget_tasks(self.main.get());
         mailbox::unregister(self.address.executor);
     }
 

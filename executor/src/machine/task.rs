@@ -35,10 +35,10 @@ use std::task::{Context, Poll, Waker, ready};
 
 use pin_project_lite::pin_project;
 
+use crate::join_error::{CancelKind, CancelReason, JoinError, PanicPayload};
 use crate::layer::{Ending, Raised};
 use crate::machine::budget;
 use crate::machine::core::Core;
-use crate::machine::join::{CancelKind, CancelReason, JoinError, PanicPayload};
 use crate::machine::mailbox::Address;
 use crate::machine::waker::TaskId;
 use crate::report::{self, Report, Reporter, deliver, report_panic};

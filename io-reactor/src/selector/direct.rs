@@ -123,11 +123,12 @@ fn ready(flags: EventFlags) -> Ready {
 }
 
 fn explain(error: io::Error) -> io::Error {
-    if error.kind() != io::ErrorKind::Unsupported && error.raw_os_error() != Some(Errno::NOSYS.raw_os_error()) {
+    // A sandbox made before the call existed may answer EPERM in place of ENOSYS.
+    if !matches!(Errno::from_io_error(&error), Some(Errno::NOSYS | Errno::PERM)) {
         return error;
     }
     io::Error::new(
         io::ErrorKind::Unsupported,
-        "Handcar's reactor needs Linux 5.11 or newer: this kernel has no epoll_pwait2",
+        "Handcar's reactor needs Linux 5.11 or newer: this kernel, or the sandbox around it, has no epoll_pwait2",
     )
 }
