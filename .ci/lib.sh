@@ -15,13 +15,15 @@ declare -a skipped=() times=()
 current="starting"
 began=$SECONDS
 
-# step "heading" command..: runs it, prints what it took. The first failure ends the script and names its step.
+only=("$@") # the steps that were asked for; none: all
+
+# step NAME "heading": runs the function NAME, prints what it took. The first failure ends the script and names its step.
 step() {
-  current=$1
-  shift
+  if ((${#only[@]})) && [[ " ${only[*]} " != *" $1 "* ]]; then return; fi
+  current="$1: $2"
   local from=$SECONDS
   printf '\n==== %s\n' "$current"
-  "$@"
+  "$1"
   times+=("$(printf '%5d s  %s' $((SECONDS - from)) "$current")")
 }
 
@@ -42,6 +44,7 @@ report() {
     printf '\n!!!! %d skipped\n' ${#skipped[@]}
     printf '!!!! SKIPPED %s\n' "${skipped[@]}"
   fi
+  if ((status == 0 && ${#times[@]} == 0)); then current="no such step"; status=2; fi
   if ((status)); then printf '\n==== FAILED in: %s\n' "$current"; else printf '\n==== all is well\n'; fi
   exit "$status"
 }

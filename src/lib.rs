@@ -29,7 +29,7 @@
 //! | starting | [`run`], [`try_run`], [`main`](macro@main), [`test`](macro@test), [`Builder`], [`Runtime`] |
 //! | tasks | [`spawn`], [`spawn_named`], [`yield_now`], [`JoinHandle`], [`Spawner`], [`task`] |
 //! | time | [`sleep`], [`interval`], [`timeout`], [`Instant`], [`Clock`] |
-//! | between tasks | [`sync`]: channels, semaphore |
+//! | between tasks | [`sync`]: channels, queues, locks, semaphores, events |
 //! | network | [`net`]: TCP, name lookup |
 //! | the process | [`signal`] |
 //! | blocking calls | [`to_thread`] |

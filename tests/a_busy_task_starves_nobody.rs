@@ -6,19 +6,20 @@
 mod common;
 
 use std::cell::Cell;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use common::{pair, run, stream_and_peer, watchdog};
+use common::{pair, run, simulated, stream_and_peer, watchdog};
 use futures::future::{Either, select};
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt, pin_mut};
-use handcar::net::{TcpListener, TcpStream};
+use handcar::net::{TcpListener, TcpStream, lookup_host};
 use handcar::sync::{Semaphore, mpsc, oneshot};
 use handcar::{
-    Builder, Clock, Event, Instant, JoinHandle, MissedTickBehavior, interval, interval_at, sleep, spawn, to_thread,
-    yield_now,
+    Builder, Clock, Event, Instant, JoinHandle, MissedTickBehavior, interval, interval_at, sleep, spawn, timeout,
+    timeout_at, to_thread, yield_now,
 };
 
 /// A task that wakes itself for ever; its counter tells how often it has been polled.
@@ -530,6 +531,98 @@ fn a_server_that_always_has_a_connection_to_accept_yields() {
         loop {
             let _client = TcpStream::connect(addr).await.unwrap();
             listener.accept().await.unwrap();
+            done.done();
+        }
+    });
+}
+
+#[test]
+fn a_loop_over_a_timeout_that_has_passed_yields() {
+    assert_lets_others_run(async |done| {
+        loop {
+            assert!(timeout(Duration::ZERO, pending::<()>()).await.is_err());
+            done.done();
+        }
+    });
+}
+
+#[test]
+fn a_loop_over_a_deadline_that_has_passed_yields() {
+    assert_lets_others_run(async |done| {
+        loop {
+            assert!(timeout_at(Instant::START, pending::<()>()).await.is_err());
+            done.done();
+        }
+    });
+}
+
+#[test]
+fn a_timeout_of_zero_never_beats_a_message_that_is_there() {
+    simulated(async {
+        let (tx, mut rx) = mpsc::unbounded_channel();
+        for n in 0..1000 {
+            tx.send(n).unwrap();
+        }
+        for n in 0..1000 {
+            assert_eq!(timeout(Duration::ZERO, rx.recv()).await, Ok(Some(n)));
+        }
+    });
+}
+
+#[test]
+fn a_timeout_ends_a_body_that_is_always_busy() {
+    run(async {
+        let (tx, mut rx) = mpsc::unbounded_channel();
+        let busy = async {
+            loop {
+                tx.send(()).unwrap();
+                rx.recv().await.unwrap();
+            }
+        };
+        assert!(timeout(Duration::from_micros(500), busy).await.is_err());
+    });
+}
+
+#[test]
+fn a_timeout_ends_a_body_that_yields_for_ever() {
+    run(async {
+        let restless = async {
+            loop {
+                yield_now().await;
+            }
+        };
+        assert!(timeout(Duration::from_micros(500), restless).await.is_err());
+    });
+}
+
+#[test]
+fn a_loop_that_tries_to_bind_an_address_in_use_yields() {
+    assert_lets_others_run(async |done| {
+        let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = taken.local_addr().unwrap();
+        loop {
+            assert!(TcpListener::bind(addr).await.is_err());
+            done.done();
+        }
+    });
+}
+
+#[test]
+fn a_loop_of_connections_that_fail_at_once_yields() {
+    assert_lets_others_run(async |done| {
+        let none: &[SocketAddr] = &[];
+        loop {
+            assert!(TcpStream::connect(none).await.is_err());
+            done.done();
+        }
+    });
+}
+
+#[test]
+fn a_loop_of_look_ups_that_need_no_thread_yields() {
+    assert_lets_others_run(async |done| {
+        loop {
+            lookup_host("127.0.0.1:80").await.unwrap();
             done.done();
         }
     });

@@ -42,6 +42,19 @@ fn run_inside_run_panics_with_the_file_and_line_of_the_outer_one() {
 }
 
 #[test]
+fn the_panic_of_a_nested_run_is_at_its_own_line() {
+    let _watchdog = watchdog();
+    if common::is_child() {
+        handcar::run(async { handcar::run(async {}) });
+    } else {
+        let output = common::in_a_child();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success());
+        assert!(said.contains(&format!("panicked at {}:{}:", file!(), line!() - 5)), "{said}");
+    }
+}
+
+#[test]
 fn every_way_to_run_is_refused_inside_every_other() {
     let _watchdog = watchdog();
     let runtime = Runtime::new().unwrap();
@@ -135,4 +148,19 @@ fn the_error_says_what_to_do() {
     let _boxed: Box<dyn std::error::Error> = Box::new(error);
     let caught = catch_unwind(AssertUnwindSafe(|| Runtime::new().unwrap().block_on(async { 1 })));
     assert_eq!(caught.unwrap(), 1);
+}
+
+#[test]
+fn main_may_borrow_and_be_anything_that_becomes_a_future() {
+    let text = String::from("borrowed");
+    let mut count = 0;
+    let length = run(async {
+        yield_now().await;
+        count += 1;
+        text.len()
+    });
+    assert_eq!((length, count), (8, 1));
+    assert_eq!(run(std::future::ready(7)), 7);
+    let boxed: std::pin::Pin<Box<dyn Future<Output = usize> + '_>> = Box::pin(async { text.len() });
+    assert_eq!(run(boxed), 8);
 }

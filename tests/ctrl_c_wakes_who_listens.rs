@@ -43,8 +43,7 @@ fn a_signal_that_comes_while_the_loop_is_parked_wakes_it() {
     run(async {
         let signal = ctrl_c();
         let kill = to_thread(|| {
-            let pid = std::process::id().to_string();
-            let killed = std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap();
+            let killed = std::process::Command::new("sh").args(["-c", "kill -INT $PPID"]).status().unwrap();
             assert!(killed.success());
         });
         signal.await.unwrap();

@@ -3,6 +3,7 @@
 mod common;
 
 use std::cell::RefCell;
+use std::future::pending;
 use std::io::{ErrorKind, Write};
 use std::rc::Rc;
 use std::time::Duration;
@@ -225,4 +226,51 @@ fn a_hundred_runtimes_in_one_thread() {
     runtimes[0].block_on(rx.recv_many(&mut all, 1000));
     all.sort_unstable();
     assert_eq!(all, (0..100).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_task_may_be_cancelled_from_another_runtime() {
+    let _watchdog = watchdog();
+    let (a, b) = (Runtime::new().unwrap(), Runtime::new().unwrap());
+    let living = Living::default();
+    let tasks: Vec<_> = (0..2)
+        .map(|_| {
+            let token = living.token();
+            a.spawn(async move {
+                let _token = token;
+                pending::<()>().await;
+            })
+        })
+        .collect();
+    a.block_on(yield_now());
+    let mut tasks = tasks.into_iter();
+    b.block_on(async {
+        assert!(tasks.next().unwrap().cancel());
+        drop(tasks);
+        yield_now().await;
+    });
+    assert_eq!(living.count(), 2, "its future is dropped by its own runtime");
+    a.block_on(sleep(Duration::ZERO));
+    assert_eq!(living.count(), 0);
+}
+
+#[test]
+fn two_threads_with_a_runtime_each_talk_to_each_other() {
+    let (to_them, from_us) = async_channel::bounded(1);
+    let (to_us, from_them) = async_channel::bounded(1);
+    let other = std::thread::spawn(move || {
+        common::run(async {
+            while let Ok(n) = from_us.recv().await {
+                to_us.send(n + 1).await.unwrap();
+            }
+        });
+    });
+    common::run(async {
+        for n in 0..1000 {
+            to_them.send(n).await.unwrap();
+            assert_eq!(from_them.recv().await, Ok(n + 1));
+        }
+        drop(to_them);
+    });
+    other.join().unwrap();
 }

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::rc::Rc;
 use std::time::Duration;
 
-use common::{Log, pair, simulated, stream_and_peer, watchdog};
+use common::{Dice, Log, pair, simulated, stream_and_peer, watchdog};
 use futures::{AsyncReadExt, AsyncWriteExt};
 use handcar::net::{TcpListener, TcpStream, lookup_host};
 use handcar::{
@@ -53,6 +53,37 @@ fn sleeps_end_in_the_order_of_their_deadlines_and_equal_ones_in_that_of_their_ar
             task.await.unwrap();
         }
         assert_eq!(log.take(), ["1 at 1s", "3 at 1s", "2 at 2s", "0 at 3s", "4 at 3s"]);
+    });
+}
+
+#[test]
+fn ten_thousand_timers_of_which_some_are_dropped_go_off_in_order() {
+    simulated(async {
+        let mut dice = Dice::new(9);
+        let fired = Log::default();
+        let mut expected = Vec::new();
+        let mut tasks = Vec::new();
+        for n in 0..10_000_u64 {
+            let due = dice.roll(1000);
+            let log = fired.clone();
+            let task = spawn(async move {
+                sleep(Duration::from_nanos(due)).await;
+                assert_eq!(now(), Duration::from_nanos(due));
+                log.add(format!("{due} {n}"));
+            });
+            if dice.roll(3) == 0 {
+                drop(task);
+            } else {
+                expected.push((due, n));
+                tasks.push(task);
+            }
+        }
+        for task in tasks {
+            task.await.unwrap();
+        }
+        expected.sort_unstable();
+        let expected: Vec<_> = expected.iter().map(|(due, n)| format!("{due} {n}")).collect();
+        assert_eq!(fired.take(), expected);
     });
 }
 

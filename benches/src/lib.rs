@@ -1,8 +1,8 @@
 //! Handcar measured beside tokio.
 //!
-//! A workload is one source, written against the [`Runtime`](runtime::Runtime) trait and compiled once for each runtime; it
-//! says what one operation is, and the [`Bencher`](bencher::Bencher) times it. [`rows`] puts the two together into the rows
-//! of the table. From there on nothing is generic: a row's entrants are plain functions.
+//! A workload is one source, written against the `Runtime` trait and compiled once for each runtime; it says what one
+//! operation is, and the `Bencher` times it. [`rows`] puts the two together into the rows of the table.
+//! From there on nothing is generic: a row's entrants are plain functions.
 //!
 //! ```text
 //!    workloads (what)      runtimes (on what)

@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::thread::CpuSet;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -47,6 +48,13 @@ pub(crate) fn pin(core: Option<usize>) -> Result<usize, String> {
     only.set(core);
     rustix::thread::sched_setaffinity(None, &only).map_err(|error| format!("core {core} cannot be used: {error}"))?;
     Ok(core)
+}
+
+/// Lets this process open as many descriptors as it is ever allowed to.
+pub(crate) fn allow_many_descriptors() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).expect("a process may go up to its own maximum");
 }
 
 /// The processor's name.

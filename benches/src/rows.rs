@@ -3,10 +3,12 @@
 use std::fmt;
 
 use crate::bencher::{Bencher, Effort};
-use crate::runtime::Runtime;
+use crate::runtime::{Net, Runtime};
 use crate::runtimes::{Handcar, LocalRuntime, LocalSet, NoDrivers, Tokio};
 use crate::toolkits::{HandcarSync, TokioSync};
 use crate::workloads::channels::{self, PingPong, Producers, Unbounded};
+use crate::workloads::connections::{Accept, IdleConnection};
+use crate::workloads::echo::{self, Echo};
 use crate::workloads::memory::{Allocated, Idle, Resident, Sleeping};
 use crate::workloads::oneshot::{AlreadySent, Oneshot};
 use crate::workloads::semaphore::{self, Contended, Uncontended};
@@ -14,9 +16,10 @@ use crate::workloads::sleepers::{self, Sleepers};
 use crate::workloads::spawn::{self, SpawnDetached, SpawnJoin};
 use crate::workloads::start::Start;
 use crate::workloads::switch::{self, SelfWake, Yield};
-use crate::workloads::thread_wake::{self, ThreadWake};
+use crate::workloads::tcp::{self, RoundTrip};
+use crate::workloads::thread_wake::{self, ThreadWake, ThreadWakeEarly, ThreadWakeWatching};
 use crate::workloads::timeout::{self, Timeout};
-use crate::workloads::{SyncWorkload, With, Workload};
+use crate::workloads::{NetWorkload, SyncWorkload, With, Workload};
 
 /// All rows, in the order of the table.
 pub fn all() -> Vec<Row> {
@@ -71,7 +74,11 @@ pub fn all() -> Vec<Row> {
             .each::<ThreadWake>()
             .context::<Tokio<NoDrivers>, ThreadWake>()
             .bare(thread_wake::two_threads),
-        Row::new("start", "start a runtime, run a ready future, drop it").target(0.06).each_outside(),
+        Row::new("thread-wake-watching", "wake from another thread, a socket open")
+            .target(1.0)
+            .each_net::<ThreadWakeWatching>(),
+        Row::new("thread-wake-early", "wake from another thread during the poll").each_net::<ThreadWakeEarly>(),
+        Row::new("start", "start, run a ready future, drop").target(0.06).each_outside(),
         Row::new("idle-task", "an idle task holding 16 bytes, in memory")
             .unit(Unit::Bytes)
             .target(0.30)
@@ -89,6 +96,29 @@ pub fn all() -> Vec<Row> {
         Row::new("sleeping-task-allocated", "a sleeping task, allocated")
             .unit(Unit::Bytes)
             .each::<Sleeping<Allocated>>(),
+        Row::new("tcp-64", "TCP ping-pong in one thread, 64 B")
+            .target(0.88)
+            .each_net::<RoundTrip<64>>()
+            .bare(tcp::blocking::<64>),
+        Row::new("tcp-16k", "TCP ping-pong in one thread, 16 KiB")
+            .target(0.95)
+            .each_net::<RoundTrip<16_384>>()
+            .bare(tcp::blocking::<16_384>),
+        Row::new("echo-100", "echo server, 100 connections")
+            .unit(Unit::CpuNanoseconds)
+            .target(1.0)
+            .each_net::<Echo<100>>()
+            .bare(echo::epoll_loop::<100>),
+        Row::new("echo-1000", "echo server, 1000 connections")
+            .unit(Unit::CpuNanoseconds)
+            .target(0.97)
+            .each_net::<Echo<1000>>()
+            .bare(echo::epoll_loop::<1000>),
+        Row::new("accept", "accept and close").unit(Unit::CpuNanoseconds).target(0.95).each_net::<Accept>(),
+        Row::new("idle-connection", "an idle connection, 1 KiB buffer, in memory")
+            .unit(Unit::Bytes)
+            .target(0.75)
+            .each_net::<IdleConnection>(),
     ]
 }
 
@@ -195,6 +225,13 @@ impl Row {
             .enter(Role::Context, "handcar's sync on tokio", inside::<Tokio<LocalRuntime>, With<W, HandcarSync>>)
     }
 
+    /// Enters every runtime with its own sockets.
+    fn each_net<W: NetWorkload>(self) -> Row {
+        self.enter(Role::Ours, Handcar::NAME, inside_net::<Handcar, W>)
+            .enter(Role::Rival, Tokio::<LocalSet>::NAME, inside_net::<Tokio<LocalSet>, W>)
+            .enter(Role::Rival, Tokio::<LocalRuntime>::NAME, inside_net::<Tokio<LocalRuntime>, W>)
+    }
+
     /// As [`each`](Row::each), for the one workload that starts its runtimes itself.
     fn each_outside(self) -> Row {
         self.enter(Role::Ours, Handcar::NAME, Start::drive::<Handcar>)
@@ -221,9 +258,17 @@ impl Row {
 
 /// Drives a workload inside a spawned task.
 fn inside<R: Runtime, W: Workload>(bencher: &mut Bencher) {
+    spawned::<R>(bencher, async |bencher| W::drive::<R>(bencher).await);
+}
+
+fn inside_net<R: Net, W: NetWorkload>(bencher: &mut Bencher) {
+    spawned::<R>(bencher, async |bencher| W::drive::<R>(bencher).await.expect("the loopback works"));
+}
+
+fn spawned<R: Runtime>(bencher: &mut Bencher, drive: impl AsyncFnOnce(&mut Bencher) + 'static) {
     let mut inner = std::mem::replace(bencher, Bencher::new(Effort::Counted(0)));
     *bencher = R::run(async move {
-        W::drive::<R>(&mut inner).await;
+        drive(&mut inner).await;
         inner
     });
 }
@@ -239,8 +284,8 @@ mod tests {
     fn every_entrant_does_the_work() {
         for row in all() {
             for entrant in &row.entrants {
-                let measured = entrant.measure(Effort::Counted(2 * STEP));
-                assert!(measured.operations() >= 2 * STEP, "{} does something on {}", row.name, entrant.name);
+                let measured = entrant.measure(Effort::Counted(STEP));
+                assert!(measured.operations() >= STEP, "{} does something on {}", row.name, entrant.name);
             }
         }
     }

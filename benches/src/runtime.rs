@@ -5,6 +5,8 @@
 
 use std::fmt::Debug;
 use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// A runtime that can be measured: a type without values, whose functions are the runtime's own.
@@ -47,4 +49,33 @@ pub(crate) trait Runtime: 'static {
     {
         Self::block_on(async { Self::spawn(future).await.expect("a workload neither panics nor is cancelled") })
     }
+}
+
+/// A runtime with sockets.
+pub(crate) trait Net: Runtime {
+    /// Waits for connections.
+    type Listener: 'static;
+    /// A connection.
+    type Stream: 'static;
+
+    /// Listens on a free port of the loopback.
+    fn listen() -> impl Future<Output = io::Result<Self::Listener>>;
+
+    /// Where it listens.
+    fn address(listener: &Self::Listener) -> io::Result<SocketAddr>;
+
+    /// The next connection.
+    fn accept(listener: &Self::Listener) -> impl Future<Output = io::Result<Self::Stream>>;
+
+    /// A new connection.
+    fn connect(address: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>>;
+
+    /// Sends small messages at once.
+    fn set_nodelay(stream: &Self::Stream) -> io::Result<()>;
+
+    /// Reads what there is; nothing means the end.
+    fn read<'a>(stream: &'a mut Self::Stream, buffer: &'a mut [u8]) -> impl Future<Output = io::Result<usize>>;
+
+    /// Writes all of it.
+    fn write_all<'a>(stream: &'a mut Self::Stream, bytes: &'a [u8]) -> impl Future<Output = io::Result<()>>;
 }

@@ -21,6 +21,9 @@ thread, some of whose pages are slow, fail, or break off.
   --serve ADDR   only serve those pages, for curl and the like, until Ctrl-C
   --help";
 
+/// Each page is a task, and the tasks are all made at the beginning.
+const MOST_REQUESTS: usize = 10_000_000;
+
 /// What the program was asked to do.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Command {
@@ -61,6 +64,9 @@ impl Command {
                 }
                 other => return Err(other.unexpected()),
             }
+        }
+        if fetch.requests > MOST_REQUESTS {
+            return Err(format!("--requests must be at most {MOST_REQUESTS}").into());
         }
         if fetch.requests == 0 {
             fetch.requests = if fetch.urls.is_empty() { 500 } else { fetch.urls.len() };

@@ -9,7 +9,6 @@
 //! A connection goes back (5) only after its body was read to the end: it is then known to be at the start of an answer. A
 //! `get` or a body that is dropped half-way, by a timeout say, takes its connection with it. So no request ever sees the rest
 //! of another one's answer, and there is nothing to clean up.
-//!
 //! Left out, to stay a page: TLS, redirects, cookies, a limit on the size of a body.
 
 use std::cell::RefCell;
@@ -150,9 +149,10 @@ impl FromStr for Target {
             return Err(refuse("does not begin with `http://`, the only scheme that is spoken here"));
         }
         let name = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| refuse("names no host"))?;
-        let host = uri.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"));
+        let host = uri.authority().and_then(|authority| authority.as_str().rsplit('@').next()).unwrap_or_default();
+        let port = uri.port_u16().or((host == name).then_some(80)).ok_or_else(|| refuse("names no port"))?;
         Ok(Target {
-            address: (name.trim_matches(['[', ']']).to_owned(), uri.port_u16().unwrap_or(80)),
+            address: (name.trim_matches(['[', ']']).to_owned(), port),
             host: host.parse().map_err(|_| refuse("names no host that can be sent"))?,
             path: uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")),
         })

@@ -96,6 +96,7 @@ fn bad_arguments_are_refused_with_a_reason_and_code_2() {
     let refused = [
         ("fetch_all", &["--limit", "0"][..], "--limit must be at least 1"),
         ("fetch_all", &["--requests", "many"], "`many` is no value for --requests"),
+        ("fetch_all", &["--requests", "18446744073709551615"], "--requests must be at most 10000000"),
         ("fetch_all", &["--timeout"], "missing argument for option '--timeout'"),
         ("fetch_all", &["--colour"], "invalid option '--colour'"),
         ("fetch_all", &["https://localhost/"], "does not begin with `http://`"),

@@ -165,7 +165,17 @@ async fn a_server_that_never_answers_costs_no_more_than_the_timeout() -> Result<
 
 #[handcar::test]
 async fn what_is_no_http_url_is_refused_before_anything_is_sent() {
-    for url in ["", "page", "/page", "https://localhost/", "ftp://localhost", "http://", "http://:80/", "http://a b/"] {
+    for url in [
+        "",
+        "page",
+        "/page",
+        "https://localhost/",
+        "ftp://localhost",
+        "http://",
+        "http://:80/",
+        "http://a b/",
+        "http://localhost:99999/",
+    ] {
         let refused = Session::new().get(url).await;
         assert!(matches!(refused, Err(FetchError::Url(_))), "{url:?}: {refused:?}");
     }

@@ -25,7 +25,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::machine::join::PanicPayload;
-use crate::machine::mailbox::Mailbox;
+use crate::machine::mailbox::{Address, Mailbox};
 use crate::machine::{budget, context};
 use crate::report::{self, Report};
 
@@ -55,7 +55,10 @@ struct Shared {
 #[derive(Default)]
 struct State {
     jobs: VecDeque<Box<dyn FnOnce() + Send>>,
+    /// Threads that have not left [`work`].
     threads: usize,
+    /// All that were started, but for those that were seen to have ended.
+    handles: Vec<thread::JoinHandle<()>>,
     idle: usize,
     closed: bool,
 }
@@ -82,7 +85,11 @@ impl Pool {
             let shared = Arc::clone(shared);
             let started = thread::Builder::new().name("handcar-blocking".to_owned()).spawn(move || work(&shared));
             match started {
-                Ok(_) => state.threads += 1,
+                Ok(handle) => {
+                    state.threads += 1;
+                    state.handles.retain(|handle| !handle.is_finished());
+                    state.handles.push(handle);
+                }
                 // The threads that there are will come to it.
                 Err(_) if state.threads > 0 => {}
                 Err(error) => return Err(error),
@@ -121,7 +128,15 @@ impl Pool {
             }
             state = shared.ended.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        state.threads
+        let left = state.threads;
+        let handles = std::mem::take(&mut state.handles);
+        drop(state);
+        for handle in handles {
+            if left == 0 || handle.is_finished() {
+                let _ = handle.join(); // jobs catch their panics
+            }
+        }
+        left
     }
 }
 
@@ -221,7 +236,7 @@ where
         }
         drop(hold); // after the wake: the clock must not jump in between
     }))?;
-    Ok(ToThread { job, executor: core.number })
+    Ok(ToThread { job, runtime: core.address })
 }
 
 fn run_job<T>(f: impl FnOnce() -> T, job: &Mutex<Job<T>>, mailbox: &Mailbox) {
@@ -252,7 +267,7 @@ fn run_job<T>(f: impl FnOnce() -> T, job: &Mutex<Job<T>>, mailbox: &Mailbox) {
 #[must_use = "a job whose future is dropped before it has started never runs"]
 pub struct ToThread<T> {
     job: Arc<Mutex<Job<T>>>,
-    executor: u16,
+    runtime: Address,
 }
 
 impl<T> Future for ToThread<T> {
@@ -282,7 +297,7 @@ impl<T> Drop for ToThread<T> {
     fn drop(&mut self) {
         let job = std::mem::replace(&mut *lock(&self.job), Job::Gone);
         if let Job::Done(Err(payload)) = job {
-            report::deliver(self.executor, Report::JobPanicked { payload: PanicPayload::new(payload) });
+            report::deliver(self.runtime, Report::JobPanicked { payload: PanicPayload::new(payload) });
         }
     }
 }

@@ -7,13 +7,15 @@
 use std::cell::RefCell;
 use std::error::Error;
 use std::fmt;
+use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::machine::context;
 use crate::machine::join::PanicPayload;
+use crate::machine::mailbox::{self, Address};
 use crate::machine::task::TaskInfo;
-use crate::machine::{context, mailbox};
 
 /// Something that went wrong where nobody waits for the result.
 #[derive(Debug)]
@@ -129,10 +131,10 @@ impl Reporter {
     pub(crate) fn report(&self, report: Report) {
         let told = catch_unwind(AssertUnwindSafe(|| match &self.hook {
             Some(hook) => hook(report),
-            None => eprintln!("handcar: {report}"),
+            None => say(format_args!("{report}")),
         }));
         if let Err(payload) = told {
-            eprintln!("handcar: the report hook panicked: {}", PanicPayload::new(payload));
+            say(format_args!("the report hook panicked: {}", PanicPayload::new(payload)));
         }
     }
 
@@ -149,12 +151,20 @@ impl Reporter {
 /// Has a runtime report: at once where it is the current one, through its mailbox from elsewhere, by the default after its
 /// end.
 #[cold]
-pub(crate) fn deliver(executor: u16, report: Report) {
-    let here = context::with_current(|core| (core.number == executor).then(|| core.reporter.clone())).flatten();
-    match (here, mailbox::of(executor)) {
+pub(crate) fn deliver(to: Address, report: Report) {
+    let here = context::with_current(|core| (core.address == to).then(|| core.reporter.clone())).flatten();
+    match (here, mailbox::at(to)) {
         (Some(reporter), _) => reporter.report(report),
         (None, Some(mailbox)) => mailbox.report(report),
         (None, None) => Reporter::default().report(report),
+    }
+}
+
+/// Runs a stranger's code; a panic is reported to the current runtime, as what `into_report` makes of it.
+pub(crate) fn catch(into_report: impl FnOnce(PanicPayload) -> Report, strange: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(strange)) {
+        let reporter = context::with_current(|core| core.reporter.clone()).unwrap_or_default();
+        reporter.report(into_report(PanicPayload::new(payload)));
     }
 }
 
@@ -167,6 +177,11 @@ pub(crate) fn report_panic(reporter: &Reporter, task: TaskInfo, payload: PanicPa
         return *fatal.borrow_mut() = Some((task, payload));
     }
     reporter.report(Report::Panicked { task, payload });
+}
+
+/// Not `eprintln!`, which panics when nobody reads stderr any more: a program that was started with `2>&1 | head` goes on.
+fn say(what: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "handcar: {what}");
 }
 
 impl fmt::Debug for Reporter {

@@ -261,10 +261,12 @@ impl Runtime {
         impl Drop for End<'_> {
             fn drop(&mut self) {
                 self.0.end_polls();
+                self.0.mailbox.leave();
             }
         }
         let run = || {
             let _end = End(&self.core);
+            self.core.mailbox.wake_up();
             context::enter(&self.core, f)
         };
         match context::run(at, run) {

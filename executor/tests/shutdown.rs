@@ -2,14 +2,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use handcar_executor::{
-    Builder, CancelKind, Instant, JoinError, Runtime, Spawner, current_task, run, sleep, spawn, spawn_named, timeout,
-    to_thread, yield_now,
+    AbortHandle, Builder, CancelKind, Instant, JoinError, Runtime, Spawner, current_task, run, sleep, spawn,
+    spawn_named, timeout, to_thread, yield_now,
 };
 
 mod common;
@@ -167,6 +167,14 @@ impl Drop for Phoenix {
     }
 }
 
+/// Tasks that a runtime forgot, kept reachable: that they are never freed is meant.
+static FORGOTTEN: Mutex<Vec<Forgotten>> = Mutex::new(Vec::new());
+
+struct Forgotten(#[allow(dead_code)] AbortHandle);
+
+// SAFETY: it is put away and never looked at again, by no thread.
+unsafe impl Send for Forgotten {}
+
 /// As [`Phoenix`], but what is spawned holds it from the start, polled or not.
 struct EagerPhoenix(Rc<Cell<u32>>);
 
@@ -174,11 +182,12 @@ impl Drop for EagerPhoenix {
     fn drop(&mut self) {
         self.0.set(self.0.get() + 1);
         let next = EagerPhoenix(Rc::clone(&self.0));
-        spawn_named("phoenix", async move {
+        let reborn = spawn_named("phoenix", async move {
             let _next = next;
             for_ever().await;
-        })
-        .detach();
+        });
+        FORGOTTEN.lock().unwrap().push(Forgotten(reborn.abort_handle()));
+        reborn.detach();
     }
 }
 
@@ -328,6 +337,7 @@ fn jobs_that_have_not_started_never_run() {
     let ran = Arc::new(AtomicUsize::new(0));
     let (go, wait) = channel::<()>();
     let runtime = Builder::new().blocking_threads(1).build().unwrap();
+    let mut kept = None; // wanted to the last
     runtime.block_on(async {
         let (begun, has_begun) = channel();
         let first = to_thread(move || {
@@ -346,9 +356,10 @@ fn jobs_that_have_not_started_never_run() {
                 })
             })
             .collect();
-        std::mem::forget((first, jobs)); // wanted to the last
+        kept = Some((first, jobs));
     });
     drop(runtime);
+    drop(kept);
     assert_eq!(drops.count(), 3, "their captures are gone");
     assert_eq!(ran.load(Ordering::SeqCst), 0);
 }
@@ -542,6 +553,8 @@ fn a_job_that_never_started_may_spawn_in_its_destructor() {
     let drops = Drops::new();
     let (go, wait) = channel::<()>();
     let runtime = Builder::new().blocking_threads(1).build().unwrap();
+    // Were they dropped, a pool thread would drop the second job, and there is no runtime there.
+    let mut kept = None;
     runtime.block_on(async {
         let (begun, has_begun) = channel();
         let first = to_thread(move || {
@@ -551,9 +564,9 @@ fn a_job_that_never_started_may_spawn_in_its_destructor() {
         has_begun.recv().unwrap();
         let captured = SpawnsAtTheEnd(drops.clone(), go);
         let second = to_thread(move || drop(captured));
-        // Were they dropped, a pool thread would drop the second job, and there is no runtime there.
-        std::mem::forget((first, second));
+        kept = Some((first, second));
     });
     drop(runtime);
+    drop(kept);
     assert_eq!(drops.count(), 1);
 }

@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::vec;
 
-use handcar_executor::{ToThread, try_to_thread};
+use handcar_executor::{ToThread, budget, try_to_thread};
 
 /// What may stand for a socket address: an address, several, or a host name with a port.
 ///
@@ -96,7 +96,15 @@ impl Future for LookupHost {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             match std::mem::replace(&mut self.0, Lookup::Done) {
-                Lookup::Known(addrs) => return Poll::Ready(addrs.map(Vec::into_iter)),
+                Lookup::Known(addrs) => {
+                    // Also under `connect` and `bind`: a loop over one that fails at once has to yield.
+                    if budget::poll(cx).is_pending() {
+                        self.0 = Lookup::Known(addrs);
+                        return Poll::Pending;
+                    }
+                    budget::spend();
+                    return Poll::Ready(addrs.map(Vec::into_iter));
+                }
                 Lookup::Named(host, port) => {
                     self.0 = match try_to_thread(move || ask(&host, port)) {
                         Ok(answer) => Lookup::Asked(answer),

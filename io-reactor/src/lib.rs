@@ -29,8 +29,9 @@
 //! a system call and the clearing of its bit is still in the kernel's queue, and the next look finds it. There are no
 //! atomics, no locks and no ticks, and nothing is ever re-armed.
 //!
-//! Read in this order: `ready`, `entry`, `reactor` (the wait and the wakes), `source` (what a descriptor can do),
-//! `operation` (futures that wait), `selector` (the only files that know the operating system), then `addr` and `tcp`.
+//! Read in this order: `ready` and `entry` (what is known of a descriptor, and who waits for it), `reactor` (the wait and the
+//! wakes), `site` (try, and wait only then), `source` and `operation` (what a descriptor can do), `selector` (the only files
+//! that know the operating system), then `addr` and `tcp`.
 
 #[cfg(not(unix))]
 compile_error!("Handcar's reactor stands on file descriptors: it runs on Unix only");

@@ -20,7 +20,6 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
@@ -67,7 +66,7 @@ impl Key {
 
 /// Waits for all descriptors of a runtime at once, and wakes the tasks that wait for one.
 ///
-/// Sources install it by themselves. It is public for those who build on the kernel alone and park by hand.
+/// Sources install it by themselves, so a program hardly ever needs to name it.
 ///
 /// ```
 /// use handcar_executor::park::Park;
@@ -82,7 +81,7 @@ impl Key {
 /// # }
 /// ```
 pub struct Reactor {
-    selector: Selector,
+    pub(crate) selector: Selector,
     entries: RefCell<Slab<Entry>>,
     /// Of the newest entry. A slab forgets what it has removed, so the count is one for all.
     generation: Cell<u32>,
@@ -116,9 +115,33 @@ impl Reactor {
         })
     }
 
-    /// The reactor of the current runtime, made if need be.
+    /// The reactor of the current runtime, made and installed if this is the first that needs it.
+    ///
+    /// A host with a loop of its own waits for its descriptor, which is readable when the runtime has something to do: see
+    /// [`Runtime::turn`](handcar_executor::Runtime::turn).
+    ///
+    /// ```
+    /// use std::os::fd::AsFd;
+    /// use handcar_executor::Runtime;
+    /// use handcar_io_reactor::Reactor;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let runtime = Runtime::new()?;
+    /// let reactor = runtime.enter(Reactor::current)?;
+    /// let for_the_hosts_loop = reactor.as_fd();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Reactor::new).
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
     #[track_caller]
-    pub(crate) fn current() -> io::Result<Rc<Reactor>> {
+    pub fn current() -> io::Result<Rc<Reactor>> {
         park::installed(Reactor::new)
     }
 
@@ -156,12 +179,10 @@ impl Reactor {
         self.waiting.set(self.waiting.get() - left_behind.len());
         // Should the system refuse, its events carry a key that nobody knows: the books are right either way.
         let _ = self.selector.remove(fd);
-        drop(left_behind);
 
         self.closings.set(self.closings.get().wrapping_add(1));
         let mut woken = Vec::new();
-        let closing = self.closing.index();
-        self.entries.borrow_mut()[closing].take_waiting(Direction::Read, &mut woken);
+        self.entries.borrow_mut()[self.closing.index()].take_waiting(Direction::Read, &mut woken);
         self.wake(&mut woken);
     }
 
@@ -248,18 +269,7 @@ impl Reactor {
     /// Wakes all whose wakers were taken from the entries, and empties the list.
     fn wake(&self, woken: &mut Vec<Waker>) {
         self.waiting.set(self.waiting.get() - woken.len());
-        let mut panic = None;
-        for waker in woken.drain(..) {
-            match catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-                Ok(()) => {}
-                Err(payload) if panic.is_none() => panic = Some(payload),
-                // One can be resumed. Dropping another would run foreign code that has just shown what it does.
-                Err(payload) => std::mem::forget(payload),
-            }
-        }
-        if let Some(payload) = panic {
-            resume_unwind(payload);
-        }
+        park::wake_all(woken);
     }
 }
 

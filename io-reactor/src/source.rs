@@ -146,11 +146,10 @@ impl<T: AsFd> Source<T> {
     /// # .unwrap();
     /// ```
     pub fn into_inner(mut self) -> T {
-        self.reactor.deregister(self.get_ref().as_fd(), self.key);
-        match self.io.take() {
-            Some(io) => io,
-            None => unreachable!("it is taken only here"),
-        }
+        // Taken first: should a waker panic in `deregister`, the destructor has nothing left to do.
+        let Some(io) = self.io.take() else { unreachable!("it is taken only here") };
+        self.reactor.deregister(io.as_fd(), self.key);
+        io
     }
 
     /// Waits until the descriptor is ready for reading, or at its end, or has failed.

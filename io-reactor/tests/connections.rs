@@ -11,12 +11,19 @@ use futures::future::join_all;
 use futures::io::{AsyncReadExt, AsyncWriteExt};
 use handcar_executor::{spawn, yield_now};
 use handcar_io_reactor::{TcpListener, TcpStream};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// Waits for its turn, and until the watchdog of the test before has gone.
+/// Waits for its turn, and raises the limit of descriptors as far as that is allowed: many systems begin with 1024.
 fn turn() -> MutexGuard<'static, ()> {
-    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+    let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|current| current < 4096) {
+        let raised = limit.maximum.map_or(4096, |maximum| maximum.min(4096));
+        setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum: limit.maximum }).unwrap();
+    }
+    turn
 }
 
 /// How many sockets, pipes and descriptors of the reactor's own are open. Not files: the C library opens one now and then in

@@ -9,14 +9,15 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
-use crate::wait_queue::{Outcome, Ticket, WaitQueue, polled_after_ready};
+use crate::recv::{Receive, Recv};
+use crate::sealed;
+use crate::wait_queue::{Outcome, Ticket, WaitQueue};
 
 /// Error types, under the path that they have in tokio.
 pub mod error {
@@ -25,6 +26,9 @@ pub mod error {
 }
 
 use error::SendError;
+
+/// An empty ring with more room than this is given back.
+const KEPT_SLOTS: usize = 1024;
 
 /// Creates a channel that keeps up to `capacity` messages, and its first receiver.
 ///
@@ -85,7 +89,15 @@ impl<T> Ring<T> {
     fn pop(&mut self) -> Option<Rc<T>> {
         let slot = self.slots.pop_front()?;
         self.first += 1;
+        self.give_back();
         Some(slot.message)
+    }
+
+    /// Gives back the memory of a burst that everybody has seen.
+    fn give_back(&mut self) {
+        if self.slots.is_empty() && self.slots.capacity() > KEPT_SLOTS {
+            self.slots = VecDeque::new();
+        }
     }
 }
 
@@ -173,8 +185,8 @@ impl<T: Clone> Receiver<T> {
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing: it takes the message in the poll that returns it.
-    pub fn recv(&mut self) -> Recv<'_, T> {
-        Recv { receiver: Some(self) }
+    pub fn recv(&mut self) -> Recv<'_, Self> {
+        Recv::new(self)
     }
 
     /// Takes the next message if there is one.
@@ -274,35 +286,24 @@ impl<T> Drop for Receiver<T> {
         let seen_by_all = ring.slots.iter().take_while(|slot| slot.unseen == 0).count();
         ring.first += seen_by_all as u64;
         let _messages: Vec<_> = ring.slots.drain(..seen_by_all).collect();
+        ring.give_back();
         // Before the messages, whose drop is foreign code.
         drop(ring);
     }
 }
 
-/// The future of [`Receiver::recv`].
-#[derive(Debug)]
-#[must_use = "futures do nothing unless awaited"]
-pub struct Recv<'a, T> {
-    receiver: Option<&'a mut Receiver<T>>,
-}
+impl<T> sealed::Sealed for Receiver<T> {}
 
-impl<T: Clone> Future for Recv<'_, T> {
-    type Output = Result<T, RecvError>;
+impl<T: Clone> Receive for Receiver<T> {
+    type Received = Result<T, RecvError>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(receiver) = &mut self.receiver else { polled_after_ready("broadcast::Recv") };
-        let result = ready!(receiver.poll_recv(cx));
-        self.receiver = None;
-        Poll::Ready(result)
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Self::Received> {
+        self.poll_recv(cx)
     }
-}
 
-impl<T> Drop for Recv<'_, T> {
-    fn drop(&mut self) {
-        if let Some(receiver) = &mut self.receiver {
-            let _left = receiver.channel.queue.leave(&mut receiver.ticket);
-            receiver.ticket = Ticket::New;
-        }
+    fn unregister(&mut self) {
+        let _left = self.channel.queue.leave(&mut self.ticket);
+        self.ticket = Ticket::New;
     }
 }
 

@@ -9,7 +9,8 @@ use std::ptr;
 use std::task::{Context, Poll, ready};
 
 use crate::Hold;
-use crate::mutex::{Guard, Lock, Mutex};
+use crate::lock::Lock;
+use crate::mutex::{Guard, Mutex};
 use crate::wait_queue::{Gate, Outcome, State, Ticket, WaitQueue};
 
 /// Lets the holder of a [`Mutex`] wait until another holder notifies it.
@@ -134,7 +135,7 @@ enum Stage<T: ?Sized, M: Hold<Mutex<T>>> {
     New(Guard<T, M>),
     Waiting(Ticket, M),
     /// Notified in this way, and waiting for the mutex.
-    Locking(Outcome, Lock<T, M>),
+    Locking(Outcome, Lock<Guard<T, M>>),
     Done,
 }
 

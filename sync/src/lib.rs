@@ -13,19 +13,23 @@
 //! work on any executor; on Handcar's they also mind the [budget](handcar_executor::budget) of the task's poll. Names and
 //! error types are tokio's where tokio has the thing, and asyncio's where only that does.
 //!
-//! To read the crate, go from the wait queue to the semaphore, then [`mpsc`].
+//! To read the crate, go through `wait_queue`, `semaphore`, `mpsc`, `queue`, `event` and `condition`, in this order; the others are
+//! made of the same parts.
 #![forbid(unsafe_code)]
 
 mod barrier;
 mod condition;
 mod event;
+mod lock;
 mod mutex;
 mod notify;
 mod once_cell;
 mod rate_limiter;
+mod recv;
 mod rwlock;
 mod semaphore;
 mod wait_queue;
+mod waker_cell;
 
 pub mod broadcast;
 pub mod mpsc;
@@ -40,14 +44,15 @@ use std::rc::Rc;
 pub use barrier::{Barrier, BarrierWait, BarrierWaitResult};
 pub use condition::{Condition, ConditionWait, WaitWhile};
 pub use event::{Event, EventWait};
-pub use mutex::{Guard, Lock, Mutex, MutexGuard, OwnedMutexGuard, TryLockError};
+pub use lock::{Lock, LockGuard, TryLockError};
+pub use mutex::{Guard, Mutex, MutexGuard, OwnedMutexGuard};
 pub use notify::{Notified, Notify};
 pub use once_cell::{OnceCell, SetError};
 pub use queue::{LifoQueue, PriorityQueue, Queue};
 pub use rate_limiter::{RateAcquire, RateLimiter};
+pub use recv::{Receive, Recv};
 pub use rwlock::{
-    OwnedRwLockReadGuard, OwnedRwLockWriteGuard, Read, ReadGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, Write,
-    WriteGuard,
+    OwnedRwLockReadGuard, OwnedRwLockWriteGuard, ReadGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, WriteGuard,
 };
 pub use semaphore::{Acquire, AcquireError, OwnedSemaphorePermit, Permit, Semaphore, SemaphorePermit, TryAcquireError};
 

@@ -9,16 +9,12 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::future::Future;
-use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
 
-use crate::Hold;
+use crate::lock::{Lock, LockGuard, TryLockError, try_lock};
 use crate::semaphore::Semaphore;
-use crate::wait_queue::Ticket;
+use crate::{Hold, sealed};
 
 const HAS_VALUE: &str = "a guard has its value until it is dropped";
 
@@ -64,16 +60,27 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// Dropping the future loses its place in the line, and nothing else.
     #[inline]
-    pub fn lock(&self) -> Lock<T, &Self> {
+    pub fn lock(&self) -> Lock<MutexGuard<'_, T>> {
         Lock::new(self)
     }
 
     /// [`lock`](Self::lock) for a guard that keeps the mutex alive and can move into a task.
     ///
+    /// ```
+    /// # use handcar_sync::Mutex;
+    /// # use std::rc::Rc;
+    /// # handcar_executor::run(async {
+    /// let mutex = Rc::new(Mutex::new(1));
+    /// let guard = mutex.clone().lock_owned().await;
+    /// handcar_executor::spawn(async move { assert_eq!(*guard, 1) }).await.unwrap();
+    /// assert!(mutex.try_lock().is_ok());
+    /// # });
+    /// ```
+    ///
     /// # Cancel safety
     ///
     /// As [`lock`](Self::lock).
-    pub fn lock_owned(self: Rc<Self>) -> Lock<T, Rc<Self>> {
+    pub fn lock_owned(self: Rc<Self>) -> Lock<OwnedMutexGuard<T>> {
         Lock::new(self)
     }
 
@@ -83,8 +90,7 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// Fails if it is not.
     pub fn try_lock(&self) -> Result<MutexGuard<'_, T>, TryLockError> {
-        self.turn.try_take(1).map_err(|_| TryLockError(()))?;
-        Ok(Guard::new(self))
+        try_lock(self)
     }
 
     /// [`try_lock`](Self::try_lock) for an owned guard.
@@ -93,8 +99,7 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// As [`try_lock`](Self::try_lock).
     pub fn try_lock_owned(self: Rc<Self>) -> Result<OwnedMutexGuard<T>, TryLockError> {
-        self.turn.try_take(1).map_err(|_| TryLockError(()))?;
-        Ok(Guard::new(self))
+        try_lock(self)
     }
 
     /// The value, without locking: nobody else can have the mutex.
@@ -123,41 +128,6 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
     }
 }
 
-/// The future of [`Mutex::lock`].
-#[derive(Debug)]
-#[must_use = "futures do nothing unless awaited"]
-pub struct Lock<T: ?Sized, M: Hold<Mutex<T>>> {
-    mutex: M,
-    ticket: Ticket,
-    value: PhantomData<Box<T>>,
-}
-
-impl<T: ?Sized, M: Hold<Mutex<T>>> Lock<T, M> {
-    #[inline]
-    pub(crate) fn new(mutex: M) -> Self {
-        Self { mutex, ticket: Ticket::New, value: PhantomData }
-    }
-}
-
-impl<T: ?Sized, M: Hold<Mutex<T>>> Future for Lock<T, M> {
-    type Output = Guard<T, M>;
-
-    #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { mutex, ticket, .. } = &mut *self;
-        let turn = ready!(mutex.turn.poll_acquire(ticket, 1, cx, "Lock"));
-        debug_assert!(turn.is_ok(), "nobody closes the semaphore of a mutex");
-        Poll::Ready(Guard::new(mutex.clone()))
-    }
-}
-
-impl<T: ?Sized, M: Hold<Mutex<T>>> Drop for Lock<T, M> {
-    #[inline]
-    fn drop(&mut self) {
-        self.mutex.turn.leave(&mut self.ticket, 1);
-    }
-}
-
 /// The lock of a [`Mutex`], and its value; dropping it unlocks.
 ///
 /// `M` is how it holds the mutex: [`MutexGuard`] by reference, [`OwnedMutexGuard`] through an `Rc`.
@@ -173,13 +143,24 @@ pub type MutexGuard<'a, T> = Guard<T, &'a Mutex<T>>;
 /// A [`Guard`] that keeps its mutex alive.
 pub type OwnedMutexGuard<T> = Guard<T, Rc<Mutex<T>>>;
 
-impl<T: ?Sized, M: Hold<Mutex<T>>> Guard<T, M> {
-    /// Makes the guard of the permit that the caller has taken.
+impl<T: ?Sized, M: Hold<Mutex<T>>> LockGuard for Guard<T, M> {
+    type Lock = M;
+    const PERMITS: usize = 1;
+
+    #[inline]
+    fn with_turns<R>(mutex: &M, f: impl FnOnce(&Semaphore) -> R) -> R {
+        f(&mutex.turn)
+    }
+
     #[inline]
     fn new(mutex: M) -> Self {
         Self { value: mutex.value.take(), mutex }
     }
+}
 
+impl<T: ?Sized, M: Hold<Mutex<T>>> sealed::Sealed for Guard<T, M> {}
+
+impl<T: ?Sized, M: Hold<Mutex<T>>> Guard<T, M> {
     /// The mutex that it locks, for a [`Condition`](crate::Condition) that locks it again.
     pub fn mutex(guard: &Self) -> &M {
         &guard.mutex
@@ -221,15 +202,3 @@ impl<T: ?Sized + fmt::Display, M: Hold<Mutex<T>>> fmt::Display for Guard<T, M> {
         (**self).fmt(f)
     }
 }
-
-/// The lock is held, or others wait for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TryLockError(pub(crate) ());
-
-impl fmt::Display for TryLockError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the lock is held or waited for")
-    }
-}
-
-impl std::error::Error for TryLockError {}

@@ -48,6 +48,16 @@ impl Notify {
     }
 
     /// Notifies every future that [`notified`](Self::notified) has made so far.
+    ///
+    /// ```
+    /// # use handcar_sync::Notify;
+    /// # handcar_executor::run(async {
+    /// let notify = Notify::new();
+    /// let (one, other) = (notify.notified(), notify.notified());
+    /// notify.notify_waiters();
+    /// futures::join!(one, other);
+    /// # });
+    /// ```
     pub fn notify_waiters(&self) {
         self.calls.set(self.calls.get() + 1);
         self.queue.dismiss_all();

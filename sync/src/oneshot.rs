@@ -21,7 +21,8 @@ use std::task::{Context, Poll, ready};
 
 use handcar_executor::budget;
 
-use crate::wait_queue::{WakerCell, polled_after_ready};
+use crate::wait_queue::polled_after_ready;
+use crate::waker_cell::WakerCell;
 
 /// Error types, under the path that they have in tokio.
 pub mod error {
@@ -171,6 +172,24 @@ impl<T> Receiver<T> {
         sender.wake();
     }
 
+    #[inline(never)]
+    fn poll_empty(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, RecvError>> {
+        if self.finished {
+            polled_after_ready("oneshot::Receiver");
+        }
+        if let Some(shared) = &self.shared {
+            shared.receiver.register(cx.waker());
+        }
+        // Registering runs foreign code: look again.
+        let result = self.try_recv();
+        if let Err(TryRecvError::Empty) = result {
+            return Poll::Pending;
+        }
+        self.finished = true;
+        budget::spend();
+        Poll::Ready(result.map_err(|_| RecvError(())))
+    }
+
     fn has_message(&self) -> bool {
         let Some(shared) = &self.shared else {
             return false;
@@ -187,21 +206,10 @@ impl<T> Future for Receiver<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         ready!(budget::poll(cx));
-        if self.finished {
-            polled_after_ready("oneshot::Receiver");
-        }
-        let mut result = self.try_recv();
-        if let (Err(TryRecvError::Empty), Some(shared)) = (&result, &self.shared) {
-            shared.receiver.register(cx.waker());
-            // Registering runs foreign code: look again.
-            result = self.try_recv();
-        }
-        if let Err(TryRecvError::Empty) = result {
-            return Poll::Pending;
-        }
+        let Ok(message) = self.try_recv() else { return self.poll_empty(cx) };
         self.finished = true;
         budget::spend();
-        Poll::Ready(result.map_err(|_| RecvError(())))
+        Poll::Ready(Ok(message))
     }
 }
 

@@ -10,12 +10,12 @@
 //! [`close`](AnyQueue::close) replaces them: getters take what is left, and then get `None`.
 
 use std::cell::{Cell, RefCell, RefMut};
-use std::cmp::Ordering;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -27,6 +27,10 @@ use crate::Hold;
 use crate::mpsc::error::{SendError, TryRecvError, TrySendError};
 use crate::semaphore::{Semaphore, TryAcquireError};
 use crate::wait_queue::{Outcome, Ticket, WaitQueue};
+
+mod store;
+
+pub use store::{Heap, Store};
 
 /// An empty store with more room than this is given back.
 const KEPT_ITEMS: usize = 4096;
@@ -58,9 +62,20 @@ const KEPT_ITEMS: usize = 4096;
 pub type Queue<T> = AnyQueue<VecDeque<T>>;
 
 /// Last in, first out.
+///
+/// ```
+/// # use handcar_sync::LifoQueue;
+/// let queue = LifoQueue::new(2);
+/// queue.try_put("lower").unwrap();
+/// queue.try_put("upper").unwrap();
+/// assert_eq!(queue.try_get(), Ok("upper"));
+/// ```
 pub type LifoQueue<T> = AnyQueue<Vec<T>>;
 
 /// Smallest first, and among equals first in, first out.
+///
+/// Should the `Ord` of an item panic, the panic comes out of the call that put or got one; a put item stays, the one that was
+/// just being got is lost, and counts as done.
 ///
 /// ```
 /// # use handcar_sync::PriorityQueue;
@@ -198,6 +213,17 @@ impl<S: Store> AnyQueue<S> {
     }
 
     /// Closes the queue and takes out what is left, which counts as done.
+    ///
+    /// ```
+    /// # use handcar_sync::Queue;
+    /// # handcar_executor::run(async {
+    /// let queue = Queue::new(2);
+    /// queue.put("left over").await.unwrap();
+    /// assert_eq!(queue.close_now(), ["left over"]);
+    /// assert_eq!(queue.get().await, None);
+    /// queue.join().await;
+    /// # });
+    /// ```
     pub fn close_now(&self) -> Vec<S::Item> {
         self.close();
         let mut store = std::mem::take(&mut *self.store());
@@ -247,22 +273,46 @@ impl<S: Store> AnyQueue<S> {
             // The slot was granted before, but the getters have been sent away.
             return Err(SendError(item));
         }
-        self.store().push(item);
-        self.unfinished.set(self.unfinished.get() + 1);
-        self.items.release(1);
-        Ok(())
+        let mut is_in = false;
+        let pushed = catch_unwind(AssertUnwindSafe(|| {
+            let mut store = self.store();
+            is_in = true;
+            store.push(item);
+        }));
+        // An `Ord` that panics leaves the item in the heap, if not in its place.
+        if is_in {
+            self.unfinished.set(self.unfinished.get() + 1);
+            self.items.release(1);
+        } else {
+            self.slots.release(1);
+        }
+        pushed.map_err(|payload| resume_unwind(payload))
     }
 
     /// Takes the item that the caller has a permit for: there is one, unless `close_now` has emptied the store.
     fn pop(&self) -> Option<S::Item> {
-        let mut store = self.store();
-        let item = store.pop()?;
-        if store.count() == 0 && store.room() > KEPT_ITEMS {
-            *store = S::default();
+        let mut is_out = false;
+        let popped = catch_unwind(AssertUnwindSafe(|| {
+            let mut store = self.store();
+            is_out = store.count() > 0;
+            let item = store.pop();
+            if store.count() == 0 && store.room() > KEPT_ITEMS {
+                *store = S::default();
+            }
+            item
+        }));
+        if is_out {
+            self.slots.release(1);
         }
-        drop(store);
-        self.slots.release(1);
-        Some(item)
+        popped.unwrap_or_else(|payload| {
+            // An `Ord` that panics takes the item with it; if the store was in use, the item is still there.
+            if is_out {
+                self.finish(1);
+            } else {
+                self.items.release(1);
+            }
+            resume_unwind(payload)
+        })
     }
 
     /// Takes an item from a closed queue, unless all are granted to others.
@@ -299,129 +349,6 @@ impl<S: Store> fmt::Debug for AnyQueue<S> {
             .finish_non_exhaustive()
     }
 }
-
-/// What the items of a queue lie on, and in which order they come off. Implemented here only.
-pub trait Store: Default + sealed::Sealed {
-    /// What lies on it.
-    type Item;
-    #[doc(hidden)]
-    fn push(&mut self, item: Self::Item);
-    #[doc(hidden)]
-    fn pop(&mut self) -> Option<Self::Item>;
-    #[doc(hidden)]
-    fn count(&self) -> usize;
-    #[doc(hidden)]
-    fn room(&self) -> usize;
-}
-
-mod sealed {
-    pub trait Sealed {}
-    impl<T> Sealed for std::collections::VecDeque<T> {}
-    impl<T> Sealed for Vec<T> {}
-    impl<T: Ord> Sealed for super::Heap<T> {}
-}
-
-impl<T> Store for VecDeque<T> {
-    type Item = T;
-
-    fn push(&mut self, item: T) {
-        self.push_back(item);
-    }
-
-    fn pop(&mut self) -> Option<T> {
-        self.pop_front()
-    }
-
-    fn count(&self) -> usize {
-        self.len()
-    }
-
-    fn room(&self) -> usize {
-        self.capacity()
-    }
-}
-
-impl<T> Store for Vec<T> {
-    type Item = T;
-
-    fn push(&mut self, item: T) {
-        self.push(item);
-    }
-
-    fn pop(&mut self) -> Option<T> {
-        self.pop()
-    }
-
-    fn count(&self) -> usize {
-        self.len()
-    }
-
-    fn room(&self) -> usize {
-        self.capacity()
-    }
-}
-
-/// The store of a [`PriorityQueue`].
-#[derive(Debug)]
-pub struct Heap<T> {
-    items: BinaryHeap<Ranked<T>>,
-    /// How many were ever pushed.
-    pushed: u64,
-}
-
-impl<T: Ord> Default for Heap<T> {
-    fn default() -> Self {
-        Self { items: BinaryHeap::new(), pushed: 0 }
-    }
-}
-
-impl<T: Ord> Store for Heap<T> {
-    type Item = T;
-
-    fn push(&mut self, item: T) {
-        self.items.push(Ranked { item, order: self.pushed });
-        self.pushed += 1;
-    }
-
-    fn pop(&mut self) -> Option<T> {
-        self.items.pop().map(|ranked| ranked.item)
-    }
-
-    fn count(&self) -> usize {
-        self.items.len()
-    }
-
-    fn room(&self) -> usize {
-        self.items.capacity()
-    }
-}
-
-/// An item that is the greater, the earlier it has to go.
-#[derive(Debug)]
-struct Ranked<T> {
-    item: T,
-    order: u64,
-}
-
-impl<T: Ord> Ord for Ranked<T> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        other.item.cmp(&self.item).then(other.order.cmp(&self.order))
-    }
-}
-
-impl<T: Ord> PartialOrd for Ranked<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<T: Ord> PartialEq for Ranked<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl<T: Ord> Eq for Ranked<T> {}
 
 /// The future of [`AnyQueue::put`].
 #[must_use = "futures do nothing unless awaited"]
@@ -519,7 +446,6 @@ impl<S: Store> DerefMut for Tracked<'_, S> {
 }
 
 impl<S: Store> Drop for Tracked<'_, S> {
-    #[track_caller]
     fn drop(&mut self) {
         // A second panic in an unwinding thread would abort.
         if self.queue.unfinished.get() > 0 || !thread::panicking() {

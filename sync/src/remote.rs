@@ -15,7 +15,6 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::Future;
 use std::marker::PhantomData;
 use std::mem;
 use std::pin::Pin;
@@ -28,7 +27,12 @@ use futures_core::Stream;
 use handcar_executor::budget;
 
 use crate::mpsc::error::{SendError, TryRecvError, TrySendError};
-use crate::wait_queue::{polled_after_ready, wake};
+use crate::recv::{Receive, Recv};
+use crate::sealed;
+use crate::wait_queue::wake;
+
+/// An empty batch with more room than this is given back.
+const KEPT_MESSAGES: usize = 4096;
 
 /// Creates a channel that holds up to `capacity` messages. The receiver belongs to the calling thread.
 ///
@@ -192,8 +196,8 @@ impl<T> Receiver<T> {
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing: it takes the message in the poll that returns it.
-    pub fn recv(&mut self) -> Recv<'_, T> {
-        Recv { receiver: Some(self) }
+    pub fn recv(&mut self) -> Recv<'_, Self> {
+        Recv::new(self)
     }
 
     /// Takes the next message if there is one.
@@ -221,6 +225,9 @@ impl<T> Receiver<T> {
     fn take_or_register(&mut self, mut waker: Option<Waker>) -> Result<T, TryRecvError> {
         if let Some(message) = self.batch.pop_front() {
             return Ok(message);
+        }
+        if self.batch.capacity() > KEPT_MESSAGES {
+            self.batch = VecDeque::new();
         }
         let mut state = self.channel.lock();
         if mem::take(&mut state.in_batch) > 0 {
@@ -259,30 +266,18 @@ impl<T> Drop for Receiver<T> {
     }
 }
 
-/// The future of [`Receiver::recv`].
-#[derive(Debug)]
-#[must_use = "futures do nothing unless awaited"]
-pub struct Recv<'a, T> {
-    receiver: Option<&'a mut Receiver<T>>,
-}
+impl<T> sealed::Sealed for Receiver<T> {}
 
-impl<T> Future for Recv<'_, T> {
-    type Output = Option<T>;
+impl<T> Receive for Receiver<T> {
+    type Received = Option<T>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        let Some(receiver) = &mut self.receiver else { polled_after_ready("remote::Recv") };
-        let message = ready!(receiver.poll_recv(cx));
-        self.receiver = None;
-        Poll::Ready(message)
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        self.poll_recv(cx)
     }
-}
 
-impl<T> Drop for Recv<'_, T> {
-    fn drop(&mut self) {
-        if let Some(receiver) = &self.receiver {
-            let waker = receiver.channel.lock().waker.take();
-            drop(waker);
-        }
+    fn unregister(&mut self) {
+        let waker = self.channel.lock().waker.take();
+        drop(waker);
     }
 }
 

@@ -8,17 +8,12 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::future::Future;
-use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
 
-use crate::Hold;
-use crate::mutex::TryLockError;
+use crate::lock::{Lock, LockGuard, TryLockError, try_lock};
 use crate::semaphore::Semaphore;
-use crate::wait_queue::Ticket;
+use crate::{Hold, sealed};
 
 /// All permits: tokio's figure.
 const MAX_READERS: usize = u32::MAX as usize >> 3;
@@ -69,8 +64,8 @@ impl<T: ?Sized> RwLock<T> {
     /// # Cancel safety
     ///
     /// Dropping the future loses its place in the line, and nothing else.
-    pub fn read(&self) -> Read<T, &Self> {
-        Read { lock: self, ticket: Ticket::New, value: PhantomData }
+    pub fn read(&self) -> Lock<RwLockReadGuard<'_, T>> {
+        Lock::new(self)
     }
 
     /// [`read`](Self::read) for a guard that keeps the lock alive and can move into a task.
@@ -78,8 +73,8 @@ impl<T: ?Sized> RwLock<T> {
     /// # Cancel safety
     ///
     /// As [`read`](Self::read).
-    pub fn read_owned(self: Rc<Self>) -> Read<T, Rc<Self>> {
-        Read { lock: self, ticket: Ticket::New, value: PhantomData }
+    pub fn read_owned(self: Rc<Self>) -> Lock<OwnedRwLockReadGuard<T>> {
+        Lock::new(self)
     }
 
     /// Waits for the lock all to itself.
@@ -87,8 +82,8 @@ impl<T: ?Sized> RwLock<T> {
     /// # Cancel safety
     ///
     /// Dropping the future loses its place in the line, and lets in the readers that it held up.
-    pub fn write(&self) -> Write<T, &Self> {
-        Write { lock: self, ticket: Ticket::New, value: PhantomData }
+    pub fn write(&self) -> Lock<RwLockWriteGuard<'_, T>> {
+        Lock::new(self)
     }
 
     /// [`write`](Self::write) for a guard that keeps the lock alive and can move into a task.
@@ -96,8 +91,8 @@ impl<T: ?Sized> RwLock<T> {
     /// # Cancel safety
     ///
     /// As [`write`](Self::write).
-    pub fn write_owned(self: Rc<Self>) -> Write<T, Rc<Self>> {
-        Write { lock: self, ticket: Ticket::New, value: PhantomData }
+    pub fn write_owned(self: Rc<Self>) -> Lock<OwnedRwLockWriteGuard<T>> {
+        Lock::new(self)
     }
 
     /// Takes a share in reading if there is no writer and nobody waits.
@@ -106,8 +101,7 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// Fails if there is one, or somebody waits.
     pub fn try_read(&self) -> Result<RwLockReadGuard<'_, T>, TryLockError> {
-        self.turns.try_take(1).map_err(|_| TryLockError(()))?;
-        Ok(ReadGuard::new(self))
+        try_lock(self)
     }
 
     /// [`try_read`](Self::try_read) for an owned guard.
@@ -116,8 +110,7 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// As [`try_read`](Self::try_read).
     pub fn try_read_owned(self: Rc<Self>) -> Result<OwnedRwLockReadGuard<T>, TryLockError> {
-        self.turns.try_take(1).map_err(|_| TryLockError(()))?;
-        Ok(ReadGuard::new(self))
+        try_lock(self)
     }
 
     /// Takes the lock if nobody holds it or waits for it.
@@ -126,8 +119,7 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// Fails if somebody does.
     pub fn try_write(&self) -> Result<RwLockWriteGuard<'_, T>, TryLockError> {
-        self.turns.try_take(MAX_READERS).map_err(|_| TryLockError(()))?;
-        Ok(WriteGuard::new(self))
+        try_lock(self)
     }
 
     /// [`try_write`](Self::try_write) for an owned guard.
@@ -136,8 +128,7 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// As [`try_write`](Self::try_write).
     pub fn try_write_owned(self: Rc<Self>) -> Result<OwnedRwLockWriteGuard<T>, TryLockError> {
-        self.turns.try_take(MAX_READERS).map_err(|_| TryLockError(()))?;
-        Ok(WriteGuard::new(self))
+        try_lock(self)
     }
 
     /// The value, without locking: nobody else can have the lock.
@@ -166,58 +157,6 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
     }
 }
 
-/// The future of [`RwLock::read`].
-#[derive(Debug)]
-#[must_use = "futures do nothing unless awaited"]
-pub struct Read<T: ?Sized, L: Hold<RwLock<T>>> {
-    lock: L,
-    ticket: Ticket,
-    value: PhantomData<Rc<T>>,
-}
-
-impl<T: ?Sized, L: Hold<RwLock<T>>> Future for Read<T, L> {
-    type Output = ReadGuard<T, L>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { lock, ticket, .. } = &mut *self;
-        let turn = ready!(lock.turns.poll_acquire(ticket, 1, cx, "Read"));
-        debug_assert!(turn.is_ok(), "nobody closes the semaphore of a lock");
-        Poll::Ready(ReadGuard::new(lock.clone()))
-    }
-}
-
-impl<T: ?Sized, L: Hold<RwLock<T>>> Drop for Read<T, L> {
-    fn drop(&mut self) {
-        self.lock.turns.leave(&mut self.ticket, 1);
-    }
-}
-
-/// The future of [`RwLock::write`].
-#[derive(Debug)]
-#[must_use = "futures do nothing unless awaited"]
-pub struct Write<T: ?Sized, L: Hold<RwLock<T>>> {
-    lock: L,
-    ticket: Ticket,
-    value: PhantomData<Rc<T>>,
-}
-
-impl<T: ?Sized, L: Hold<RwLock<T>>> Future for Write<T, L> {
-    type Output = WriteGuard<T, L>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { lock, ticket, .. } = &mut *self;
-        let turn = ready!(lock.turns.poll_acquire(ticket, MAX_READERS, cx, "Write"));
-        debug_assert!(turn.is_ok(), "nobody closes the semaphore of a lock");
-        Poll::Ready(WriteGuard::new(lock.clone()))
-    }
-}
-
-impl<T: ?Sized, L: Hold<RwLock<T>>> Drop for Write<T, L> {
-    fn drop(&mut self) {
-        self.lock.turns.leave(&mut self.ticket, MAX_READERS);
-    }
-}
-
 /// A share in reading; `L` is how it holds the lock, as [`RwLockReadGuard`] or as [`OwnedRwLockReadGuard`].
 #[must_use = "dropping the guard unlocks"]
 pub struct ReadGuard<T: ?Sized, L: Hold<RwLock<T>>> {
@@ -231,7 +170,16 @@ pub type RwLockReadGuard<'a, T> = ReadGuard<T, &'a RwLock<T>>;
 /// A [`ReadGuard`] that keeps its lock alive.
 pub type OwnedRwLockReadGuard<T> = ReadGuard<T, Rc<RwLock<T>>>;
 
-impl<T: ?Sized, L: Hold<RwLock<T>>> ReadGuard<T, L> {
+impl<T: ?Sized, L: Hold<RwLock<T>>> sealed::Sealed for ReadGuard<T, L> {}
+
+impl<T: ?Sized, L: Hold<RwLock<T>>> LockGuard for ReadGuard<T, L> {
+    type Lock = L;
+    const PERMITS: usize = 1;
+
+    fn with_turns<R>(lock: &L, f: impl FnOnce(&Semaphore) -> R) -> R {
+        f(&lock.turns)
+    }
+
     fn new(lock: L) -> Self {
         let value = lock.value.borrow().clone();
         Self { lock, value }
@@ -274,12 +222,23 @@ pub type RwLockWriteGuard<'a, T> = WriteGuard<T, &'a RwLock<T>>;
 /// A [`WriteGuard`] that keeps its lock alive.
 pub type OwnedRwLockWriteGuard<T> = WriteGuard<T, Rc<RwLock<T>>>;
 
-impl<T: ?Sized, L: Hold<RwLock<T>>> WriteGuard<T, L> {
+impl<T: ?Sized, L: Hold<RwLock<T>>> sealed::Sealed for WriteGuard<T, L> {}
+
+impl<T: ?Sized, L: Hold<RwLock<T>>> LockGuard for WriteGuard<T, L> {
+    type Lock = L;
+    const PERMITS: usize = MAX_READERS;
+
+    fn with_turns<R>(lock: &L, f: impl FnOnce(&Semaphore) -> R) -> R {
+        f(&lock.turns)
+    }
+
     fn new(lock: L) -> Self {
         let value = lock.value.take();
         Self { lock, value }
     }
+}
 
+impl<T: ?Sized, L: Hold<RwLock<T>>> WriteGuard<T, L> {
     /// Turns it into a share in reading, with no other writer in between.
     ///
     /// ```

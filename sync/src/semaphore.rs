@@ -165,6 +165,13 @@ impl Semaphore {
 
     /// Adds `n` new permits, and grants what can be granted.
     ///
+    /// ```
+    /// # use handcar_sync::Semaphore;
+    /// let semaphore = Semaphore::new(0);
+    /// semaphore.add_permits(2);
+    /// assert!(semaphore.try_acquire_many(2).is_ok());
+    /// ```
+    ///
     /// # Panics
     ///
     /// Panics if the semaphore would have more than [`MAX_PERMITS`](Self::MAX_PERMITS), those handed out included.
@@ -193,6 +200,15 @@ impl Semaphore {
     }
 
     /// Closes the semaphore for good: all waiters and everybody who asks later get an error. Permits handed out stay valid.
+    ///
+    /// ```
+    /// # use handcar_sync::Semaphore;
+    /// # handcar_executor::run(async {
+    /// let semaphore = Semaphore::new(1);
+    /// semaphore.close();
+    /// assert!(semaphore.acquire().await.is_err());
+    /// # });
+    /// ```
     pub fn close(&self) {
         self.queue.close();
     }

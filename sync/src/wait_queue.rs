@@ -91,6 +91,15 @@ struct Waiter {
     behind: usize,
 }
 
+/// What a future finds when it looks at its waiter.
+enum Look {
+    Settled(Outcome),
+    /// It waits, with the waker of this poll.
+    Current,
+    /// It waits, with the waker of an earlier poll.
+    Stale,
+}
+
 /// A first-in, first-out line of wakers.
 pub(crate) struct WaitQueue {
     /// Outside the `RefCell`, so that a fast path is one load and one compare.
@@ -214,23 +223,18 @@ impl WaitQueue {
     }
 
     fn poll_waiting(&self, key: usize, cx: &Context<'_>) -> Poll<Outcome> {
-        let stale = match &self.line.borrow().waiters[key].state {
-            State::Waiting(waker) => !waker.will_wake(cx.waker()),
-            State::Settled(_) => false,
-        };
-        if stale {
+        let mut look = self.line.borrow_mut().look(key, cx.waker());
+        if let Look::Stale = look {
             let mut waker = cx.waker().clone();
-            if let State::Waiting(old) = &mut self.line.borrow_mut().waiters[key].state {
-                std::mem::swap(old, &mut waker);
-            }
+            self.line.borrow_mut().swap_waker(key, &mut waker);
             drop(waker);
+            // The clone and the drop were foreign code.
+            look = self.line.borrow_mut().look(key, cx.waker());
         }
-        // Not before here: the clone and the drop above were foreign code.
-        let State::Settled(outcome) = self.line.borrow().waiters[key].state else {
-            return Poll::Pending;
-        };
-        self.line.borrow_mut().forget(key);
-        Poll::Ready(outcome)
+        match look {
+            Look::Settled(outcome) => Poll::Ready(outcome),
+            Look::Current | Look::Stale => Poll::Pending,
+        }
     }
 
     #[inline(never)]
@@ -299,6 +303,25 @@ impl Line {
         }
     }
 
+    /// Looks at a waiter for its own future, and removes it if it is settled.
+    fn look(&mut self, key: usize, waker: &Waker) -> Look {
+        match &self.waiters[key].state {
+            State::Waiting(current) if current.will_wake(waker) => Look::Current,
+            State::Waiting(_) => Look::Stale,
+            State::Settled(outcome) => {
+                let outcome = *outcome;
+                self.forget(key);
+                Look::Settled(outcome)
+            }
+        }
+    }
+
+    fn swap_waker(&mut self, key: usize, waker: &mut Waker) {
+        if let State::Waiting(current) = &mut self.waiters[key].state {
+            std::mem::swap(current, waker);
+        }
+    }
+
     /// Removes the entry of a waiter that stands in the line no longer.
     fn forget(&mut self, key: usize) -> State {
         let state = self.waiters.remove(key).state;
@@ -321,49 +344,9 @@ pub(crate) fn wake(waker: Waker) {
     }
 }
 
-/// The wait queue of a side that only ever has one waiter.
-#[derive(Default)]
-pub(crate) struct WakerCell(Cell<Option<Waker>>);
-
-impl WakerCell {
-    /// Sees to it that the next [`wake`](Self::wake) reaches `waker`. Foreign code may run: look again afterwards.
-    pub(crate) fn register(&self, waker: &Waker) {
-        let old = self.0.take();
-        if old.as_ref().is_some_and(|old| old.will_wake(waker)) {
-            self.0.set(old);
-        } else {
-            self.0.set(Some(waker.clone()));
-        }
-    }
-
-    /// Puts a waker in, for a caller that has cloned it beforehand; the old one is to be dropped when all is done.
-    #[must_use]
-    pub(crate) fn replace(&self, waker: Waker) -> Self {
-        Self(Cell::new(self.0.replace(Some(waker))))
-    }
-
-    #[inline]
-    pub(crate) fn wake(&self) {
-        if let Some(waker) = self.0.take() {
-            wake(waker);
-        }
-    }
-
-    /// Takes the registration out, to be woken or dropped when the cell itself may be gone.
-    pub(crate) fn take(&self) -> Self {
-        Self(Cell::new(self.0.take()))
-    }
-}
-
 impl fmt::Debug for WaitQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WaitQueue").field("gate", &self.gate.get()).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for WakerCell {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WakerCell").finish_non_exhaustive()
     }
 }
 

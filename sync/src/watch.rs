@@ -108,6 +108,13 @@ impl<T> Sender<T> {
 
     /// Changes the value in place, and notifies the receivers.
     ///
+    /// ```
+    /// # use handcar_sync::watch;
+    /// let (names, watcher) = watch::channel(vec!["a"]);
+    /// names.send_modify(|names| names.push("b"));
+    /// assert_eq!(*watcher.borrow(), ["a", "b"]);
+    /// ```
+    ///
     /// # Panics
     ///
     /// Panics if a [`Ref`] to the value is alive: use [`send_replace`](Self::send_replace), or drop it first.
@@ -183,9 +190,9 @@ struct Taken<'a, T> {
 
 impl<T> Drop for Taken<'_, T> {
     fn drop(&mut self) {
-        if self.value.is_some() {
-            self.channel.value.set(self.value.take());
-        }
+        // A value that the closure itself has sent is newer, and stays.
+        let newer = self.channel.value.take();
+        self.channel.value.set(newer.or_else(|| self.value.take()));
     }
 }
 

@@ -106,7 +106,7 @@ fn a_message_may_use_the_channel_as_it_is_cloned_and_dropped() {
     impl Drop for Chatty {
         fn drop(&mut self) {
             let sender = self.0.borrow().clone();
-            drop(sender.map(|sender| sender.subscribe().try_recv().is_err()));
+            assert!(sender.is_none_or(|sender| sender.subscribe().try_recv().is_err()));
         }
     }
     let shared = Shared::default();
@@ -169,6 +169,8 @@ fn a_value_is_changed_in_place() {
     assert!(message.contains("the closure's argument"), "{message}");
     panic_message(|| sender.send_modify(|_| panic!("in the closure")));
     assert_eq!(*sender.borrow(), [1, 2]);
+    sender.send_modify(|_| sender.send(vec![9]).unwrap());
+    assert_eq!(*sender.borrow(), [9]);
 }
 
 #[test]

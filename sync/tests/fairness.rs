@@ -76,7 +76,12 @@ fn loops() -> Vec<(&'static str, Boxed<()>)> {
         }),
     ));
     loops.push(("barrier", forever(|| async { _ = Barrier::new(1).wait().await })));
-    loops.push(("once cell", forever(|| async { _ = OnceCell::new().get_or_init(async || ()).await })));
+    loops.push((
+        "once cell",
+        forever(|| async {
+            OnceCell::new().get_or_init(async || ()).await;
+        }),
+    ));
     loops.push((
         "oneshot",
         forever(|| async {

@@ -240,13 +240,14 @@ fn locking_futures_polled_after_ready_panic_by_name() {
     let lock = RwLock::new(());
     let (mut read, mut write) = (lock.read(), lock.write());
     assert!(poll_once(&mut read).is_ready() && poll_once(&mut write).is_ready());
-    assert!(panic_message(|| poll_once(&mut read)).contains("`Read`"));
-    assert!(panic_message(|| poll_once(&mut write)).contains("`Write`"));
+    assert!(panic_message(|| poll_once(&mut read)).contains("`Lock`"));
+    assert!(panic_message(|| poll_once(&mut write)).contains("`Lock`"));
 }
 
 #[test]
 fn a_value_may_use_its_lock_as_it_is_dropped() {
-    struct Curious(Rc<RefCell<Option<Rc<Mutex<Option<Curious>>>>>>);
+    type Shared = Rc<Mutex<Option<Curious>>>;
+    struct Curious(Rc<RefCell<Option<Shared>>>);
     impl Drop for Curious {
         fn drop(&mut self) {
             // Replaced under the lock: so it is held.

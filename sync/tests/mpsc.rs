@@ -313,7 +313,7 @@ fn futures_polled_after_ready_panic_by_name() {
     let mut recv = receiver.recv();
     assert!(poll_once(&mut recv).is_ready());
     let message = panic_message(|| poll_once(&mut recv));
-    assert!(message.contains("`mpsc::Recv` was polled after"), "{message}");
+    assert!(message.contains("`Recv` was polled after"), "{message}");
     drop(recv);
     let mut buffer = vec![];
     let mut recv_many = receiver.recv_many(&mut buffer, 0);
@@ -376,5 +376,25 @@ fn a_waker_may_send_and_receive_on_the_channel_it_waits_for() {
         }
         drop(waker);
         assert!(ran.get(), "{moment}");
+    }
+}
+
+#[test]
+fn a_waker_may_receive_then_and_there() {
+    for capacity in [0, 1] {
+        let (sender, receiver) = mpsc::channel(capacity);
+        let receiver = Rc::new(RefCell::new(receiver));
+        let taken = Rc::new(Cell::new(None));
+        let waker = {
+            let (receiver, taken) = (receiver.clone(), taken.clone());
+            Once::at("wake", move || taken.set(receiver.borrow_mut().try_recv().ok()))
+        };
+        let mut context = std::task::Context::from_waker(&waker);
+        assert!(receiver.borrow_mut().poll_recv(&mut context).is_pending());
+        now(sender.send(1)).unwrap();
+        assert_eq!(taken.get(), Some(1));
+        let mut next = Hand::new(sender.send(2));
+        assert_eq!(next.is_pending(), capacity == 0);
+        assert_eq!(receiver.borrow_mut().try_recv(), Ok(2));
     }
 }

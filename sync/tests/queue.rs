@@ -186,8 +186,13 @@ fn an_ord_that_uses_its_own_queue_is_told_so() {
     thread_local! {
         static QUEUE: Rc<PriorityQueue<Rude>> = Rc::new(PriorityQueue::unbounded());
     }
-    #[derive(PartialEq, Eq, PartialOrd)]
+    #[derive(PartialEq, Eq)]
     struct Rude(u8);
+    impl PartialOrd for Rude {
+        fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+            Some(self.cmp(other))
+        }
+    }
     impl Ord for Rude {
         fn cmp(&self, other: &Self) -> Ordering {
             QUEUE.with(|queue| drop(queue.try_get()));
@@ -198,6 +203,41 @@ fn an_ord_that_uses_its_own_queue_is_told_so() {
     queue.try_put(Rude(1)).unwrap();
     let message = panic_message(|| queue.try_put(Rude(2)).is_ok());
     assert!(message.contains("must not use"), "{message}");
+    // Both calls that panicked have left the counts as they should be.
+    assert_eq!((queue.len(), queue.unfinished()), (2, 2));
+    assert_eq!(queue.close_now().len(), 2);
+    now(queue.join());
+}
+
+#[test]
+fn an_ord_that_panics_upsets_no_count() {
+    #[derive(PartialEq, PartialOrd)]
+    struct Score(f64);
+    impl Eq for Score {}
+    #[allow(clippy::derive_ord_xor_partial_ord)] // that is the mistake
+    impl Ord for Score {
+        fn cmp(&self, other: &Self) -> Ordering {
+            self.0.partial_cmp(&other.0).expect("a score is a number")
+        }
+    }
+    let queue = PriorityQueue::new(4);
+    for score in [1.0, 2.0] {
+        assert!(queue.try_put(Score(score)).is_ok());
+    }
+    panic_message(|| queue.try_put(Score(f64::NAN)).is_ok());
+    assert_eq!((queue.len(), queue.unfinished()), (3, 3));
+    let mut left = 3;
+    while left > 0 {
+        let got = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| queue.try_get().is_ok()));
+        assert!(got.unwrap_or(true));
+        left -= 1;
+        assert_eq!(queue.len(), left);
+    }
+    assert_eq!(queue.try_get().err(), Some(TryRecvError::Empty));
+    for score in [4.0, 3.0, 2.0, 1.0] {
+        assert!(queue.try_put(Score(score)).is_ok());
+    }
+    assert!(matches!(queue.try_put(Score(0.0)), Err(TrySendError::Full(_))));
 }
 
 #[test]

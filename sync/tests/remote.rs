@@ -4,7 +4,7 @@ mod common;
 
 use std::thread;
 
-use common::{Hand, now, panic_message};
+use common::{Hand, Once, now, panic_message, poll_once, poll_with};
 use futures::StreamExt;
 use handcar_executor::run;
 use handcar_sync::mpsc::error::{SendError, TryRecvError, TrySendError};
@@ -86,4 +86,30 @@ fn blocking_the_receivers_own_thread_for_ever_is_refused() {
     let message = panic_message(|| remote::channel::<u8>(0));
     assert!(message.contains("capacity of 1"), "{message}");
     drop(remote::channel::<[u8; 1 << 20]>(usize::MAX));
+}
+
+#[test]
+fn a_waker_may_send_on_the_channel_whose_receiver_it_wakes() {
+    for moment in ["clone", "wake", "drop"] {
+        let (sender, mut receiver) = remote::channel(4);
+        let again = sender.clone();
+        let waker = Once::at(moment, move || {
+            again.try_send("from the waker").unwrap();
+            drop(again);
+        });
+        let mut recv = receiver.recv();
+        let mut polled = poll_with(&mut recv, &waker);
+        if polled.is_pending() && moment == "wake" {
+            sender.try_send("from outside").unwrap();
+        }
+        if polled.is_pending() {
+            polled = poll_once(&mut recv);
+        }
+        let expected = if moment == "wake" { "from outside" } else { "from the waker" };
+        // The drop of a waker may come after the last look: then the message is there at the next poll.
+        if polled.is_pending() {
+            polled = poll_once(&mut recv);
+        }
+        assert_eq!(polled, std::task::Poll::Ready(Some(expected)), "{moment}");
+    }
 }

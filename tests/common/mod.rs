@@ -98,10 +98,11 @@ impl<F: FnMut()> Drop for OnDrop<F> {
 
 /// How many descriptors the process has open.
 pub(crate) fn descriptors() -> usize {
-    std::fs::read_dir("/proc/self/fd").unwrap().count()
+    let directory = if cfg!(target_os = "linux") { "/proc/self/fd" } else { "/dev/fd" };
+    std::fs::read_dir(directory).unwrap().count()
 }
 
-/// How many threads of the process have this name.
+/// How many threads of the process have this name. Linux only.
 pub(crate) fn threads_named(name: &str) -> usize {
     let named = |entry: io::Result<std::fs::DirEntry>| {
         let comm = std::fs::read_to_string(entry.ok()?.path().join("comm")).ok()?; // it may have ended meanwhile

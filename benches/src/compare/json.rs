@@ -43,11 +43,11 @@ fn commit() -> String {
     }
 }
 
-pub(super) fn render(results: &[RowResult<'_>], about: &About) -> String {
+pub(super) fn render(results: &[RowResult<'_>], about: &About) -> Value {
     let facts: serde_json::Map<_, _> =
         facts(about).into_iter().map(|(name, value)| (name.to_owned(), Value::String(value))).collect();
     let rows: Vec<_> = results.iter().map(row).collect();
-    format!("{:#}\n", json!({ "about": facts, "rows": rows }))
+    json!({ "about": facts, "rows": rows })
 }
 
 fn row(result: &RowResult<'_>) -> Value {

@@ -13,7 +13,7 @@
 //! tokio is fastest on that row. One of them is measured twice, against itself: what this ratio strays from one is what the
 //! machine alone does.
 
-mod instructions;
+mod counts;
 mod json;
 mod options;
 mod sample;
@@ -24,6 +24,7 @@ use std::io::{IsTerminal, Write, stderr};
 use std::process::ExitCode;
 
 use options::{Options, Task};
+use serde_json::Value;
 use stats::Spread;
 
 use crate::machine;
@@ -57,7 +58,7 @@ fn perform(options: &Options) -> Result<(), String> {
             Ok(())
         }
         Task::Sample { entrant, effort } => sample::take(&rows, entrant, *effort),
-        Task::Instructions => instructions::count(&rows),
+        Task::Count(tool) => write(options, &counts::count(*tool, &rows)),
         Task::Compare => compare(options, &rows),
     }
 }
@@ -75,11 +76,14 @@ fn compare(options: &Options, rows: &[Row]) -> Result<(), String> {
     let results = rounds(options, rows)?;
     let about = About { core, load, rounds: options.rounds };
     print!("{}", table::render(&results, &about));
-    if let Some(path) = &options.json {
-        let text = json::render(&results, &about);
-        std::fs::write(path, text).map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
-    }
-    Ok(())
+    write(options, &json::render(&results, &about))
+}
+
+/// Writes the results to the file that was asked for.
+fn write(options: &Options, results: &Value) -> Result<(), String> {
+    let Some(path) = &options.json else { return Ok(()) };
+    std::fs::write(path, format!("{results:#}\n"))
+        .map_err(|error| format!("{} cannot be written: {error}", path.display()))
 }
 
 /// Under which conditions a run was made.

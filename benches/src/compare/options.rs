@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use lexopt::prelude::*;
 
+use super::counts::Tool;
 use crate::bencher::Effort;
 use crate::rows::Row;
 
@@ -15,15 +16,16 @@ Compares Handcar with tokio, in one run.
   --rounds N         how many rounds
   --only NAME        only rows whose name contains NAME; may be given several times
   --core N           the core to stay on; without it, the last one allowed
-  --json FILE        writes all samples, and what they were measured on, to FILE
-  --instructions     counts instructions under valgrind instead of measuring time
+  --json FILE        writes the results to FILE: all samples, and what they were measured on
+  --instructions     counts instructions and allocations, under valgrind, instead of measuring time
+  --system-calls     counts system calls, with perf, which may have to be root
   --list             names the rows
 ";
 
 /// What to do.
 pub(super) enum Task {
     Compare,
-    Instructions,
+    Count(Tool),
     List,
     Help,
     /// Take one sample of the one row chosen, and print it: what the runner starts itself with.
@@ -61,7 +63,8 @@ impl Options {
                 Long("only") => options.only.push(parser.value()?.string()?),
                 Long("core") => options.core = Some(parser.value()?.parse()?),
                 Long("json") => options.json = Some(parser.value()?.into()),
-                Long("instructions") => options.task = Task::Instructions,
+                Long("instructions") => options.task = Task::Count(Tool::Callgrind),
+                Long("system-calls") => options.task = Task::Count(Tool::Perf),
                 Long("list") => options.task = Task::List,
                 Long("help") | Short('h') => options.task = Task::Help,
                 Long("sample") => options.task = sample(&mut parser)?,

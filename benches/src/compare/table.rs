@@ -22,7 +22,7 @@ impl Standing {
         let band = noise.map_or(0.0, |noise| (noise.upper - 1.0).max(1.0 - noise.lower)).max(TIE);
         match share.median {
             median if median > 1.0 + band => Standing::Loss,
-            median if median < 1.0 - band => Standing::Win,
+            median if median * (1.0 + band) < 1.0 => Standing::Win,
             _ => Standing::Tie,
         }
     }

@@ -1,11 +1,15 @@
 //! Handcar, as a program gets it by default: budgets and panic capture are on.
 
 use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures_lite::{AsyncReadExt, AsyncWriteExt};
+use handcar::net::{TcpListener, TcpStream};
 use handcar::{JoinError, JoinHandle};
 
-use crate::runtime::Runtime;
+use crate::runtime::{Net, Runtime};
 
 /// Handcar.
 #[derive(Debug)]
@@ -43,5 +47,38 @@ impl Runtime for Handcar {
 
     async fn timeout<F: Future>(duration: Duration, future: F) -> Option<F::Output> {
         handcar::timeout(duration, future).await.ok()
+    }
+}
+
+impl Net for Handcar {
+    type Listener = TcpListener;
+    type Stream = TcpStream;
+
+    async fn listen() -> io::Result<TcpListener> {
+        TcpListener::bind("127.0.0.1:0").await
+    }
+
+    fn address(listener: &TcpListener) -> io::Result<SocketAddr> {
+        listener.local_addr()
+    }
+
+    async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+        Ok(listener.accept().await?.0)
+    }
+
+    async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+        TcpStream::connect(address).await
+    }
+
+    fn set_nodelay(stream: &TcpStream) -> io::Result<()> {
+        stream.set_nodelay(true)
+    }
+
+    fn read<'a>(stream: &'a mut TcpStream, buffer: &'a mut [u8]) -> impl Future<Output = io::Result<usize>> {
+        stream.read(buffer)
+    }
+
+    fn write_all<'a>(stream: &'a mut TcpStream, bytes: &'a [u8]) -> impl Future<Output = io::Result<()>> {
+        stream.write_all(bytes)
     }
 }

@@ -4,13 +4,17 @@
 
 use std::fmt::Debug;
 use std::future::Future;
+use std::io;
 use std::marker::PhantomData;
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::task::{JoinError, JoinHandle};
 
-use crate::runtime::Runtime;
+use crate::runtime::{Net, Runtime};
 
 /// tokio, started by `H`.
 #[derive(Debug)]
@@ -97,5 +101,38 @@ impl<H: Host> Runtime for Tokio<H> {
 
     async fn timeout<F: Future>(duration: Duration, future: F) -> Option<F::Output> {
         tokio::time::timeout(duration, future).await.ok()
+    }
+}
+
+impl<H: Host> Net for Tokio<H> {
+    type Listener = TcpListener;
+    type Stream = TcpStream;
+
+    async fn listen() -> io::Result<TcpListener> {
+        TcpListener::bind("127.0.0.1:0").await
+    }
+
+    fn address(listener: &TcpListener) -> io::Result<SocketAddr> {
+        listener.local_addr()
+    }
+
+    async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+        Ok(listener.accept().await?.0)
+    }
+
+    async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+        TcpStream::connect(address).await
+    }
+
+    fn set_nodelay(stream: &TcpStream) -> io::Result<()> {
+        stream.set_nodelay(true)
+    }
+
+    fn read<'a>(stream: &'a mut TcpStream, buffer: &'a mut [u8]) -> impl Future<Output = io::Result<usize>> {
+        stream.read(buffer)
+    }
+
+    fn write_all<'a>(stream: &'a mut TcpStream, bytes: &'a [u8]) -> impl Future<Output = io::Result<()>> {
+        stream.write_all(bytes)
     }
 }

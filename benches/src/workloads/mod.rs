@@ -4,6 +4,8 @@
 //! something, a workload has a bare twin without tasks or wakers: what is left to win.
 
 pub(crate) mod channels;
+pub(crate) mod connections;
+pub(crate) mod echo;
 pub(crate) mod memory;
 pub(crate) mod oneshot;
 pub(crate) mod semaphore;
@@ -11,17 +13,20 @@ pub(crate) mod sleepers;
 pub(crate) mod spawn;
 pub(crate) mod start;
 pub(crate) mod switch;
+pub(crate) mod tcp;
+pub(crate) mod thread_job;
 pub(crate) mod thread_wake;
 pub(crate) mod timeout;
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::io;
 use std::marker::PhantomData;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
 use crate::bencher::Bencher;
-use crate::runtime::Runtime;
+use crate::runtime::{Net, Runtime};
 use crate::toolkit::Toolkit;
 
 /// What one operation is.
@@ -34,6 +39,12 @@ pub(crate) trait Workload: 'static {
 pub(crate) trait SyncWorkload: 'static {
     /// As [`Workload::drive`], with the channels and locks of `K`.
     fn drive<R: Runtime, K: Toolkit>(bencher: &mut Bencher) -> impl Future<Output = ()>;
+}
+
+/// What one operation is, where it goes through sockets.
+pub(crate) trait NetWorkload: 'static {
+    /// As [`Workload::drive`]; an error of the system ends the measurement.
+    fn drive<R: Net>(bencher: &mut Bencher) -> impl Future<Output = io::Result<()>>;
 }
 
 /// `W` with the channels and locks of `K`.

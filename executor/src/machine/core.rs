@@ -25,7 +25,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
@@ -33,10 +33,10 @@ use std::time::Duration;
 
 use crate::layer::Ending;
 use crate::machine::delegate::Ready;
-use crate::machine::join::{CancelKind, CancelReason, JoinHandle, PanicPayload};
-use crate::machine::mailbox::{self, Mailbox};
+use crate::machine::join::{CancelKind, CancelReason, JoinHandle};
+use crate::machine::mailbox::{self, Address, Mailbox};
 use crate::machine::pace::Pace;
-use crate::machine::park::{Park, ThreadParker};
+use crate::machine::park::{self, Park, ThreadParker};
 use crate::machine::slots::{Slots, Woken};
 use crate::machine::task::{Header, Main, Progress, Run, TaskCell, TaskInfo};
 use crate::machine::timers::Timers;
@@ -44,7 +44,7 @@ use crate::machine::waker::TaskId;
 use crate::machine::{budget, context};
 use crate::observe::{Cause, Event, Observer};
 use crate::pool::Pool;
-use crate::report::{Report, Reporter};
+use crate::report::{self, Report, Reporter};
 use crate::runtime::{Builder, Deadlock, RunError};
 use crate::time::clock::{Clock, Instant};
 
@@ -56,7 +56,7 @@ const SHUTDOWN_ROUNDS: u32 = 1000;
 const DRAIN_SLACK: Duration = Duration::from_millis(50);
 
 pub(crate) struct Core {
-    pub(crate) number: u16,
+    pub(crate) address: Address,
     pub(crate) slots: RefCell<Slots>,
     pub(crate) timers: Rc<Timers>,
     pub(crate) mailbox: Arc<Mailbox>,
@@ -103,15 +103,15 @@ pub(crate) enum Turned {
 
 impl Core {
     pub(crate) fn new(builder: Builder) -> Result<Rc<Core>, RunError> {
-        let mailbox = Arc::new(Mailbox::default());
-        let Some(number) = mailbox::register(Arc::clone(&mailbox)) else {
+        let mailbox = Arc::new(Mailbox::new());
+        let Some(address) = mailbox::register(Arc::clone(&mailbox)) else {
             return Err(RunError::TooManyRuntimes);
         };
         let clock = builder.clock.unwrap_or_else(Clock::system);
         clock.belongs_to(&mailbox);
         Ok(Rc::new(Core {
-            number,
-            slots: RefCell::new(Slots::new(number)),
+            address,
+            slots: RefCell::new(Slots::new(address.executor)),
             timers: Rc::new(Timers::new(clock)),
             pool: Pool::new(builder.blocking_threads, Arc::clone(&mailbox)),
             mailbox,
@@ -168,7 +168,7 @@ impl Core {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let task = TaskCell::new(future, Header::new(at, name));
+        let task = TaskCell::new(future, Header::new(at, name, self.address.incarnation));
         let header = task.header();
         if ending != Ending::Dropped {
             header.ending.set(ending);
@@ -190,7 +190,8 @@ impl Core {
 
     /// Puts whoever `id` names into its queue. A child's ready list is returned: its parent must be woken too, which may be
     /// a stranger's waker and so has to wait until the caller's borrow has ended.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // a call less for each wake: 9.0 to 8.7 ns a switch
     pub(crate) fn mark(&self, id: TaskId) -> Option<Rc<Ready>> {
         let woken = self.slots.borrow_mut().wake(id);
         match woken {
@@ -219,8 +220,12 @@ impl Core {
 
     #[inline]
     fn observe<'a>(&self, event: impl FnOnce() -> Event<'a>) {
-        if let Some(observer) = &self.observer {
+        #[cold]
+        fn tell<'a>(observer: &Observer, event: impl FnOnce() -> Event<'a>) {
             observer(&event());
+        }
+        if let Some(observer) = &self.observer {
+            tell(observer, event);
         }
     }
 
@@ -281,7 +286,7 @@ impl Core {
     pub(crate) fn queue_main(&self, at: &'static Location<'static>) -> TaskId {
         self.main_at.set(Some(at));
         if self.main.get() == TaskId::NONE {
-            let main = Rc::new(Main(Header::new(at, None)));
+            let main = Rc::new(Main(Header::new(at, None, self.address.incarnation)));
             let id = self.slots.borrow_mut().insert_task(Rc::clone(&main) as Rc<dyn Run>);
             main.0.id.set(id);
             self.main.set(id);
@@ -302,8 +307,9 @@ impl Core {
         if idle && may_block {
             self.wait()?;
         } else {
+            // A host waits for the parker's descriptor, which goes on asking for turns until all is collected.
             let parker = self.parker.borrow().clone();
-            if let Some(parker) = parker.filter(|parker| parker.is_watching()) {
+            if let Some(parker) = parker.filter(|parker| parker.is_watching() || !may_block) {
                 self.because(Cause::Source, || parker.park(Some(Duration::ZERO)))?;
             }
         }
@@ -333,13 +339,12 @@ impl Core {
             if parker.is_watching() {
                 self.because(Cause::Source, || parker.park(Some(Duration::ZERO)))?;
             }
-            if self.slots.borrow().has_queued() || self.mailbox.has_mail() {
-                return Ok(());
+            // First the hold, then the mail: a blocking job sends its wake before it lets the clock go.
+            let held = self.timers.clock.is_held();
+            if self.slots.borrow().has_queued() || self.mailbox.has_mail() || timeout == Some(Duration::ZERO) {
+                return Ok(()); // something is runnable, or a timer is due
             }
-            if timeout == Some(Duration::ZERO) {
-                return Ok(()); // a timer is due
-            }
-            if !self.timers.clock.is_held() {
+            if !held {
                 if let Some(by) = timeout {
                     self.observe(|| Event::Jumped { by });
                     self.timers.clock.advance(by);
@@ -351,9 +356,12 @@ impl Core {
             }
             timeout = None;
         }
-        self.observe(|| Event::Parked { timeout });
-        self.because(Cause::Source, || parker.park(timeout))?;
-        self.observe(|| Event::Unparked);
+        if self.mailbox.fall_asleep() {
+            self.observe(|| Event::Parked { timeout });
+            self.because(Cause::Source, || parker.park(timeout))?;
+            self.observe(|| Event::Unparked);
+        }
+        self.mailbox.wake_up();
         Ok(())
     }
 
@@ -361,7 +369,7 @@ impl Core {
         self.timers.settle(now);
         let mut due = self.due.take();
         self.timers.fire(now, &mut due);
-        self.because(Cause::Timer, || due.drain(..).for_each(|waker| wake(&self.reporter, || waker.wake())));
+        self.because(Cause::Timer, || park::wake_all(&mut due));
         self.due.set(due);
     }
 
@@ -369,7 +377,7 @@ impl Core {
         let mut mail = self.mail.take();
         let reports = self.mailbox.take(&mut mail);
         for id in mail.drain(..) {
-            wake(&self.reporter, || id.wake());
+            report::catch(|payload| Report::WakerPanicked { payload }, || id.wake());
         }
         self.mail.set(mail);
         for report in reports {
@@ -432,15 +440,15 @@ impl Core {
         if self.mailbox.has_mail() {
             self.open_mail();
         }
-        if let Some((task, payload)) = self.reporter.take_fatal() {
-            self.reporter.report(Report::Panicked { task, payload });
-        }
         self.end_tasks(); // what a job's captures or a report hook spawned
         let left = self.slots.borrow_mut().forget_tasks(self.main.get());
         if !left.is_empty() {
             self.reporter.report(Report::TasksLeft { tasks: left });
         }
-        mailbox::unregister(self.number);
+        if let Some((task, payload)) = self.reporter.take_fatal() {
+            self.reporter.report(Report::Panicked { task, payload });
+        }
+        mailbox::unregister(self.address.executor);
     }
 
     /// Cancels the tasks that end by a rule of their own, and runs the loop until they have, within the grace period.
@@ -478,19 +486,14 @@ impl Core {
 
     /// Flags and queues every task that `is_meant`, and says how many there are.
     fn cancel_all(&self, is_meant: impl Fn(&Header) -> bool) -> usize {
-        let tasks: Vec<_> = self.slots.borrow().tasks().filter(|task| is_meant(task.header())).cloned().collect();
+        let main = self.main.get();
+        let is_left = |task: &&Rc<dyn Run>| task.header().id.get() != main && is_meant(task.header());
+        let tasks: Vec<_> = self.slots.borrow().tasks().filter(is_left).cloned().collect();
         for task in &tasks {
             task.header().flag(CancelReason::new(CancelKind::Shutdown));
             let _child = self.because(Cause::Cancel, || self.mark(task.header().id.get()));
         }
         tasks.len()
-    }
-}
-
-/// Calls a waker that may be a stranger's: if it panics, the others are still woken.
-fn wake(reporter: &Reporter, wake: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(wake)) {
-        reporter.report(Report::WakerPanicked { payload: PanicPayload::new(payload) });
     }
 }
 

@@ -143,9 +143,10 @@ impl<T: 'static, E: 'static> JoinHandle<Result<T, E>> {
     where
         E: Into<Box<dyn Error + Send + Sync>>,
     {
-        let info = self.task().header().info();
+        let header = self.task().header();
+        let (info, runtime) = (header.info(), header.address());
         self.detach_with(move |error| {
-            report::deliver(info.id.executor(), Report::Failed { task: info, error: Arc::from(error.into()) });
+            report::deliver(runtime, Report::Failed { task: info, error: Arc::from(error.into()) });
         });
     }
 

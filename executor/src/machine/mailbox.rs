@@ -6,16 +6,19 @@
 //! ```text
 //!    another thread                                    the runtime's thread
 //!    --------------                                    --------------------
-//!    1. registry: executor number -> mailbox
-//!    2. lock, note the id, unlock
-//!    3. notify, unless it has been since the
-//!       last emptying                         ----->   4. park returns (or: has_mail() before it parks)
-//!                                                      5. lock, take everything, clear the flags, unlock
-//!                                                      6. wake each id, as if it had been woken here
+//!    1. registry: executor number -> mailbox           a. asleep = true
+//!    2. lock, note the id, has_mail = true             b. has_mail? then do not park
+//!    3. asleep? then asleep = false, notify  ------>   c. park returns; asleep = false
+//!                                                      d. has_mail? lock, has_mail = false, take everything, unlock
+//!                                                      e. wake each id, as if it had been woken here
 //! ```
 //!
-//! The flags are cleared *before* the ids are looked at, under the same lock that adds to them. So an id that comes later
-//! notifies anew, and none is lost. A notification that comes before the park is kept by the parker.
+//! Nobody is missed: 2 comes before 3, and a before b, in one order for all threads; so either 3 finds the loop asleep, or b
+//! finds the mail. A notification that comes between b and the park is kept by the parker. While the loop runs, a letter
+//! costs no system call: the next look finds it. And `has_mail` is cleared before the letters are looked at, under the lock
+//! that they are added under.
+//!
+//! Seen from a host loop, a runtime is asleep whenever nobody runs it.
 //!
 //! Each id is held once, however often it is sent: a million wakes of one task from other threads take one place.
 //!
@@ -32,10 +35,11 @@ use crate::machine::waker::{MAX_EXECUTORS, TaskId};
 use crate::report::{Report, Reporter};
 
 /// One runtime's letter box; every other thread sees the runtime through it alone.
-#[derive(Default)]
 pub(crate) struct Mailbox {
     /// Whether there is anything to take: read by the loop at each look, where a lock would cost too much.
     has_mail: AtomicBool,
+    /// Whether the loop may have to be notified to come and look.
+    asleep: AtomicBool,
     letters: Mutex<Letters>,
 }
 
@@ -44,12 +48,15 @@ struct Letters {
     wakes: Vec<TaskId>,
     known: HashSet<TaskId>,
     reports: Vec<Report>,
-    notified: bool,
     closed: bool,
     notifier: Option<Arc<dyn Notify>>,
 }
 
 impl Mailbox {
+    pub(crate) fn new() -> Mailbox {
+        Mailbox { has_mail: AtomicBool::new(false), asleep: AtomicBool::new(true), letters: Mutex::default() }
+    }
+
     pub(crate) fn wake(&self, id: TaskId) {
         self.add(|letters| {
             if letters.known.insert(id) {
@@ -73,7 +80,11 @@ impl Mailbox {
 
     /// The runtime ends: nobody will take what comes from now on.
     pub(crate) fn close(&self) {
-        self.lock().closed = true;
+        let mut letters = self.lock();
+        letters.closed = true;
+        let notifier = letters.notifier.take(); // it may keep a descriptor open
+        drop(letters);
+        drop(notifier);
     }
 
     /// Ends the runtime's park, or its next one, for no other reason.
@@ -84,14 +95,11 @@ impl Mailbox {
     fn add(&self, letter: impl FnOnce(&mut Letters)) {
         let mut letters = self.lock();
         letter(&mut letters);
-        self.has_mail.store(true, Ordering::Release);
-        if !letters.notified {
-            letters.notified = true;
-            let notifier = letters.notifier.clone();
-            drop(letters); // a parker is a stranger's code
-            if let Some(notifier) = notifier {
-                notifier.notify();
-            }
+        self.has_mail.store(true, Ordering::SeqCst);
+        let notifier = if self.asleep.swap(false, Ordering::SeqCst) { letters.notifier.clone() } else { None };
+        drop(letters); // a parker is a stranger's code
+        if let Some(notifier) = notifier {
+            notifier.notify();
         }
     }
 
@@ -100,11 +108,28 @@ impl Mailbox {
         self.has_mail.load(Ordering::Acquire)
     }
 
+    /// The loop wants to park: from now on a letter notifies. False if it has mail, and must look at that first.
+    pub(crate) fn fall_asleep(&self) -> bool {
+        self.asleep.store(true, Ordering::SeqCst);
+        !self.has_mail.load(Ordering::SeqCst)
+    }
+
+    /// The loop runs and will look by itself.
+    pub(crate) fn wake_up(&self) {
+        self.asleep.store(false, Ordering::Relaxed);
+    }
+
+    /// Nobody runs the loop any more: what has come meanwhile must reach the host.
+    pub(crate) fn leave(&self) {
+        if !self.fall_asleep() {
+            self.notify();
+        }
+    }
+
     /// Takes everything that has come. `wakes` is an empty buffer that is swapped in.
     pub(crate) fn take(&self, wakes: &mut Vec<TaskId>) -> Vec<Report> {
         let mut letters = self.lock();
         self.has_mail.store(false, Ordering::Relaxed);
-        letters.notified = false;
         letters.known = HashSet::new(); // clearing would cost its capacity each time
         std::mem::swap(&mut letters.wakes, wakes);
         std::mem::take(&mut letters.reports)
@@ -112,10 +137,15 @@ impl Mailbox {
 
     /// Puts the notifier of a new parker in place of the old one's.
     ///
-    /// Only the loop's own thread calls it, so the loop is not parked. What had been notified through the old parker is
-    /// still in the box, and the loop looks there before it parks.
+    /// Only the loop's own thread calls it, so the loop is not parked. But a host may be about to wait for the new one, and
+    /// what has come by now was notified through the old one, or through none: so it is notified again.
     pub(crate) fn set_notifier(&self, notifier: Arc<dyn Notify>) {
-        self.lock().notifier = Some(notifier);
+        let again = Arc::clone(&notifier);
+        let before = self.lock().notifier.replace(notifier);
+        drop(before);
+        if self.has_mail() {
+            again.notify();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Letters> {
@@ -142,39 +172,56 @@ impl fmt::Debug for WakeHandle {
 
 struct Registry {
     /// By executor number; number 0 stays empty.
-    boxes: Vec<Option<Arc<Mailbox>>>,
+    boxes: Vec<Place>,
     free: VecDeque<u16>,
 }
 
+/// What one executor number stands for.
+#[derive(Default)]
+struct Place {
+    /// How many runtimes have had the number.
+    incarnation: u16,
+    mailbox: Option<Arc<Mailbox>>,
+}
+
 static REGISTRY: Mutex<Registry> = Mutex::new(Registry { boxes: Vec::new(), free: VecDeque::new() });
+
+/// Which runtime: what a number alone cannot say once it has been used again. Reports need it, wakes do not.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Address {
+    pub(crate) executor: u16,
+    pub(crate) incarnation: u16,
+}
 
 /// New numbers are taken until so many have been used once: a number rests at least for that many runtimes.
 const FRESH_NUMBERS: usize = if MAX_EXECUTORS < 1024 { MAX_EXECUTORS } else { 1024 };
 
 /// Gives `mailbox` a number; `None` when every number belongs to a living runtime.
-pub(crate) fn register(mailbox: Arc<Mailbox>) -> Option<u16> {
+pub(crate) fn register(mailbox: Arc<Mailbox>) -> Option<Address> {
     let mut registry = registry();
     let registry = &mut *registry;
     if registry.boxes.is_empty() {
-        registry.boxes.push(None);
+        registry.boxes.push(Place::default());
     }
     let fresh = registry.boxes.len();
     let number = match registry.free.front() {
         Some(_) if fresh > FRESH_NUMBERS => registry.free.pop_front()?,
         _ if fresh <= MAX_EXECUTORS => {
-            registry.boxes.push(None);
+            registry.boxes.push(Place::default());
             u16::try_from(fresh).ok()?
         }
         _ => registry.free.pop_front()?,
     };
-    registry.boxes[number as usize] = Some(mailbox);
-    Some(number)
+    let place = &mut registry.boxes[number as usize];
+    place.incarnation = place.incarnation.wrapping_add(1);
+    place.mailbox = Some(mailbox);
+    Some(Address { executor: number, incarnation: place.incarnation })
 }
 
 /// Takes a number back: from now on its wakers are inert.
 pub(crate) fn unregister(number: u16) {
     let mut registry = registry();
-    let ended = registry.boxes[number as usize].take();
+    let ended = registry.boxes[number as usize].mailbox.take();
     registry.free.push_back(number);
     drop(registry);
     drop(ended);
@@ -183,14 +230,17 @@ pub(crate) fn unregister(number: u16) {
 /// Delivers a wake to the runtime it belongs to, if that still lives.
 #[cold]
 pub(crate) fn send(id: TaskId) {
-    if let Some(mailbox) = of(id.executor()) {
+    let mailbox = registry().boxes.get(id.executor() as usize).and_then(|place| place.mailbox.clone());
+    if let Some(mailbox) = mailbox {
         mailbox.wake(id);
     }
 }
 
-/// The mailbox of a living runtime.
-pub(crate) fn of(executor: u16) -> Option<Arc<Mailbox>> {
-    registry().boxes.get(executor as usize).and_then(Clone::clone)
+/// The mailbox of exactly that runtime, if it still lives.
+pub(crate) fn at(address: Address) -> Option<Arc<Mailbox>> {
+    let registry = registry();
+    let place = registry.boxes.get(address.executor as usize)?;
+    if place.incarnation == address.incarnation { place.mailbox.clone() } else { None }
 }
 
 fn registry() -> MutexGuard<'static, Registry> {

@@ -13,11 +13,13 @@ use std::fmt;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use crossbeam_utils::sync::{Parker, Unparker};
 
 use crate::machine::context;
+use crate::report::{self, Report};
 
 /// Ends a park from any thread.
 pub trait Notify: Send + Sync {
@@ -99,6 +101,14 @@ pub fn installed<P: Park>(make: impl FnOnce() -> io::Result<P>) -> io::Result<Rc
     let parker = Rc::new(make()?);
     core.set_parker(Rc::clone(&parker) as Rc<dyn Park>);
     Ok(parker)
+}
+
+/// Wakes each and leaves the list empty. A parker wakes tasks through this: if the waker of a stranger panics, that is
+/// reported, and the others are woken nevertheless.
+pub fn wake_all(wakers: &mut Vec<Waker>) {
+    for waker in wakers.drain(..) {
+        report::catch(|payload| Report::WakerPanicked { payload }, || waker.wake());
+    }
 }
 
 /// Whether `parker` is where the current runtime waits: a source of another one would never be heard of here.

@@ -39,8 +39,9 @@ use crate::layer::{Ending, Raised};
 use crate::machine::budget;
 use crate::machine::core::Core;
 use crate::machine::join::{CancelKind, CancelReason, JoinError, PanicPayload};
+use crate::machine::mailbox::Address;
 use crate::machine::waker::TaskId;
-use crate::report::{Reporter, report_panic};
+use crate::report::{Report, Reporter, deliver, report_panic};
 
 /// What the loop sees of a task.
 pub(crate) trait Run {
@@ -49,7 +50,7 @@ pub(crate) trait Run {
     /// Polls the future, or drops it if it was cancelled. `id` is the header's.
     fn poll(&self, core: &Core, id: TaskId) -> Progress;
 
-    /// Drops the result of a finished task for good, and reports it if it was a panic.
+    /// Drops the result of a finished task for good. Reports it if it was a panic, or if dropping it is one; never panics.
     fn discard(&self);
 }
 
@@ -85,6 +86,8 @@ pub(crate) struct Header {
     /// Whether somebody has the stage at this moment: see [`TaskCell::with_stage`].
     lent: Cell<bool>,
     pub(crate) ending: Cell<Ending>,
+    /// With the executor's number in `id`: the task's runtime.
+    incarnation: u16,
     /// The two halves of the `CancelReason`, apart because that saves eight bytes.
     cancel_kind: Cell<CancelKind>,
     cancelled_at: Cell<Option<&'static Location<'static>>>,
@@ -104,7 +107,7 @@ struct Extras {
 }
 
 impl Header {
-    pub(crate) fn new(spawned_at: &'static Location<'static>, name: Option<Arc<str>>) -> Header {
+    pub(crate) fn new(spawned_at: &'static Location<'static>, name: Option<Arc<str>>, incarnation: u16) -> Header {
         let extras = OnceCell::new();
         if name.is_some() {
             let _ = extras.set(Box::new(Extras { name, ..Extras::default() }));
@@ -117,6 +120,7 @@ impl Header {
             finished: Cell::new(false),
             lent: Cell::new(false),
             ending: Cell::new(Ending::Dropped),
+            incarnation,
             cancel_kind: Cell::new(CancelKind::Explicit),
             cancelled_at: Cell::new(None),
             extras,
@@ -125,6 +129,11 @@ impl Header {
 
     pub(crate) fn name(&self) -> Option<&Arc<str>> {
         self.extras.get()?.name.as_ref()
+    }
+
+    /// The task's runtime.
+    pub(crate) fn address(&self) -> Address {
+        Address { executor: self.id.get().executor(), incarnation: self.incarnation }
     }
 
     pub(crate) fn info(&self) -> TaskInfo {
@@ -332,9 +341,17 @@ impl<F: Future> Run for TaskCell<F> {
     }
 
     fn discard(&self) {
-        if let Some(Err(JoinError::Panicked(payload))) = self.take_result() {
-            let reporter = self.header.extras.get().and_then(|extras| extras.reporter.get());
-            report_panic(reporter.unwrap_or(&Reporter::default()), self.header.info(), payload);
+        let header = &self.header;
+        let payload = match self.take_result() {
+            Some(Err(JoinError::Panicked(payload))) => payload,
+            result => match catch_unwind(AssertUnwindSafe(|| drop(result))) {
+                Ok(()) => return,
+                Err(payload) => PanicPayload::new(payload),
+            },
+        };
+        match header.extras.get().and_then(|extras| extras.reporter.get()) {
+            Some(reporter) => report_panic(reporter, header.info(), payload),
+            None => deliver(header.address(), Report::Panicked { task: header.info(), payload }),
         }
     }
 }
@@ -394,15 +411,6 @@ pub(crate) fn discard(task: Rc<dyn Run>) {
     thread_local! {
         static WAITING: RefCell<Option<Vec<Rc<dyn Run>>>> = const { RefCell::new(None) };
     }
-    struct Done;
-    impl Drop for Done {
-        fn drop(&mut self) {
-            // Only after a panic is anything left: a destructor up the stack goes on with it.
-            for task in WAITING.take().into_iter().flatten() {
-                discard(task);
-            }
-        }
-    }
     // Where the thread's locals are gone already, recursion is all that is left.
     let Ok(waits) = WAITING.try_with(|waiting| waiting.borrow_mut().as_mut().map(|tasks| tasks.push(Rc::clone(&task))))
     else {
@@ -412,10 +420,10 @@ pub(crate) fn discard(task: Rc<dyn Run>) {
         return;
     }
     WAITING.set(Some(Vec::new()));
-    let _done = Done;
     let mut next = Some(task);
     while let Some(task) = next {
         task.discard();
         next = WAITING.with_borrow_mut(|waiting| waiting.as_mut().and_then(Vec::pop));
     }
+    WAITING.set(None);
 }

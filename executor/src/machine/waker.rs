@@ -85,7 +85,7 @@ impl TaskId {
     /// Wakes whoever lives in the slot now, if it is still the tenant that was meant.
     #[inline]
     pub(crate) fn wake(self) {
-        match context::with_current(|core| (core.number == self.executor()).then(|| core.mark(self))) {
+        match context::with_current(|core| (core.address.executor == self.executor()).then(|| core.mark(self))) {
             Some(Some(None)) => {}
             Some(Some(Some(ready))) => ready.wake_parent(),
             Some(None) | None => mailbox::send(self),

@@ -127,7 +127,7 @@ impl Interval {
         self.period
     }
 
-    /// The next tick comes one period from now.
+    /// The next tick comes one period from now. A task that waits for it goes on waiting.
     ///
     /// # Panics
     ///
@@ -135,7 +135,9 @@ impl Interval {
     #[track_caller]
     pub fn reset(&mut self) {
         self.next = context::current("Interval::reset").timers.clock.now() + self.period;
-        self.alarm = Alarm::at(self.next);
+        if !self.alarm.rearm(self.next) {
+            self.alarm = Alarm::at(self.next);
+        }
     }
 }
 

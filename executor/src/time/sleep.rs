@@ -98,7 +98,7 @@ impl Alarm {
     }
 
     /// Moves the deadline, of the current runtime's clock; whoever waits goes on waiting. False if nobody does.
-    fn rearm(&mut self, deadline: Instant) -> bool {
+    pub(crate) fn rearm(&mut self, deadline: Instant) -> bool {
         self.due = Due::At(deadline);
         let Some(timers) = self.timers.take() else { return false };
         let here = context::with_current(|core| Rc::clone(&core.timers)).unwrap_or_else(|| Rc::clone(&timers));

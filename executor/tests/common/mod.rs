@@ -167,7 +167,9 @@ fn in_short(report: &Report) -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Call {
     Clone,
+    /// By value: the waker has ended with it.
     Wake,
+    WakeByRef,
     Drop,
 }
 
@@ -216,11 +218,8 @@ static CALLING: RawWakerVTable = RawWakerVTable::new(
         call(data, Call::Clone);
         RawWaker::new(data, &CALLING)
     },
-    |data| {
-        // By value: the waker ends here. That is no drop of the user's, so only the wake is told.
-        call(data, Call::Wake);
-    },
     |data| call(data, Call::Wake),
+    |data| call(data, Call::WakeByRef),
     |data| call(data, Call::Drop),
 );
 

@@ -14,7 +14,7 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,6 +87,10 @@ impl Selector {
         Ok(())
     }
 
+    pub(super) fn poller(&self) -> &Poller {
+        &self.poller
+    }
+
     pub(crate) fn notifier(&self) -> Arc<dyn Notify> {
         self.notifier.clone()
     }
@@ -98,12 +102,6 @@ impl Selector {
 
     pub(crate) fn rearm(&self, _: BorrowedFd<'_>, _: Key, _: [bool; 2]) -> io::Result<()> {
         unreachable!("edges are never re-armed")
-    }
-}
-
-impl AsFd for Selector {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.poller.as_fd()
     }
 }
 

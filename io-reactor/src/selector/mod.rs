@@ -16,3 +16,5 @@ pub(crate) use direct::Selector;
 mod portable;
 #[cfg(not(all(target_os = "linux", not(handcar_portable))))]
 pub(crate) use portable::Selector;
+
+mod descriptor;

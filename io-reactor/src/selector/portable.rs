@@ -70,6 +70,10 @@ impl Selector {
         Ok(())
     }
 
+    pub(super) fn poller(&self) -> &Poller {
+        &self.poller.0
+    }
+
     pub(crate) fn notifier(&self) -> Arc<dyn Notify> {
         self.poller.clone()
     }

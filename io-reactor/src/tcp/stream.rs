@@ -1,34 +1,16 @@
-//! The stream of bytes between two sockets.
+//! The stream of bytes between two sockets: how it is made, split and closed. How bytes move is in `transfer`.
 //!
-//! Reading and writing are [`Source`]'s operations and one thing more: a call that moved fewer bytes than it was given room
-//! for has emptied, or filled, the socket's buffer, and the next one would say "would block". It is not made.
-//!
-//! All operations take `&self`, so one task may read while another writes, and the futures-io traits are implemented for
-//! `&TcpStream` as well.
+//! All operations take `&self`, so one task may read while another writes.
 
 use std::fmt;
-use std::future::Future;
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::io;
 use std::net::{self, Shutdown, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::Duration;
 
-use futures_io::{AsyncRead, AsyncWrite};
-use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
-use socket2::SockRef;
-
-use super::{Connect, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf, into_split};
+use super::{Connect, OwnedReadHalf, OwnedWriteHalf, Peek, ReadHalf, WriteHalf, into_split};
 use crate::addr::{ToSocketAddrs, lookup_host};
-use crate::delegate::{delegate_read, delegate_write};
 use crate::operation::Readiness;
-use crate::ready::Direction;
-use crate::site::Stand;
 use crate::source::Source;
-
-/// How many buffers one system call takes (`IOV_MAX` of all systems that matter).
-const BUFFERS: usize = 1024;
 
 /// A TCP connection.
 ///
@@ -64,7 +46,7 @@ const BUFFERS: usize = 1024;
 /// A read or write that is given up has moved nothing: bytes move in the poll that says so. (What is built of several, such
 /// as `read_exact` and `write_all`, may have moved a part.)
 pub struct TcpStream {
-    source: Source<net::TcpStream>,
+    pub(super) source: Source<net::TcpStream>,
 }
 
 impl TcpStream {
@@ -209,8 +191,7 @@ impl TcpStream {
     ///
     /// Nothing is lost: nothing is taken.
     pub fn peek<'a>(&'a self, buf: &'a mut [u8]) -> Peek<'a> {
-        let stand = Some(Stand::new(self.source.site(Direction::Read)));
-        Peek { stream: self.source.get_ref(), buf, stand }
+        Peek::new(&self.source, buf)
     }
 
     /// Ends one direction or both. The peer reads the end of the stream after what was sent before.
@@ -310,178 +291,10 @@ impl TcpStream {
         self.source.get_ref().peer_addr()
     }
 
-    /// Whether small writes are sent at once (`TCP_NODELAY`), not held back to be sent together.
-    ///
-    /// ```
-    /// # use handcar_io_reactor::{TcpListener, TcpStream};
-    /// # handcar_executor::run(async {
-    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
-    /// let stream = TcpStream::connect(listener.local_addr()?).await?;
-    /// stream.set_nodelay(true)?;
-    /// assert!(stream.nodelay()?);
-    /// # std::io::Result::Ok(())
-    /// # })
-    /// # .unwrap();
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// What the system says.
-    pub fn nodelay(&self) -> io::Result<bool> {
-        self.source.get_ref().nodelay()
-    }
-
-    /// Sets whether small writes are sent at once: see [`nodelay`](TcpStream::nodelay).
-    ///
-    /// # Errors
-    ///
-    /// What the system says.
-    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
-        self.source.get_ref().set_nodelay(nodelay)
-    }
-
-    /// How many hops a packet may make (`IP_TTL`).
-    ///
-    /// # Errors
-    ///
-    /// What the system says.
-    pub fn ttl(&self) -> io::Result<u32> {
-        self.source.get_ref().ttl()
-    }
-
-    /// Sets how many hops a packet may make: see [`ttl`](TcpStream::ttl).
-    ///
-    /// # Errors
-    ///
-    /// What the system says.
-    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.source.get_ref().set_ttl(ttl)
-    }
-
-    /// How long closing the socket goes on sending what was written (`SO_LINGER`); `None` is the system's own way.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use handcar_io_reactor::{TcpListener, TcpStream};
-    /// # handcar_executor::run(async {
-    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
-    /// let stream = TcpStream::connect(listener.local_addr()?).await?;
-    /// stream.set_linger(Some(Duration::ZERO))?; // dropping it resets the connection
-    /// assert_eq!(stream.linger()?, Some(Duration::ZERO));
-    /// # std::io::Result::Ok(())
-    /// # })
-    /// # .unwrap();
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// What the system says.
-    pub fn linger(&self) -> io::Result<Option<Duration>> {
-        SockRef::from(self.source.get_ref()).linger()
-    }
-
-    /// Sets how long closing goes on sending: see [`linger`](TcpStream::linger). Anything but zero can block the thread
-    /// when the stream is dropped.
-    ///
-    /// # Errors
-    ///
-    /// What the system says.
-    pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        SockRef::from(self.source.get_ref()).set_linger(linger)
-    }
-
-    /// Takes the error that is pending on the socket, if one is (`SO_ERROR`).
-    ///
-    /// # Errors
-    ///
-    /// If the system cannot say.
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.source.get_ref().take_error()
-    }
-
-    fn stream(&self) -> &TcpStream {
+    pub(super) fn stream(&self) -> &TcpStream {
         self
     }
-
-    /// Reads, and notes when less came than there was room for.
-    #[inline]
-    fn poll_read_up_to(
-        &self,
-        cx: &mut Context<'_>,
-        room: usize,
-        op: impl FnMut(&net::TcpStream) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        let polled = self.source.poll_read_with(cx, op);
-        if let Poll::Ready(Ok(n)) = polled {
-            self.source.site(Direction::Read).note_progress(n, room);
-        }
-        polled
-    }
-
-    /// Writes, and notes when less went than was there.
-    #[inline]
-    fn poll_write_up_to(
-        &self,
-        cx: &mut Context<'_>,
-        len: usize,
-        op: impl FnMut(&net::TcpStream) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        let polled = self.source.poll_write_with(cx, op);
-        if let Poll::Ready(Ok(n)) = polled {
-            self.source.site(Direction::Write).note_progress(n, len);
-        }
-        polled
-    }
 }
-
-impl AsyncRead for &TcpStream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.poll_read_up_to(cx, buf.len(), |mut stream| stream.read(buf))
-    }
-
-    fn poll_read_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &mut [IoSliceMut<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let count = bufs.len().min(BUFFERS);
-        let bufs = &mut bufs[..count];
-        let room = bufs.iter().map(|buf| buf.len()).sum();
-        self.poll_read_up_to(cx, room, |mut stream| stream.read_vectored(bufs))
-    }
-}
-
-impl AsyncWrite for &TcpStream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_up_to(cx, buf.len(), |mut stream| stream.write(buf))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let bufs = &bufs[..bufs.len().min(BUFFERS)];
-        let len = bufs.iter().map(|buf| buf.len()).sum();
-        self.poll_write_up_to(cx, len, |stream| send_vectored(stream, bufs))
-    }
-
-    /// Does nothing: what was written is with the system already.
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    /// Ends the sending direction. A connection that has gone altogether is closed already.
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(match self.shutdown(Shutdown::Write) {
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
-            result => result,
-        })
-    }
-}
-
-delegate_read!(TcpStream);
-delegate_write!(TcpStream);
 
 impl AsFd for TcpStream {
     fn as_fd(&self) -> BorrowedFd<'_> {
@@ -493,38 +306,4 @@ impl fmt::Debug for TcpStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.source.get_ref().fmt(f)
     }
-}
-
-/// Looks at bytes without taking them: see [`TcpStream::peek`].
-#[must_use = "futures do nothing unless awaited"]
-#[derive(Debug)]
-pub struct Peek<'a> {
-    stream: &'a net::TcpStream,
-    buf: &'a mut [u8],
-    /// Gone when there was something to see.
-    stand: Option<Stand<'a>>,
-}
-
-impl Future for Peek<'_> {
-    type Output = io::Result<usize>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let this = &mut *self;
-        let stand = this.stand.as_mut().expect("`Peek` polled after it was ready");
-        let polled = stand.poll_io(cx, || this.stream.peek(this.buf));
-        if polled.is_ready() {
-            this.stand = None;
-        }
-        polled
-    }
-}
-
-/// `writev` would raise `SIGPIPE` when the peer has gone, which ends a program whose `main` is not Rust's.
-fn send_vectored(stream: &net::TcpStream, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-    // Apple has the socket's own option instead, which the standard library and socket2 set.
-    #[cfg(target_vendor = "apple")]
-    let flags = SendFlags::empty();
-    #[cfg(not(target_vendor = "apple"))]
-    let flags = SendFlags::NOSIGNAL;
-    Ok(sendmsg(stream, bufs, &mut SendAncillaryBuffer::default(), flags)?)
 }

@@ -75,7 +75,7 @@ impl<T> Sink<T> for SenderSink<T> {
         let Some(sender) = &self.sender else {
             return Err(SendError(()));
         };
-        sender.channel.push(message).map_err(|_| SendError(()))
+        sender.channel.push_if_received(message).map_err(|_| SendError(()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), SendError<()>>> {

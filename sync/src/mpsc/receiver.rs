@@ -1,0 +1,198 @@
+//! The receiving end of the channel.
+
+use std::fmt;
+use std::future::Future;
+use std::mem;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+use handcar_executor::budget;
+
+use super::Channel;
+use super::error::TryRecvError;
+use crate::recv::{Receive, Recv};
+use crate::sealed;
+use crate::wait_queue::polled_after_ready;
+
+/// The end that receives; also a [`Stream`].
+pub struct Receiver<T> {
+    pub(super) channel: Rc<Channel<T>>,
+}
+
+/// The end that receives from an unbounded channel.
+pub type UnboundedReceiver<T> = Receiver<T>;
+
+impl<T> Receiver<T> {
+    /// Waits for the next message, or for `None`, which says that there will be no more: all senders have gone, or the channel
+    /// is [closed](Self::close), and everything sent has been received.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing: it takes the message in the poll that returns it.
+    #[inline]
+    pub fn recv(&mut self) -> Recv<'_, Self> {
+        Recv::new(self)
+    }
+
+    /// Waits for a message, then appends up to `limit` of those that are there to `buffer` and says how many. Zero means that
+    /// there will be no more, or that `limit` is zero.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing: it takes messages only in the poll that returns.
+    ///
+    /// ```
+    /// # use handcar_sync::mpsc;
+    /// # handcar_executor::run(async {
+    /// let (sender, mut receiver) = mpsc::unbounded_channel();
+    /// for n in 0..5 {
+    ///     sender.send(n).unwrap();
+    /// }
+    /// let mut buffer = vec![];
+    /// assert_eq!(receiver.recv_many(&mut buffer, 3).await, 3);
+    /// assert_eq!(buffer, [0, 1, 2]);
+    /// # });
+    /// ```
+    pub fn recv_many<'a>(&'a mut self, buffer: &'a mut Vec<T>, limit: usize) -> RecvMany<'a, T> {
+        RecvMany { recv: self.recv(), buffer, limit }
+    }
+
+    /// Takes the next message if there is one.
+    ///
+    /// # Errors
+    ///
+    /// Says whether there may still be one later.
+    #[inline]
+    pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
+        self.channel.pop().ok_or_else(|| {
+            self.channel.give_back();
+            if self.channel.is_finished() { TryRecvError::Disconnected } else { TryRecvError::Empty }
+        })
+    }
+
+    /// Polls for what [`recv`](Self::recv) waits for. The last waker counts.
+    #[inline]
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        ready!(budget::poll(cx));
+        let message = self.channel.pop();
+        if message.is_none() {
+            return self.poll_empty(cx);
+        }
+        budget::spend();
+        Poll::Ready(message)
+    }
+
+    #[inline(never)]
+    fn poll_empty(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let channel = &*self.channel;
+        channel.give_back();
+        let mut message = None;
+        if !channel.is_finished() {
+            channel.receiver.register(cx.waker());
+            // Registering runs foreign code: look again.
+            message = channel.pop();
+            if message.is_none() && !channel.is_finished() {
+                return Poll::Pending;
+            }
+        }
+        budget::spend();
+        Poll::Ready(message)
+    }
+
+    /// Closes the channel: nothing more can be sent, what has been sent or [reserved](super::Sender::reserve) can still be received.
+    pub fn close(&mut self) {
+        self.channel.close();
+    }
+
+    /// Whether nothing more can be sent: the channel is closed, or all senders have gone.
+    pub fn is_closed(&self) -> bool {
+        self.channel.slots.is_closed() || self.channel.senders.get() == 0
+    }
+
+    /// How many messages are in the channel.
+    pub fn len(&self) -> usize {
+        self.channel.messages.borrow().len()
+    }
+
+    /// Whether no message is in the channel.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<T> Stream for Receiver<T> {
+    type Item = T;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        self.poll_recv(cx)
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        self.channel.receiver_lives.set(false);
+        // Its waker is not left for the senders to drop: it may hold the task, and the task a sender.
+        let _waker = self.channel.receiver.take();
+        self.channel.close();
+        if self.channel.capacity == 0 {
+            // The message of a rendezvous goes back to its sender.
+            self.channel.handover.wake();
+        } else {
+            let unread = mem::take(&mut *self.channel.messages.borrow_mut());
+            drop(unread);
+        }
+    }
+}
+
+impl<T> sealed::Sealed for Receiver<T> {}
+
+impl<T> Receive for Receiver<T> {
+    type Received = Option<T>;
+
+    #[inline]
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        self.poll_recv(cx)
+    }
+
+    fn unregister(&mut self) {
+        drop(self.channel.receiver.take());
+    }
+}
+
+/// The future of [`Receiver::recv_many`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct RecvMany<'a, T> {
+    recv: Recv<'a, Receiver<T>>,
+    buffer: &'a mut Vec<T>,
+    limit: usize,
+}
+
+impl<T> Future for RecvMany<'_, T> {
+    type Output = usize;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<usize> {
+        let this = &mut *self;
+        let Some(receiver) = &mut this.recv.receiver else { polled_after_ready("mpsc::RecvMany") };
+        let before = this.buffer.len();
+        if this.limit > 0 {
+            let Some(first) = ready!(receiver.poll_recv(cx)) else {
+                this.recv.receiver = None;
+                return Poll::Ready(0);
+            };
+            this.buffer.push(first);
+            let more = std::iter::from_fn(|| receiver.channel.pop());
+            this.buffer.extend(more.take(this.limit - 1));
+        }
+        this.recv.receiver = None;
+        Poll::Ready(this.buffer.len() - before)
+    }
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Receiver").field(&self.channel).finish()
+    }
+}

@@ -1,0 +1,138 @@
+//! One message on its way into the channel.
+//!
+//! ```text
+//!            (1) a slot                       (2) the receiver takes it
+//!   Waiting -----------> Offered ------------------------------------> Done
+//!      |                    | (3) the receiver goes, or this is dropped:   ^
+//!      |                    '--- the message is taken back ----------------|
+//!      '--- (1) a slot, in any channel but a rendezvous -------------------'
+//! ```
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use handcar_executor::budget;
+
+use super::error::SendError;
+use super::{Channel, leave};
+use crate::wait_queue::{Ticket, polled_after_ready};
+
+/// The future of [`Sender::send`](super::Sender::send).
+#[must_use = "futures do nothing unless awaited"]
+pub struct Sending<'a, T> {
+    channel: &'a Channel<T>,
+    /// Here until there is room for it.
+    message: Option<T>,
+    stage: Stage,
+}
+
+enum Stage {
+    /// For a slot.
+    Waiting(Ticket),
+    /// For the rendezvous of this number.
+    Offered(u64),
+    Done,
+}
+
+// Nothing in it is ever pinned.
+impl<T> Unpin for Sending<'_, T> {}
+
+impl<T> Future for Sending<'_, T> {
+    type Output = Result<(), SendError<T>>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        ready!(budget::poll(cx));
+        let Self { channel, message, stage } = &mut *self;
+        if matches!(stage, Stage::Waiting(Ticket::New))
+            && channel.capacity > 0
+            && channel.slots.try_take(1).is_ok()
+            && let Some(message) = message.take()
+        {
+            *stage = Stage::Done;
+            channel.push(message);
+            budget::spend();
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_slow(cx)
+    }
+}
+
+impl<'a, T> Sending<'a, T> {
+    pub(super) fn new(channel: &'a Channel<T>, message: T) -> Self {
+        Self { channel, message: Some(message), stage: Stage::Waiting(Ticket::New) }
+    }
+
+    #[inline(never)]
+    fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError<T>>> {
+        let channel = self.channel;
+        if let Stage::Waiting(ticket) = &mut self.stage {
+            let slot = ready!(channel.slots.poll_acquire(ticket, 1, cx, "mpsc::Sending"));
+            self.stage = Stage::Done;
+            // Before the receiver is woken: its waker may take the message then and there.
+            let number = channel.handed_over.get();
+            let message = self.message.take().expect("the message is there until the slot is");
+            let result = if slot.is_ok() { channel.push_if_received(message) } else { Err(SendError(message)) };
+            if channel.capacity > 0 || result.is_err() {
+                return Poll::Ready(result);
+            }
+            self.stage = Stage::Offered(number);
+        }
+        match self.stage {
+            Stage::Offered(_) => self.poll_offered(cx),
+            _ => polled_after_ready("mpsc::Sending"),
+        }
+    }
+
+    fn poll_offered(&mut self, cx: &Context<'_>) -> Poll<Result<(), SendError<T>>> {
+        if self.awaits_handover() {
+            let waker = cx.waker().clone();
+            // The clone was foreign code: look again. Whose message lies in the slot also owns the cell.
+            if self.awaits_handover() {
+                let _old = self.channel.handover.replace(waker);
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(self.withdraw().map_or(Ok(()), |message| Err(SendError(message))))
+    }
+
+    fn awaits_handover(&self) -> bool {
+        self.channel.receiver_lives.get() && self.is_offered()
+    }
+
+    /// Whether the message still lies in the channel.
+    fn is_offered(&self) -> bool {
+        matches!(self.stage, Stage::Offered(number) if self.channel.handed_over.get() == number)
+    }
+
+    /// Ends a rendezvous, and takes the message back if nobody else has.
+    fn withdraw(&mut self) -> Option<T> {
+        let is_offered = self.is_offered();
+        self.stage = Stage::Done;
+        if !is_offered {
+            return None;
+        }
+        // Or `pop` would wake the one who withdraws.
+        let _waker = self.channel.handover.take();
+        self.channel.pop()
+    }
+}
+
+impl<T> Drop for Sending<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        match &mut self.stage {
+            Stage::Done => {}
+            Stage::Waiting(ticket) => leave(self.channel, ticket),
+            Stage::Offered(_) => drop(self.withdraw()),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Sending<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Sending").field(self.channel).finish()
+    }
+}

@@ -1,0 +1,116 @@
+//! What the primitives allocate: once for a channel, nothing for a message, nothing up front, and nothing for ever.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use common::{Hand, now, poll_once};
+use handcar_sync::{Event, Queue, Semaphore, broadcast, mpsc, oneshot, remote};
+
+/// Counts what the calling thread allocates, for tests run side by side.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+    static BYTES: Cell<isize> = const { Cell::new(0) };
+}
+
+fn count(allocations: usize, bytes: isize) {
+    ALLOCATIONS.set(ALLOCATIONS.get() + allocations);
+    BYTES.set(BYTES.get() + bytes);
+}
+
+// SAFETY: everything is passed on to the system's allocator; the counters are cells without destructors.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(1, layout.size().cast_signed());
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        count(0, -layout.size().cast_signed());
+        // SAFETY: the caller keeps the contract, and the block came from `System`.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How many allocations `f` makes, and by how many bytes memory has grown after it.
+fn cost<R>(f: impl FnOnce() -> R) -> (usize, isize, R) {
+    let before = (ALLOCATIONS.get(), BYTES.get());
+    let result = f();
+    (ALLOCATIONS.get() - before.0, BYTES.get() - before.1, result)
+}
+
+#[test]
+fn a_channel_is_one_allocation_whatever_its_capacity() {
+    assert_eq!(cost(oneshot::channel::<u64>).0, 1);
+    assert_eq!(cost(|| mpsc::channel::<[u8; 1 << 20]>(usize::MAX)).0, 1);
+    assert_eq!(cost(mpsc::unbounded_channel::<u64>).0, 1);
+    assert_eq!(cost(|| broadcast::channel::<[u8; 1 << 20]>(usize::MAX)).0, 1);
+    assert_eq!(cost(|| remote::channel::<[u8; 1 << 20]>(usize::MAX)).0, 1);
+    assert_eq!(cost(|| Queue::<[u8; 1 << 20]>::new(usize::MAX)).0, 0);
+    assert_eq!(cost(|| (Semaphore::new(1), Event::new())).0, 0);
+}
+
+#[test]
+fn messages_permits_and_waits_allocate_nothing_once_there_is_room() {
+    let (sender, mut receiver) = mpsc::channel(4);
+    let semaphore = Semaphore::new(0);
+    let mut round = || {
+        for n in 0..4 {
+            assert!(poll_once(&mut sender.send(n)).is_ready());
+        }
+        while receiver.try_recv().is_ok() {}
+        let mut waiters = [semaphore.acquire(), semaphore.acquire()];
+        for waiter in &mut waiters {
+            assert!(poll_once(waiter).is_pending());
+        }
+    };
+    round();
+    assert_eq!(cost(|| (0..1000).for_each(|_| round())).0, 0);
+}
+
+#[test]
+fn the_memory_of_a_rush_is_given_back() {
+    const RUSH: usize = 100_000;
+    // No more than the small buffers that are kept.
+    const KEPT: isize = 1 << 17;
+
+    let event = Event::new();
+    let (_, grown, ()) = cost(|| {
+        let mut waiters: Vec<_> = (0..RUSH).map(|_| event.wait()).collect();
+        for waiter in &mut waiters {
+            assert!(poll_once(waiter).is_pending());
+        }
+        assert!(BYTES.get() > KEPT, "{} bytes for the waiters", BYTES.get());
+    });
+    assert!(grown < KEPT, "event: {grown}");
+
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    let queue = Queue::unbounded();
+    let (all, mut each) = broadcast::channel(RUSH);
+    let (far, mut near) = remote::channel(RUSH);
+    let (_, grown, ()) = cost(|| {
+        for n in 0..RUSH {
+            sender.send(n).unwrap();
+            queue.try_put(n).unwrap();
+            all.send(n).unwrap();
+            far.try_send(n).unwrap();
+        }
+        for _ in 0..RUSH {
+            now(receiver.recv()).unwrap();
+            now(queue.get()).unwrap();
+            now(each.recv()).unwrap();
+            now(near.recv()).unwrap();
+        }
+        // A channel looks when it is found empty.
+        assert!(Hand::new(receiver.recv()).is_pending());
+        assert!(Hand::new(near.recv()).is_pending() && Hand::new(near.recv()).is_pending());
+    });
+    assert!(grown < KEPT, "channels: {grown}");
+}

@@ -1,0 +1,2 @@
+#[handcar::main]
+fn main() {}

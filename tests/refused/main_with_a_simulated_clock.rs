@@ -1,0 +1,2 @@
+#[handcar::main(clock = "simulated")]
+async fn main() {}

@@ -1,0 +1,4 @@
+#[handcar::test(clock = "sundial")]
+async fn at_noon() {}
+
+fn main() {}
