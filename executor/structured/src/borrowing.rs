@@ -97,7 +97,7 @@ pub struct Scope<'scope, 'env: 'scope, E> {
 ///
 /// Nor can the scope be carried out of its body, or two children borrow the same thing mutably:
 ///
-/// ```compile_fail,E0521
+/// ```compile_fail
 /// # use handcar_structured::{Scope, scope};
 /// # use std::cell::Cell;
 /// # async fn test<'a>(out: &'a Cell<Option<&'a Scope<'a, 'a, String>>>) {
@@ -116,6 +116,8 @@ pub struct Scope<'scope, 'env: 'scope, E> {
 /// }).await;
 /// # }
 /// ```
+///
+/// The error type has to own what it holds. With `&'static str` for errors, the compiler takes every borrow in the body to last for ever.
 ///
 /// # Errors
 ///
