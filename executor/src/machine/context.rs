@@ -26,9 +26,11 @@ pub(crate) fn with_current<R>(look: impl FnOnce(&Rc<Core>) -> R) -> Option<R> {
 /// The current core, or a panic that names `what` was called and the caller's line.
 #[track_caller]
 pub(crate) fn current(what: &str) -> Rc<Core> {
-    with_current(Rc::clone).unwrap_or_else(|| {
+    let Some(core) = with_current(Rc::clone) else {
+        // Not in a closure: the panic is at the caller's line.
         panic!("{what} needs a runtime: call it inside `handcar::run`, `Runtime::block_on` or `Runtime::enter`")
-    })
+    };
+    core
 }
 
 /// Makes `core` current while `f` runs. While the thread's locals are being destroyed, `f` runs without.

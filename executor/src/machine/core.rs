@@ -484,7 +484,7 @@ impl Core {
         }
     }
 
-    /// Flags and queues every task that `is_meant`, and says how many there are.
+    /// Flags and queues every task that `is_meant`, and says how many there are. Main is not meant: it is `block_on`'s.
     fn cancel_all(&self, is_meant: impl Fn(&Header) -> bool) -> usize {
         let main = self.main.get();
         let is_left = |task: &&Rc<dyn Run>| task.header().id.get() != main && is_meant(task.header());

@@ -101,10 +101,14 @@ impl Delegates {
     #[allow(clippy::cast_possible_truncation)] // a slot's number is checked where slots are made
     #[allow(clippy::missing_panics_doc)]
     pub fn insert(&mut self) -> usize {
-        let child = self.children.insert(TaskId::NONE);
-        if let Some(core) = self.core.upgrade() {
-            self.children[child] = core.slots.borrow_mut().insert_child(Rc::clone(&self.ready), child as u32);
-        }
+        let entry = self.children.vacant_entry();
+        let child = entry.key();
+        // The slot first: should there be none left, the child does not exist either.
+        entry.insert(
+            self.core.upgrade().map_or(TaskId::NONE, |core| {
+                core.slots.borrow_mut().insert_child(Rc::clone(&self.ready), child as u32)
+            }),
+        );
         self.ready.push(child as u32);
         self.ready.wake_parent();
         child
@@ -121,12 +125,13 @@ impl Delegates {
         let core = context::current("a combinator");
         if !std::ptr::eq(self.core.as_ptr(), Rc::as_ptr(&core)) {
             self.release();
-            self.core = Rc::downgrade(&core);
+            self.core = Weak::new(); // should no slot be left below, the old numbers mean nothing in the new runtime
             self.ready.list.borrow_mut().clear();
             for (child, id) in &mut self.children {
                 *id = core.slots.borrow_mut().insert_child(Rc::clone(&self.ready), child as u32);
                 self.ready.push(child as u32);
             }
+            self.core = Rc::downgrade(&core);
         }
         let waker = match self.ready.parent.take() {
             Some(kept) if kept.will_wake(cx.waker()) => kept,

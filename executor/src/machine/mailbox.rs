@@ -46,10 +46,26 @@ pub(crate) struct Mailbox {
 #[derive(Default)]
 struct Letters {
     wakes: Vec<TaskId>,
+    /// The same as a set, once there are more than [`FEW`].
     known: HashSet<TaskId>,
     reports: Vec<Report>,
     closed: bool,
     notifier: Option<Arc<dyn Notify>>,
+}
+
+/// Up to so many ids are searched one by one: hashing would cost more.
+const FEW: usize = 16;
+
+impl Letters {
+    fn note(&mut self, id: TaskId) {
+        if self.wakes.len() >= FEW && self.known.is_empty() {
+            self.known.extend(&self.wakes);
+        }
+        let is_new = if self.known.is_empty() { !self.wakes.contains(&id) } else { self.known.insert(id) };
+        if is_new {
+            self.wakes.push(id);
+        }
+    }
 }
 
 impl Mailbox {
@@ -58,11 +74,7 @@ impl Mailbox {
     }
 
     pub(crate) fn wake(&self, id: TaskId) {
-        self.add(|letters| {
-            if letters.known.insert(id) {
-                letters.wakes.push(id);
-            }
-        });
+        self.add(|letters| letters.note(id));
     }
 
     /// Has the runtime report it; when that has ended, the default does.
@@ -130,7 +142,9 @@ impl Mailbox {
     pub(crate) fn take(&self, wakes: &mut Vec<TaskId>) -> Vec<Report> {
         let mut letters = self.lock();
         self.has_mail.store(false, Ordering::Relaxed);
-        letters.known = HashSet::new(); // clearing would cost its capacity each time
+        if !letters.known.is_empty() {
+            letters.known = HashSet::new(); // clearing would cost its capacity each time
+        }
         std::mem::swap(&mut letters.wakes, wakes);
         std::mem::take(&mut letters.reports)
     }

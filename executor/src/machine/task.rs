@@ -41,7 +41,7 @@ use crate::machine::core::Core;
 use crate::machine::join::{CancelKind, CancelReason, JoinError, PanicPayload};
 use crate::machine::mailbox::Address;
 use crate::machine::waker::TaskId;
-use crate::report::{Report, Reporter, deliver, report_panic};
+use crate::report::{self, Report, Reporter, deliver, report_panic};
 
 /// What the loop sees of a task.
 pub(crate) trait Run {
@@ -85,9 +85,9 @@ pub(crate) struct Header {
     pub(crate) finished: Cell<bool>,
     /// Whether somebody has the stage at this moment: see [`TaskCell::with_stage`].
     lent: Cell<bool>,
-    pub(crate) ending: Cell<Ending>,
     /// With the executor's number in `id`: the task's runtime.
     incarnation: u16,
+    pub(crate) ending: Cell<Ending>,
     /// The two halves of the `CancelReason`, apart because that saves eight bytes.
     cancel_kind: Cell<CancelKind>,
     cancelled_at: Cell<Option<&'static Location<'static>>>,
@@ -119,8 +119,8 @@ impl Header {
             joined: Cell::new(true),
             finished: Cell::new(false),
             lent: Cell::new(false),
-            ending: Cell::new(Ending::Dropped),
             incarnation,
+            ending: Cell::new(Ending::Dropped),
             cancel_kind: Cell::new(CancelKind::Explicit),
             cancelled_at: Cell::new(None),
             extras,
@@ -234,12 +234,13 @@ impl<F: Future> TaskCell<F> {
         header.finished.set(true);
         if fine && dropped.is_ok() && header.extras.get().is_none() {
             // The usual end: somebody waits, or the task was detached.
-            let tell = || match header.joiner.take() {
-                Some(joiner) => joiner.wake(),
+            match header.joiner.take() {
+                Some(joiner) => wake(joiner),
                 None if header.joined.get() => {}
-                None => drop(self.take_result()),
-            };
-            return catch_unwind(AssertUnwindSafe(tell)).unwrap_or_else(|payload| self.report(core, payload));
+                None => catch_unwind(AssertUnwindSafe(|| drop(self.take_result())))
+                    .unwrap_or_else(|payload| self.report(core, payload)),
+            }
+            return;
         }
         self.finish_rarely(core, dropped.err());
     }
@@ -264,15 +265,10 @@ impl<F: Future> TaskCell<F> {
             let _ = header.extras.get_or_init(Box::default).reporter.set(core.reporter.clone());
         }
         let at_end = header.extras.get().and_then(|extras| extras.at_end.take());
-        let joiner = header.joiner.take();
-        let told = catch_unwind(AssertUnwindSafe(|| {
-            if let Some(at_end) = at_end {
-                at_end();
-            }
-            if let Some(joiner) = joiner {
-                joiner.wake();
-            }
-        }));
+        let told = at_end.map_or(Ok(()), |at_end| catch_unwind(AssertUnwindSafe(at_end)));
+        if let Some(joiner) = header.joiner.take() {
+            wake(joiner);
+        }
         let unwanted = if header.joined.get() { None } else { self.take_result() };
         let dropped = match unwanted {
             Some(Err(JoinError::Panicked(payload))) => {
@@ -387,6 +383,12 @@ impl<F: Future> Join<F::Output> for TaskCell<F> {
         self.header.joined.set(false);
         Some(result)
     }
+}
+
+/// Wakes who waits for a task. It may be a stranger, whose panic is no end of the task.
+#[inline]
+fn wake(joiner: Waker) {
+    report::catch(|payload| Report::WakerPanicked { payload }, || joiner.wake());
 }
 
 /// The place in the run queue of the future that `block_on` was given. The future itself may borrow, so it stays on

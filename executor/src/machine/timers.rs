@@ -79,16 +79,13 @@ impl Timers {
 
     /// Arms a timer that fires `nanos` after the next look. `u64::MAX` is never.
     pub(crate) fn arm_after(&self, nanos: u64, waker: Waker) -> u32 {
-        let mut books = self.books.borrow_mut();
-        let key = books.insert(waker);
-        books.stage(nanos, key);
-        key
+        self.books.borrow_mut().stage(nanos, waker)
     }
 
     /// Arms a timer that fires at `deadline`.
     pub(crate) fn arm_at(&self, deadline: Instant, waker: Waker) -> u32 {
         let mut books = self.books.borrow_mut();
-        let key = books.insert(waker);
+        let key = books.insert(Place::Never, waker);
         books.push(deadline.nanos(), key);
         key
     }
@@ -107,11 +104,9 @@ impl Timers {
     /// the future that got it.
     pub(crate) fn disarm(&self, key: u32) -> Option<Waker> {
         let mut books = self.books.borrow_mut();
-        books.unplace(key);
-        match books.table.remove(key as usize) {
-            Timer::Armed { waker, .. } => Some(waker),
-            Timer::Fired { .. } => None,
-        }
+        let Timer::Armed { place, waker } = books.table.remove(key as usize) else { return None };
+        books.clear(place);
+        Some(waker)
     }
 
     /// The deadline of a timer that has fired; if it has not, it will wake `cx`.
@@ -186,8 +181,8 @@ impl Timers {
 
 impl Books {
     #[allow(clippy::cast_possible_truncation)] // four thousand million timers do not fit into memory
-    fn insert(&mut self, waker: Waker) -> u32 {
-        self.table.insert(Timer::Armed { place: Place::Never, waker }) as u32
+    fn insert(&mut self, place: Place, waker: Waker) -> u32 {
+        self.table.insert(Timer::Armed { place, waker }) as u32
     }
 
     fn set_place(&mut self, key: u32, to: Place) {
@@ -198,14 +193,19 @@ impl Books {
 
     /// Takes an armed timer's entry away. False if the timer has fired.
     fn unplace(&mut self, key: u32) -> bool {
-        match self.table[key as usize] {
-            Timer::Armed { place: Place::Staged(at), .. } => self.unstage(at as usize),
-            Timer::Armed { place: Place::Heap(at), .. } => self.remove(at as usize),
-            Timer::Armed { place: Place::Never, .. } => {}
-            Timer::Fired { .. } => return false,
-        }
+        let Timer::Armed { place, .. } = self.table[key as usize] else { return false };
+        self.clear(place);
         self.set_place(key, Place::Never);
         true
+    }
+
+    #[inline]
+    fn clear(&mut self, place: Place) {
+        match place {
+            Place::Staged(at) => self.unstage(at as usize),
+            Place::Heap(at) => self.remove(at as usize),
+            Place::Never => {}
+        }
     }
 
     fn deadline(&self, key: u32) -> Instant {
@@ -222,12 +222,14 @@ impl Books {
     }
 
     #[allow(clippy::cast_possible_truncation)]
-    fn stage(&mut self, nanos: u64, key: u32) {
-        if nanos < u64::MAX {
-            self.set_place(key, Place::Staged(self.staged.len() as u32));
-            let entry = self.entry(nanos, key);
-            self.staged.push(entry);
+    fn stage(&mut self, nanos: u64, waker: Waker) -> u32 {
+        if nanos == u64::MAX {
+            return self.insert(Place::Never, waker);
         }
+        let key = self.insert(Place::Staged(self.staged.len() as u32), waker);
+        let entry = self.entry(nanos, key);
+        self.staged.push(entry);
+        key
     }
 
     #[allow(clippy::cast_possible_truncation)]
