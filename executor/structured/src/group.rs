@@ -29,11 +29,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use handcar_executor::layer::{self, Ending};
-use handcar_executor::{self as kernel, AbortHandle, PanicPayload, Report, TaskId, TaskInfo, current_task};
+use handcar_executor::{self as kernel, AbortHandle, PanicPayload, Report, TaskId, current_task};
 use pin_project_lite::pin_project;
 
 use crate::cleanup;
-use crate::group_error::GroupError;
+use crate::group_error::{GroupError, Whose};
 use crate::node::{Grace, Kind, Node};
 use crate::polls::{self, Frame};
 use crate::reason::{CancelKind, CancelReason};
@@ -107,22 +107,9 @@ impl GroupBuilder {
     {
         let at = Location::caller();
         async move {
-            let node = Node::new(Kind::Scope, at, None, None);
-            if let Grace::Set(grace) = self.grace {
-                node.set_grace(grace);
-            }
-            let inner = Rc::new(Inner {
-                node,
-                settings: self,
-                living: Cell::new(0),
-                spawned: Cell::new(0),
-                state: Cell::new(State::Open),
-                was_cut: Cell::new(false),
-                errors: RefCell::new(GroupError::new(at)),
-                panic: Cell::new(None),
-            });
+            let inner = Inner::new(self, at);
             let body = body(TaskGroup { inner: Rc::clone(&inner) });
-            RunGroup { inner, body: Stage::Body { body }, value: None, ended: false }.await
+            RunGroup::new(inner, body, ()).await
         }
     }
 }
@@ -177,8 +164,8 @@ enum State {
     Abandoned,
 }
 
-struct Inner<E> {
-    node: Rc<Node>,
+pub(crate) struct Inner<E> {
+    pub(crate) node: Rc<Node>,
     settings: GroupBuilder,
     living: Cell<usize>,
     spawned: Cell<u64>,
@@ -190,24 +177,49 @@ struct Inner<E> {
 }
 
 impl<E: fmt::Display + 'static> Inner<E> {
-    fn failed(&self, task: Option<TaskInfo>, error: E) {
-        let kind = match &task {
-            Some(task) => CancelKind::SiblingFailed(Some(task.id)),
-            None => CancelKind::BodyFailed,
-        };
-        let at = task.as_ref().map_or(self.node.at, |task| task.spawned_at);
-        self.errors.borrow_mut().push(task, error);
+    pub(crate) fn new(settings: GroupBuilder, at: &'static Location<'static>) -> Rc<Inner<E>> {
+        let node = Node::new(Kind::Scope, at, None, None);
+        if let Grace::Set(grace) = settings.grace {
+            node.set_grace(grace);
+        }
+        Rc::new(Inner {
+            node,
+            settings,
+            living: Cell::new(0),
+            spawned: Cell::new(0),
+            state: Cell::new(State::Open),
+            was_cut: Cell::new(false),
+            errors: RefCell::new(GroupError::new(at)),
+            panic: Cell::new(None),
+        })
+    }
+
+    /// A child was cancelled: notes whether that came from around the group.
+    pub(crate) fn was_cut(&self) {
+        if self.node.is_cancelled_from_above() {
+            self.was_cut.set(true);
+        }
+    }
+
+    /// What the others are told, and the line that it points at.
+    fn blame(&self, whose: &Whose) -> (CancelKind, &'static Location<'static>) {
+        match whose {
+            Whose::Task(task) => (CancelKind::SiblingFailed(Some(task.id)), task.spawned_at),
+            Whose::Child(at) => (CancelKind::SiblingFailed(None), at),
+            Whose::Body => (CancelKind::BodyFailed, self.node.at),
+        }
+    }
+
+    pub(crate) fn failed(&self, whose: Whose, error: E) {
+        let (kind, at) = self.blame(&whose);
+        self.errors.borrow_mut().push(whose, error);
         self.went_wrong(kind, at);
     }
 
-    fn panicked(&self, task: Option<TaskInfo>, panic: PanicPayload) {
-        let kind = match &task {
-            Some(task) => CancelKind::SiblingFailed(Some(task.id)),
-            None => CancelKind::BodyFailed,
-        };
-        let at = task.as_ref().map_or(self.node.at, |task| task.spawned_at);
+    pub(crate) fn panicked(&self, whose: Whose, panic: PanicPayload) {
+        let (kind, at) = self.blame(&whose);
         if self.settings.on_panic == OnChildPanic::Collect || self.state.get() == State::Abandoned {
-            self.errors.borrow_mut().push_panic(task, panic);
+            self.errors.borrow_mut().push_panic(whose, panic);
             return self.went_wrong(kind, at);
         }
         match self.panic.take() {
@@ -215,9 +227,9 @@ impl<E: fmt::Display + 'static> Inner<E> {
             Some(first) => {
                 self.panic.set(Some(first));
                 let payload = panic;
-                match task {
-                    Some(task) => layer::report_panic(task, payload),
-                    None => layer::report(Report::CleanupPanicked { at, payload }),
+                match whose {
+                    Whose::Task(task) => layer::report_panic(task, payload),
+                    Whose::Child(_) | Whose::Body => layer::report(Report::CleanupPanicked { at, payload }),
                 }
             }
         }
@@ -428,24 +440,27 @@ impl<T, E: fmt::Display + 'static, F: Future<Output = Result<T, E>>> Future for 
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(ended)) => ended,
             Err(payload) => {
-                inner.panicked(current_task(), PanicPayload::new(payload));
+                inner.panicked(whose(), PanicPayload::new(payload));
                 return Poll::Ready(Err(TaskEnd::Panicked));
             }
         };
         Poll::Ready(match ended {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => {
-                inner.failed(current_task(), error);
+                inner.failed(whose(), error);
                 Err(TaskEnd::Failed)
             }
             Err(reason) => {
-                if inner.node.is_cancelled_from_above() {
-                    inner.was_cut.set(true);
-                }
+                inner.was_cut();
                 Err(TaskEnd::Cancelled(*reason))
             }
         })
     }
+}
+
+/// The child that is being polled.
+fn whose() -> Whose {
+    current_task().map_or(Whose::Body, Whose::Task)
 }
 
 /// Why a child has no value. Its error itself belongs to the group.
@@ -547,23 +562,46 @@ impl<T> fmt::Debug for GroupHandle<T> {
 }
 
 pin_project! {
-    struct RunGroup<F: Future, T, E> where E: fmt::Display, E: 'static {
+    /// Polls a group to its end.
+    pub(crate) struct RunGroup<F: Future, T, E, L> where E: fmt::Display, E: 'static {
         inner: Rc<Inner<E>>,
         #[pin]
         body: Stage<F>,
         value: Option<T>,
+        // Dropped after the body.
+        locals: L,
         // The result is there, or it never will be: something around will drop this.
         ended: bool,
     }
 
-    impl<F: Future, T, E> PinnedDrop for RunGroup<F, T, E> where E: fmt::Display, E: 'static {
+    impl<F: Future, T, E, L> PinnedDrop for RunGroup<F, T, E, L> where E: fmt::Display, E: 'static {
         fn drop(this: Pin<&mut Self>) {
             this.leave();
         }
     }
 }
 
-impl<F: Future, T, E: fmt::Display + 'static> RunGroup<F, T, E> {
+/// Children that the group polls itself.
+pub(crate) trait Locals {
+    fn poll(&mut self, node: &Rc<Node>, cx: &mut Context<'_>);
+
+    fn living(&self) -> usize;
+}
+
+/// A task group has none: its children are on the run queue.
+impl Locals for () {
+    fn poll(&mut self, _: &Rc<Node>, _: &mut Context<'_>) {}
+
+    fn living(&self) -> usize {
+        0
+    }
+}
+
+impl<F: Future, T, E: fmt::Display + 'static, L> RunGroup<F, T, E, L> {
+    pub(crate) fn new(inner: Rc<Inner<E>>, body: F, locals: L) -> RunGroup<F, T, E, L> {
+        RunGroup { inner, body: Stage::Body { body }, value: None, locals, ended: false }
+    }
+
     /// The future is dropped: whoever lives is cancelled.
     fn leave(self: Pin<&mut Self>) {
         let this = self.project();
@@ -593,9 +631,10 @@ impl<E: fmt::Display + 'static> Drop for Unheard<'_, E> {
     }
 }
 
-impl<F, T, E> Future for RunGroup<F, T, E>
+impl<F, T, E, L> Future for RunGroup<F, T, E, L>
 where
     F: Future<Output = Result<T, E>>,
+    L: Locals,
     E: fmt::Display + 'static,
 {
     type Output = Result<T, GroupError<E>>;
@@ -613,9 +652,10 @@ where
         if let Stage::Body { .. } = *this.body {
             poll_body(inner, this.body.as_mut(), this.value, cx);
         }
+        polls::under(Frame::Heavy(Rc::clone(node)), || this.locals.poll(node, cx));
         let drained = drain(inner, cx);
         let has_body = matches!(*this.body, Stage::Body { .. });
-        if has_body || !drained || inner.living.get() > 0 {
+        if has_body || !drained || inner.living.get() + this.locals.living() > 0 {
             return Poll::Pending;
         }
         // What an enclosing cancel does not stop: a panic, and a value that nothing was missing from.
@@ -672,9 +712,9 @@ where
     match outcome {
         None => {}
         Some(Outcome::Value(Ok(returned))) => *value = Some(returned),
-        Some(Outcome::Value(Err(error))) => inner.failed(None, error),
-        Some(Outcome::Panicked(panic)) => inner.panicked(None, panic),
-        Some(Outcome::Cancelled(_)) => inner.was_cut.set(inner.was_cut.get() || node.is_cancelled_from_above()),
+        Some(Outcome::Value(Err(error))) => inner.failed(Whose::Body, error),
+        Some(Outcome::Panicked(panic)) => inner.panicked(Whose::Body, panic),
+        Some(Outcome::Cancelled(_)) => inner.was_cut(),
     }
 }
 
@@ -691,7 +731,7 @@ fn drain<E: fmt::Display + 'static>(inner: &Inner<E>, cx: &mut Context<'_>) -> b
         }
     }
     if let Some(panic) = panicked {
-        inner.panicked(None, panic);
+        inner.panicked(Whose::Body, panic);
     }
     drained
 }

@@ -29,8 +29,17 @@ pub struct GroupError<E> {
     cancelled: Option<CancelReason>,
 }
 
+/// Where an error comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum Whose {
+    Task(TaskInfo),
+    /// A child of a borrowing scope, spawned at this line.
+    Child(&'static Location<'static>),
+    Body,
+}
+
 struct Entry<E> {
-    task: Option<TaskInfo>,
+    whose: Whose,
     what: What<E>,
 }
 
@@ -43,8 +52,10 @@ enum What<E> {
 /// One error of a group, and whose it is.
 #[derive(Debug)]
 pub struct Leaf<'a, E> {
-    /// The task; `None` is the body of the group.
+    /// The task; `None` is the body of the group, or a child of a borrowing scope.
     pub task: Option<&'a TaskInfo>,
+    /// The line that spawned it; `None` is the body.
+    pub spawned_at: Option<&'static Location<'static>>,
     /// What happened.
     pub cause: LeafCause<'a, E>,
 }
@@ -78,17 +89,17 @@ impl<E: 'static> GroupError<E> {
         self.cancelled = reason;
     }
 
-    pub(crate) fn push(&mut self, task: Option<TaskInfo>, error: E) {
+    pub(crate) fn push(&mut self, whose: Whose, error: E) {
         let what = nested(error).map_or_else(What::Failed, What::Group);
-        self.entries.push(Entry { task, what });
+        self.entries.push(Entry { whose, what });
     }
 
-    pub(crate) fn push_panic(&mut self, task: Option<TaskInfo>, payload: PanicPayload) {
-        self.entries.push(Entry { task, what: What::Panicked(payload) });
+    pub(crate) fn push_panic(&mut self, whose: Whose, payload: PanicPayload) {
+        self.entries.push(Entry { whose, what: What::Panicked(payload) });
     }
 
-    pub(crate) fn push_group(&mut self, task: Option<TaskInfo>, group: GroupError<E>) {
-        self.entries.push(Entry { task, what: What::Group(group) });
+    pub(crate) fn push_group(&mut self, whose: Whose, group: GroupError<E>) {
+        self.entries.push(Entry { whose, what: What::Group(group) });
     }
 
     /// Splits it into what `matches` and the rest; both keep the nesting. Panics belong to the rest.
@@ -113,18 +124,18 @@ impl<E: 'static> GroupError<E> {
         let GroupError { entries, at, cancelled } = self;
         let mut taken = GroupError { entries: Vec::new(), at, cancelled: None };
         let mut left = GroupError { entries: Vec::new(), at, cancelled };
-        for Entry { task, what } in entries {
+        for Entry { whose, what } in entries {
             match what {
                 What::Failed(error) if matches(&error) => {
-                    taken.entries.push(Entry { task, what: What::Failed(error) });
+                    taken.entries.push(Entry { whose, what: What::Failed(error) });
                 }
                 What::Group(group) => {
                     let (inner_taken, inner_left) = group.split_by(matches);
-                    let of = |group| Entry { task: task.clone(), what: What::Group(group) };
+                    let of = |group| Entry { whose: whose.clone(), what: What::Group(group) };
                     taken.entries.extend(inner_taken.map(of));
                     left.entries.extend(inner_left.map(of));
                 }
-                what => left.entries.push(Entry { task, what }),
+                what => left.entries.push(Entry { whose, what }),
             }
         }
         (taken.if_any(), left.if_any())
@@ -245,7 +256,12 @@ impl<'a, E> Iterator for Iter<'a, E> {
                     continue;
                 }
             };
-            return Some(Leaf { task: entry.task.as_ref(), cause });
+            let (task, spawned_at) = match &entry.whose {
+                Whose::Task(task) => (Some(task), Some(task.spawned_at)),
+                Whose::Child(at) => (None, Some(*at)),
+                Whose::Body => (None, None),
+            };
+            return Some(Leaf { task, spawned_at, cause });
         }
     }
 }
@@ -300,9 +316,9 @@ impl<E: 'static> Handling<E> {
             return self.rest.map_or(Ok(()), Err);
         }
         let mut all = GroupError::new(Location::caller());
-        self.raised.into_iter().for_each(|error| all.push(None, error));
+        self.raised.into_iter().for_each(|error| all.push(Whose::Body, error));
         if let Some(rest) = self.rest {
-            all.push_group(None, rest);
+            all.push_group(Whose::Body, rest);
         }
         Err(all)
     }
@@ -406,9 +422,10 @@ impl<E> GroupError<E> {
         for (n, entry) in self.entries.iter().enumerate() {
             let is_last = n + 1 == self.entries.len();
             write!(f, "\n{indent}{} ", if is_last { "`-" } else { "|-" })?;
-            match &entry.task {
-                Some(task) => write!(f, "{task}: ")?,
-                None => f.write_str("the body: ")?,
+            match &entry.whose {
+                Whose::Task(task) => write!(f, "{task}: ")?,
+                Whose::Child(at) => write!(f, "the child spawned at {at}: ")?,
+                Whose::Body => f.write_str("the body: ")?,
             }
             match &entry.what {
                 What::Failed(error) => print(error, f)?,

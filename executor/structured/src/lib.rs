@@ -32,10 +32,11 @@
 //! 5. `cleanup`, `bracket`: what is awaited however a scope is left
 //! 6. `scope`, `token`, `shield`, `observe`, `timeout`: what programs use
 //! 7. `task`, `join`, `runtime`: tasks and the runtime's end
-//! 8. `group`, `group_error`: task groups
+//! 8. `group`, `group_error`, `borrowing`: task groups, and scopes whose children borrow
 //! 9. `branches`, `gather`: many futures in one task
 #![deny(unsafe_code)]
 
+mod borrowing;
 mod bracket;
 mod branches;
 mod cleanup;
@@ -55,6 +56,7 @@ mod task;
 mod timeout;
 mod token;
 
+pub use borrowing::{Scope, ScopeHandle, scope};
 pub use bracket::{BracketError, bracket};
 pub use cleanup::{DeferGuard, RunCleanup, defer};
 pub use gather::{

@@ -375,7 +375,11 @@ fn poll_light<F: Future>(
         if !stage.is_body() {
             return if polls::is_flagged() { Poll::Pending } else { Poll::Ready(Outcome::Cancelled(None)) };
         }
-        if small.kind.is_shield() || !polls::is_held() {
+        let must_end = match small.kind {
+            Kind::Catch => polls::is_flagged(),
+            kind => !kind.is_shield() && polls::is_held(),
+        };
+        if !must_end {
             return Poll::Pending;
         }
     }
@@ -418,7 +422,8 @@ fn end_light<F: Future>(
         }
         stage.set(Stage::Parked);
     }
-    if polls::is_flagged() || polls::cancel_expired() {
+    let reports = matches!(head, Head::Light(Small { kind: Kind::Catch, .. }));
+    if !reports && (polls::is_flagged() || polls::cancel_expired()) {
         return Poll::Pending;
     }
     stage.set(Stage::Over);

@@ -1,0 +1,338 @@
+//! `scope`: children that borrow.
+
+use std::cell::{Cell, RefCell};
+use std::panic::AssertUnwindSafe;
+
+use futures::FutureExt;
+use handcar_structured::{GroupError, TaskEnd, defer, gather, is_cancelled, scope, shield, spawn, timeout, yield_now};
+
+mod common;
+use common::{Log, OnDrop, for_ever, notes_drop, s, seconds, secs, test_run, text};
+
+#[test]
+fn children_borrow_and_the_scope_waits() {
+    test_run(async {
+        let mut counts = [0_u64; 3];
+        let name = String::from("shared");
+        let result: Result<_, GroupError<String>> = scope(async |s| {
+            for (n, count) in counts.iter_mut().enumerate() {
+                let name = &name;
+                s.spawn(async move {
+                    secs(n as u64).await;
+                    *count = seconds() + name.len() as u64;
+                    Ok(())
+                });
+            }
+            Ok("value")
+        })
+        .await;
+        assert_eq!(result.unwrap(), "value");
+        assert_eq!(counts, [6, 7, 8]);
+    });
+}
+
+#[test]
+fn a_child_may_spawn_into_the_scope_after_the_body_has_ended() {
+    test_run(async {
+        let log = Log::new();
+        scope(async |s| {
+            s.spawn(async {
+                secs(1).await;
+                s.spawn(async {
+                    secs(1).await;
+                    log.at("grandchild");
+                    Ok::<_, String>(())
+                });
+                Ok(())
+            });
+            Ok(())
+        })
+        .await
+        .unwrap();
+        assert_eq!(log.take(), ["2 grandchild"]);
+    });
+}
+
+#[test]
+fn handles_return_values_that_may_borrow() {
+    test_run(async {
+        let words = String::from("one two");
+        let length = scope(async |s| {
+            let first = s.spawn(async { Ok::<_, String>(words.split(' ').next().unwrap()) });
+            let mut second = s.spawn(async {
+                yield_now().await;
+                Ok(&words[4..])
+            });
+            let first = first.await.unwrap();
+            while second.result().is_none() {
+                yield_now().await;
+            }
+            Ok(first.len())
+        });
+        assert_eq!(length.await.unwrap(), 3);
+    });
+}
+
+#[test]
+fn a_failing_child_cancels_siblings_and_body_and_their_cleanups_end_first() {
+    test_run(async {
+        let log = Log::new();
+        let error = scope(async |s| {
+            s.spawn(async {
+                let in_cleanup = log.clone();
+                let _guard = defer(async move {
+                    secs(1).await;
+                    in_cleanup.at("cleanup");
+                });
+                for_ever().await;
+                Ok(())
+            });
+            s.spawn(async {
+                secs(1).await;
+                Err::<(), _>("failed".to_owned())
+            });
+            for_ever().await;
+            log.note("never");
+            Ok(())
+        })
+        .await
+        .unwrap_err();
+        assert!(error.to_string().contains("the child spawned at"), "{error}");
+        assert_eq!(error.flatten(), ["failed"]);
+        assert_eq!(log.take(), ["2 cleanup"]);
+    });
+}
+
+#[test]
+fn a_panic_goes_on_when_all_have_ended() {
+    test_run(async {
+        let log = Log::new();
+        let scoped = scope(async |s| {
+            s.spawn(async {
+                let _guard = notes_drop(&log, "sibling dropped");
+                for_ever().await;
+                Ok::<(), String>(())
+            });
+            s.spawn(async {
+                yield_now().await;
+                panic!("oh")
+            }) as handcar_structured::ScopeHandle<()>;
+            for_ever().await;
+            Ok(())
+        });
+        let panic = AssertUnwindSafe(scoped).catch_unwind().await.unwrap_err();
+        assert_eq!(text(&*panic), "oh");
+        assert_eq!(log.take(), ["sibling dropped"]);
+    });
+}
+
+#[test]
+fn a_child_cancelled_by_hand_is_no_error() {
+    test_run(async {
+        let ran = Cell::new(false);
+        let result = scope(async |s| {
+            let early = s.spawn(async {
+                ran.set(true);
+                Ok::<_, String>(())
+            });
+            assert!(early.cancel());
+            assert!(matches!(early.await, Err(TaskEnd::Cancelled(_))));
+            let late = s.spawn(async {
+                for_ever().await;
+                Ok(())
+            });
+            yield_now().await;
+            late.cancel();
+            assert!(matches!(late.await, Err(TaskEnd::Cancelled(_))));
+            Ok(7)
+        });
+        assert_eq!(result.await.unwrap(), 7);
+        assert!(!ran.get(), "cancelled before its first poll");
+    });
+}
+
+#[test]
+fn cancelling_the_scope_keeps_the_bodys_value() {
+    test_run(async {
+        let result = scope(async |s| {
+            s.spawn(async {
+                for_ever().await;
+                Ok::<_, String>(())
+            });
+            yield_now().await;
+            assert!(s.cancel() && is_cancelled());
+            let never = s.spawn(async { panic!("never polled") }) as handcar_structured::ScopeHandle<()>;
+            drop(never);
+            Ok(7)
+        });
+        assert_eq!(result.await.unwrap(), 7);
+    });
+}
+
+#[test]
+fn an_outer_timeout_ends_it_and_waits_for_a_shield_in_it() {
+    test_run(async {
+        let log = Log::new();
+        let result = timeout(s(1), async {
+            let _ = scope(async |scope| {
+                scope.spawn(async {
+                    shield(secs(3)).await;
+                    log.at("shield");
+                    Ok::<_, String>(())
+                });
+                scope.spawn(async {
+                    let _guard = notes_drop(&log, "plain one dropped");
+                    for_ever().await;
+                    Ok(())
+                });
+                Ok(())
+            })
+            .await;
+            log.note("never");
+        });
+        assert!(result.await.is_err());
+        assert_eq!(log.take(), ["plain one dropped", "3 shield"]);
+    });
+}
+
+#[test]
+fn scopes_nest_and_inner_children_borrow_from_the_outer_block() {
+    test_run(async {
+        let total = Cell::new(0);
+        scope(async |outer| {
+            outer.spawn(async {
+                let local = 20;
+                scope(async |inner| {
+                    inner.spawn(async {
+                        total.set(total.get() + local);
+                        Ok::<_, String>(())
+                    });
+                    outer.spawn(async {
+                        total.set(total.get() + 1);
+                        Ok(())
+                    });
+                    Ok(())
+                })
+                .await
+                .map_err(|error| error.to_string())
+            });
+            Ok(())
+        })
+        .await
+        .unwrap();
+        assert_eq!(total.get(), 21);
+    });
+}
+
+#[test]
+fn dropped_at_any_poll_it_drops_the_body_first_and_then_every_child() {
+    test_run(async {
+        for polls in 0..6 {
+            let log = Log::new();
+            let alive = RefCell::new(0);
+            {
+                let mut scoped = Box::pin(scope(async |s| {
+                    let _body = notes_drop(&log, "body");
+                    for n in 0..3 {
+                        *alive.borrow_mut() += 1;
+                        let guard = OnDrop::new(|| *alive.borrow_mut() -= 1);
+                        s.spawn(async move {
+                            let _guard = guard;
+                            for _ in 0..n {
+                                yield_now().await;
+                            }
+                            Ok::<_, String>(())
+                        });
+                    }
+                    for_ever().await;
+                    Ok(())
+                }));
+                for _ in 0..polls {
+                    assert!(futures::poll!(scoped.as_mut()).is_pending());
+                    yield_now().await;
+                }
+            }
+            assert_eq!(*alive.borrow(), 0, "{polls}");
+        }
+    });
+}
+
+#[test]
+fn during_the_drop_spawn_is_accepted_and_never_polled_and_a_panic_stops_none() {
+    test_run(async {
+        let log = Log::new();
+        let mut scoped = Box::pin(scope(async |s| {
+            for n in 0..3 {
+                let log = &log;
+                let guard = OnDrop::new(move || {
+                    log.note(n);
+                    let captured = notes_drop(log, "spawned in a drop");
+                    s.spawn(async move {
+                        let _captured = captured;
+                        panic!("never polled")
+                    }) as handcar_structured::ScopeHandle<()>;
+                    assert!(n != 1, "in drop");
+                });
+                s.spawn(async move {
+                    let _guard = guard;
+                    for_ever().await;
+                    Ok::<(), String>(())
+                });
+            }
+            for_ever().await;
+            Ok(())
+        }));
+        assert!(futures::poll!(scoped.as_mut()).is_pending());
+        drop(scoped);
+        let noted = log.take();
+        assert_eq!(noted[..3], ["0", "1", "2"]);
+        assert_eq!(noted[3..], ["spawned in a drop"; 3]);
+    });
+}
+
+#[test]
+fn a_thousand_children_are_polled_only_when_they_are_woken() {
+    test_run(async {
+        let polls = Cell::new(0);
+        scope(async |s| {
+            for _ in 0..1000 {
+                s.spawn(async {
+                    polls.set(polls.get() + 1);
+                    yield_now().await;
+                    polls.set(polls.get() + 1);
+                    Ok::<_, String>(())
+                });
+            }
+            Ok(())
+        })
+        .await
+        .unwrap();
+        assert_eq!(polls.get(), 2000);
+    });
+}
+
+#[test]
+fn it_works_in_a_task_and_beside_a_gather() {
+    test_run(async {
+        let task = spawn(async {
+            let sums = gather([1, 2].map(async |n| {
+                let sum = Cell::new(0);
+                scope(async |s| {
+                    for k in 0..n {
+                        let sum = &sum;
+                        s.spawn(async move {
+                            sum.set(sum.get() + k + 1);
+                            Ok::<_, String>(())
+                        });
+                    }
+                    Ok(())
+                })
+                .await
+                .unwrap();
+                sum.get()
+            }));
+            sums.await
+        });
+        assert_eq!(task.await.unwrap(), [1, 3]);
+    });
+}
