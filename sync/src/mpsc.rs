@@ -63,7 +63,7 @@ pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
         receiver: WakerCell::default(),
         departure: WaitQueue::new(),
         handover: WakerCell::default(),
-        handed_over: Cell::new(0),
+        rendezvous: Cell::new(0),
     });
     (Sender { channel: channel.clone() }, Receiver { channel })
 }
@@ -86,8 +86,8 @@ struct Channel<T> {
     departure: WaitQueue,
     /// The sender whose rendezvous is under way.
     handover: WakerCell,
-    /// How many rendezvous there have been; each knows its own by this number.
-    handed_over: Cell<u64>,
+    /// Goes up when a rendezvous begins and when it ends, so that it is odd in between; each knows its own by this number.
+    rendezvous: Cell<u64>,
 }
 
 impl<T> Channel<T> {
@@ -118,16 +118,21 @@ impl<T> Channel<T> {
     #[inline]
     fn pop(&self) -> Option<T> {
         let message = self.messages.borrow_mut().pop_front()?;
-        if self.capacity == 0 {
+        if self.is_offered() {
             self.hand_over();
         }
         self.slots.release(1);
         Some(message)
     }
 
+    /// Whether the message in the channel is one of a rendezvous, and still its sender's.
+    fn is_offered(&self) -> bool {
+        self.rendezvous.get() % 2 == 1
+    }
+
     #[cold]
     fn hand_over(&self) {
-        self.handed_over.set(self.handed_over.get() + 1);
+        self.rendezvous.set(self.rendezvous.get() + 1);
         self.handover.wake();
     }
 

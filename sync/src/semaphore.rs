@@ -269,8 +269,8 @@ impl Semaphore {
         }
     }
 
-    /// Takes `need` permits, whoever waits, and even if it is closed.
-    pub(crate) fn take_regardless(&self, need: usize) -> bool {
+    /// Takes `need` permits, whoever waits.
+    fn take_regardless(&self, need: usize) -> bool {
         let left = self.permits.get().checked_sub(need);
         left.inspect(|&left| self.permits.set(left)).is_some()
     }

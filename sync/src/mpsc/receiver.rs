@@ -136,7 +136,7 @@ impl<T> Drop for Receiver<T> {
         // Its waker is not left for the senders to drop: it may hold the task, and the task a sender.
         let _waker = self.channel.receiver.take();
         self.channel.close();
-        if self.channel.capacity == 0 {
+        if self.channel.is_offered() {
             // The message of a rendezvous goes back to its sender.
             self.channel.handover.wake();
         } else {
