@@ -141,7 +141,7 @@ impl WaitQueue {
     /// # Panics
     ///
     /// Panics with `name`, the future's, if that future has returned `Ready` before.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn poll(
         &self,
         ticket: &mut Ticket,
@@ -260,8 +260,11 @@ impl WaitQueue {
             return None;
         };
         let state = std::mem::replace(&mut waiter.state, State::Settled(outcome));
-        line.unlink(head);
-        self.open_if_empty(line);
+        line.head = waiter.behind;
+        match line.waiters.get_mut(line.head) {
+            Some(next) => next.before = NONE,
+            None => self.empty(line),
+        }
         match state {
             State::Waiting(waker) => Some(waker),
             State::Settled(_) => unreachable!("a settled waiter stood in the line"),
@@ -272,13 +275,17 @@ impl WaitQueue {
         let line = &mut *self.line.borrow_mut();
         if let State::Waiting(_) = line.waiters[key].state {
             line.unlink(key);
-            self.open_if_empty(line);
+            if line.head == NONE {
+                self.empty(line);
+            }
         }
         line.forget(key)
     }
 
-    fn open_if_empty(&self, line: &Line) {
-        if line.head == NONE && self.gate.get() == Gate::Crowded {
+    /// The last one has left the line.
+    fn empty(&self, line: &mut Line) {
+        line.tail = NONE;
+        if self.gate.get() == Gate::Crowded {
             self.gate.set(Gate::Open);
         }
     }
@@ -344,6 +351,7 @@ impl Line {
 /// A waker that panics is a fault of the executor that made it, and the panic hook has reported it. Passed on, the panic would
 /// strike whoever happened to release a permit, mostly in a `Drop`, with a value in hand that would be lost, and before
 /// the others in line had been woken.
+#[inline]
 pub(crate) fn wake(waker: Waker) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
         // Dropping it would be foreign code once more.

@@ -111,6 +111,15 @@ impl<'a, T> Sending<'a, T> {
         matches!(self.stage, Stage::Offered(number) if self.channel.rendezvous.get() == number)
     }
 
+    #[cold]
+    fn give_up(&mut self) {
+        match &mut self.stage {
+            Stage::Waiting(ticket) => leave(self.channel, ticket),
+            Stage::Offered(_) => drop(self.withdraw()),
+            Stage::Done => {}
+        }
+    }
+
     /// Ends a rendezvous, and takes the message back if nobody else has.
     fn withdraw(&mut self) -> Option<T> {
         let is_offered = self.is_offered();
@@ -127,10 +136,9 @@ impl<'a, T> Sending<'a, T> {
 impl<T> Drop for Sending<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        match &mut self.stage {
-            Stage::Done => {}
-            Stage::Waiting(ticket) => leave(self.channel, ticket),
-            Stage::Offered(_) => drop(self.withdraw()),
+        // Mostly the message was sent, and nothing is left to do.
+        if !matches!(self.stage, Stage::Done) {
+            self.give_up();
         }
     }
 }
