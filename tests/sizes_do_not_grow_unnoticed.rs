@@ -54,7 +54,7 @@ fn nothing_has_grown() {
         64 Peek<'static>,
         64 Connect,
         32 LookupHost,
-        96 Semaphore,
+        104 Semaphore,
         32 Acquire<&'static Semaphore>,
         32 Acquire<Rc<Semaphore>>,
         16 SemaphorePermit<'static>,

@@ -22,6 +22,8 @@ pub struct Barrier {
     size: usize,
     /// How many of the present round are waiting.
     arrived: Cell<usize>,
+    /// How many rounds are complete.
+    rounds: Cell<u64>,
     queue: WaitQueue,
 }
 
@@ -29,7 +31,7 @@ impl Barrier {
     /// Creates a barrier for groups of `size`; 0 counts as 1.
     pub const fn new(size: usize) -> Self {
         let size = if size == 0 { 1 } else { size };
-        Self { size, arrived: Cell::new(0), queue: WaitQueue::new() }
+        Self { size, arrived: Cell::new(0), rounds: Cell::new(0), queue: WaitQueue::new() }
     }
 
     /// Waits until the group is complete. The one that completes it is the leader; after that the next group forms.
@@ -38,7 +40,7 @@ impl Barrier {
     ///
     /// Dropping the future before the group is complete takes it out of the group: another one has to come in its place.
     pub fn wait(&self) -> BarrierWait<'_> {
-        BarrierWait { barrier: self, ticket: Ticket::New }
+        BarrierWait { barrier: self, ticket: Ticket::New, round: 0 }
     }
 
     fn complete(&self) -> Option<Outcome> {
@@ -46,6 +48,7 @@ impl Barrier {
             return None;
         }
         self.arrived.set(0);
+        self.rounds.set(self.rounds.get() + 1);
         self.queue.dismiss_all();
         Some(Outcome::Granted)
     }
@@ -57,6 +60,8 @@ impl Barrier {
 pub struct BarrierWait<'a> {
     barrier: &'a Barrier,
     ticket: Ticket,
+    /// The round that it waits in.
+    round: u64,
 }
 
 impl Future for BarrierWait<'_> {
@@ -68,6 +73,7 @@ impl Future for BarrierWait<'_> {
         let poll = barrier.queue.poll(&mut self.ticket, 0, cx, "BarrierWait", || barrier.complete());
         if is_new && matches!(self.ticket, Ticket::Waiting(_)) {
             barrier.arrived.set(barrier.arrived.get() + 1);
+            self.round = barrier.rounds.get();
         }
         poll.map(|outcome| BarrierWaitResult { is_leader: outcome == Outcome::Granted })
     }
@@ -75,9 +81,11 @@ impl Future for BarrierWait<'_> {
 
 impl Drop for BarrierWait<'_> {
     fn drop(&mut self) {
-        let left = self.barrier.queue.leave(&mut self.ticket);
-        if let Some(State::Waiting(_)) = left {
-            self.barrier.arrived.set(self.barrier.arrived.get() - 1);
+        let barrier = self.barrier;
+        let left = barrier.queue.leave(&mut self.ticket);
+        // The round may be complete, and its waiters not all woken yet.
+        if matches!(left, Some(State::Waiting(_))) && self.round == barrier.rounds.get() {
+            barrier.arrived.set(barrier.arrived.get() - 1);
         }
     }
 }

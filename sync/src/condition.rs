@@ -145,6 +145,8 @@ impl<T: ?Sized, M: Hold<Mutex<T>>> Future for ConditionWait<'_, T, M> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { condition, stage } = &mut *self;
         if let Stage::New(guard) = stage {
+            // Once more: others may have come since it was made.
+            condition.check(guard);
             let mut ticket = Ticket::New;
             let _ = condition.queue.poll(&mut ticket, 0, cx, "ConditionWait", || None);
             if let Ticket::New = ticket {

@@ -63,7 +63,7 @@ pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
         receiver: WakerCell::default(),
         departure: WaitQueue::new(),
         handover: WakerCell::default(),
-        handed_over: Cell::new(0),
+        rendezvous: Cell::new(0),
     });
     (Sender { channel: channel.clone() }, Receiver { channel })
 }
@@ -86,8 +86,8 @@ struct Channel<T> {
     departure: WaitQueue,
     /// The sender whose rendezvous is under way.
     handover: WakerCell,
-    /// How many rendezvous there have been; each knows its own by this number.
-    handed_over: Cell<u64>,
+    /// Goes up when a rendezvous begins and when it ends, so that it is odd in between; each knows its own by this number.
+    rendezvous: Cell<u64>,
 }
 
 impl<T> Channel<T> {
@@ -95,12 +95,22 @@ impl<T> Channel<T> {
     #[inline]
     fn push(&self, message: T) {
         let mut messages = self.messages.borrow_mut();
+        if messages.len() == messages.capacity() {
+            drop(messages);
+            return self.push_and_grow(message);
+        }
         let was_empty = messages.is_empty();
         messages.push_back(message);
         drop(messages);
         if was_empty {
             self.receiver.wake();
         }
+    }
+
+    #[cold]
+    fn push_and_grow(&self, message: T) {
+        self.messages.borrow_mut().reserve(1);
+        self.push(message);
     }
 
     /// Moves a message into a slot that was taken some time ago.
@@ -117,26 +127,35 @@ impl<T> Channel<T> {
     /// Moves the oldest message out and frees its slot.
     #[inline]
     fn pop(&self) -> Option<T> {
-        let message = self.messages.borrow_mut().pop_front()?;
-        if self.capacity == 0 {
+        let mut messages = self.messages.borrow_mut();
+        let Some(message) = messages.pop_front() else {
+            give_back(&mut messages);
+            return None;
+        };
+        drop(messages);
+        if self.is_offered() {
             self.hand_over();
         }
         self.slots.release(1);
         Some(message)
     }
 
-    #[cold]
-    fn hand_over(&self) {
-        self.handed_over.set(self.handed_over.get() + 1);
-        self.handover.wake();
+    /// Whether somebody has to hear of it when a message is taken out.
+    #[inline]
+    fn is_attended(&self) -> bool {
+        self.slots.is_crowded() || self.is_offered()
     }
 
-    /// Gives back the memory of a burst. Called when the receiver has found the channel empty.
-    fn give_back(&self) {
-        let mut messages = self.messages.borrow_mut();
-        if messages.is_empty() && messages.capacity() > KEPT_MESSAGES {
-            *messages = VecDeque::new();
-        }
+    /// Whether the message in the channel is one of a rendezvous, and still its sender's.
+    #[inline]
+    fn is_offered(&self) -> bool {
+        self.rendezvous.get() % 2 == 1
+    }
+
+    #[cold]
+    fn hand_over(&self) {
+        self.rendezvous.set(self.rendezvous.get() + 1);
+        self.handover.wake();
     }
 
     /// Frees slots that nothing was put in.
@@ -156,6 +175,13 @@ impl<T> Channel<T> {
     fn close(&self) {
         self.slots.close();
         self.departure.close();
+    }
+}
+
+/// Gives back the memory of a burst. Called when the receiver has found the channel empty.
+fn give_back<T>(messages: &mut VecDeque<T>) {
+    if messages.capacity() > KEPT_MESSAGES {
+        *messages = VecDeque::new();
     }
 }
 

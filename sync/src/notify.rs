@@ -40,10 +40,8 @@ impl Notify {
 
     /// Notifies the first who waits; if nobody does, the next who comes.
     pub fn notify_one(&self) {
-        if self.queue.gate() == Gate::Open {
+        if self.queue.gate() == Gate::Open || !self.queue.grant_one() {
             self.kept.set(true);
-        } else {
-            self.queue.grant_one();
         }
     }
 

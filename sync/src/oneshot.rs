@@ -69,6 +69,7 @@ impl<T> Sender<T> {
     /// # Errors
     ///
     /// Gives the message back if the receiver has gone or has closed the channel.
+    #[inline]
     pub fn send(mut self, message: T) -> Result<(), T> {
         let Some(shared) = self.shared.take().filter(|shared| Rc::strong_count(shared) > 1) else {
             return Err(message);
@@ -121,6 +122,7 @@ impl<T> Sender<T> {
 }
 
 impl<T> Drop for Sender<T> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(shared) = self.shared.take() {
             let receiver = shared.receiver.take();
@@ -164,6 +166,7 @@ impl<T> Receiver<T> {
         !self.has_message()
     }
 
+    #[inline(never)]
     fn leave(&mut self) {
         let Some(shared) = self.shared.take() else { return };
         // Its own waker is not left for the sender to drop: it may hold the task, and the task the sender.
@@ -214,8 +217,12 @@ impl<T> Future for Receiver<T> {
 }
 
 impl<T> Drop for Receiver<T> {
+    #[inline]
     fn drop(&mut self) {
-        self.leave();
+        // Mostly the message was received, and nothing is left to do.
+        if self.shared.is_some() {
+            self.leave();
+        }
     }
 }
 

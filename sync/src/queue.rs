@@ -178,7 +178,7 @@ impl<S: Store> AnyQueue<S> {
         match self.items.try_take(1) {
             Ok(()) => self.pop().ok_or(TryRecvError::Disconnected),
             Err(TryAcquireError::NoPermits) => Err(TryRecvError::Empty),
-            Err(TryAcquireError::Closed) => self.pop_left_over().ok_or(TryRecvError::Disconnected),
+            Err(TryAcquireError::Closed) => Err(TryRecvError::Disconnected),
         }
     }
 
@@ -209,7 +209,7 @@ impl<S: Store> AnyQueue<S> {
     /// Closes the queue: putters get their item back, getters take what is left and then get `None`.
     pub fn close(&self) {
         self.slots.close();
-        self.items.close();
+        self.close_if_drained();
     }
 
     /// Closes the queue and takes out what is left, which counts as done.
@@ -225,11 +225,11 @@ impl<S: Store> AnyQueue<S> {
     /// # });
     /// ```
     pub fn close_now(&self) -> Vec<S::Item> {
-        self.close();
+        self.slots.close();
         let mut store = std::mem::take(&mut *self.store());
-        let left: Vec<_> = std::iter::from_fn(|| store.pop()).collect();
-        self.finish(left.len());
-        left
+        self.close_if_drained();
+        self.finish(store.count());
+        std::iter::from_fn(|| store.pop()).collect()
     }
 
     /// Whether the queue is closed.
@@ -303,6 +303,9 @@ impl<S: Store> AnyQueue<S> {
         }));
         if is_out {
             self.slots.release(1);
+            if self.is_closed() {
+                self.close_if_drained();
+            }
         }
         popped.unwrap_or_else(|payload| {
             // An `Ord` that panics takes the item with it; if the store was in use, the item is still there.
@@ -315,16 +318,17 @@ impl<S: Store> AnyQueue<S> {
         })
     }
 
-    /// Takes an item from a closed queue, unless all are granted to others.
-    fn pop_left_over(&self) -> Option<S::Item> {
-        if self.items.take_regardless(1) { self.pop() } else { None }
+    /// Sends getters away from a queue that no item comes to any more. Not before the last one is taken: a getter that has been
+    /// granted it may be dropped, and then it is the next one's.
+    fn close_if_drained(&self) {
+        if self.is_empty() {
+            self.items.close();
+        }
     }
 
     fn poll_get(&self, ticket: &mut Ticket, cx: &mut Context<'_>, name: &str) -> Poll<Option<S::Item>> {
-        match ready!(self.items.poll_acquire(ticket, 1, cx, name)) {
-            Ok(()) => Poll::Ready(self.pop()),
-            Err(_) => Poll::Ready(self.pop_left_over()),
-        }
+        let item = ready!(self.items.poll_acquire(ticket, 1, cx, name));
+        Poll::Ready(item.ok().and_then(|()| self.pop()))
     }
 
     fn finish(&self, n: usize) {

@@ -79,10 +79,12 @@ impl RateLimiter {
     /// Panics outside a runtime of Handcar.
     #[track_caller]
     pub fn try_acquire(&self) -> bool {
+        // Before the turn is taken, since it panics outside a runtime.
+        let now = Instant::now();
         if self.turn.try_take(1).is_err() {
             return false;
         }
-        let is_free = self.use_up(Instant::now());
+        let is_free = self.use_up(now);
         self.turn.release(1);
         is_free
     }

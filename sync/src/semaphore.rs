@@ -269,8 +269,8 @@ impl Semaphore {
         }
     }
 
-    /// Takes `need` permits, whoever waits, and even if it is closed.
-    pub(crate) fn take_regardless(&self, need: usize) -> bool {
+    /// Takes `need` permits, whoever waits.
+    fn take_regardless(&self, need: usize) -> bool {
         let left = self.permits.get().checked_sub(need);
         left.inspect(|&left| self.permits.set(left)).is_some()
     }
@@ -278,10 +278,22 @@ impl Semaphore {
     /// Gives back `n` permits.
     #[inline]
     pub(crate) fn release(&self, n: usize) {
-        self.permits.set(self.permits.get() + n);
-        if self.queue.gate() == Gate::Crowded {
+        self.put_back(n);
+        if self.is_crowded() {
             self.grant();
         }
+    }
+
+    /// Gives back `n` permits that nobody waits for.
+    #[inline]
+    pub(crate) fn put_back(&self, n: usize) {
+        self.permits.set(self.permits.get() + n);
+    }
+
+    /// Whether somebody waits.
+    #[inline]
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.queue.gate() == Gate::Crowded
     }
 
     /// Gives up a wait for `need` permits, and hands on what it was granted.

@@ -113,13 +113,16 @@ struct Line {
     tail: usize,
     /// How many have ever joined.
     joined: u64,
+    /// How many of these are dismissed. A waker may come back before all of them have been woken, and what it grants must not
+    /// go to one of those; it wakes them first.
+    dismissed: u64,
 }
 
 impl WaitQueue {
     pub(crate) const fn new() -> Self {
         Self {
             gate: Cell::new(Gate::Open),
-            line: RefCell::new(Line { waiters: Slab::new(), head: NONE, tail: NONE, joined: 0 }),
+            line: RefCell::new(Line { waiters: Slab::new(), head: NONE, tail: NONE, joined: 0, dismissed: 0 }),
         }
     }
 
@@ -138,7 +141,7 @@ impl WaitQueue {
     /// # Panics
     ///
     /// Panics with `name`, the future's, if that future has returned `Ready` before.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn poll(
         &self,
         ticket: &mut Ticket,
@@ -160,20 +163,28 @@ impl WaitQueue {
     }
 
     /// Settles waiters from the head as granted, for as long as `admits` says yes to what the next one needs.
+    #[inline(never)]
     pub(crate) fn grant_while(&self, mut admits: impl FnMut(usize) -> bool) {
-        self.settle_while(Outcome::Granted, |waiter| admits(waiter.need));
+        // One borrow for each waiter: the wake between two of them may come back here.
+        while let Some(waker) = self.settle_head(&mut admits) {
+            wake(waker);
+        }
     }
 
-    /// Settles the head as granted, if somebody waits.
-    pub(crate) fn grant_one(&self) {
+    /// Settles the head as granted, and says whether somebody waited.
+    pub(crate) fn grant_one(&self) -> bool {
         let mut left = true;
         self.grant_while(|_| std::mem::take(&mut left));
+        !left
     }
 
     /// Settles all who wait now, and nobody who joins while they are being woken.
     pub(crate) fn dismiss_all(&self) {
-        let joined = self.line.borrow().joined;
-        self.settle_while(Outcome::Dismissed, |waiter| waiter.order < joined);
+        {
+            let line = &mut *self.line.borrow_mut();
+            line.dismissed = line.joined;
+        }
+        self.grant_while(|_| false);
     }
 
     /// Dismisses everybody and lets nobody join again.
@@ -237,24 +248,23 @@ impl WaitQueue {
         }
     }
 
-    #[inline(never)]
-    fn settle_while(&self, outcome: Outcome, mut admits: impl FnMut(&Waiter) -> bool) {
-        // One borrow for each waiter: the wake between two of them may come back here.
-        while let Some(waker) = self.settle_head(outcome, &mut admits) {
-            wake(waker);
-        }
-    }
-
-    fn settle_head(&self, outcome: Outcome, admits: &mut impl FnMut(&Waiter) -> bool) -> Option<Waker> {
+    fn settle_head(&self, admits: &mut impl FnMut(usize) -> bool) -> Option<Waker> {
         let line = &mut *self.line.borrow_mut();
         let head = line.head;
         let waiter = line.waiters.get_mut(head)?;
-        if !admits(waiter) {
+        let outcome = if waiter.order < line.dismissed {
+            Outcome::Dismissed
+        } else if admits(waiter.need) {
+            Outcome::Granted
+        } else {
             return None;
-        }
+        };
         let state = std::mem::replace(&mut waiter.state, State::Settled(outcome));
-        line.unlink(head);
-        self.open_if_empty(line);
+        line.head = waiter.behind;
+        match line.waiters.get_mut(line.head) {
+            Some(next) => next.before = NONE,
+            None => self.empty(line),
+        }
         match state {
             State::Waiting(waker) => Some(waker),
             State::Settled(_) => unreachable!("a settled waiter stood in the line"),
@@ -265,13 +275,17 @@ impl WaitQueue {
         let line = &mut *self.line.borrow_mut();
         if let State::Waiting(_) = line.waiters[key].state {
             line.unlink(key);
-            self.open_if_empty(line);
+            if line.head == NONE {
+                self.empty(line);
+            }
         }
         line.forget(key)
     }
 
-    fn open_if_empty(&self, line: &Line) {
-        if line.head == NONE && self.gate.get() == Gate::Crowded {
+    /// The last one has left the line.
+    fn empty(&self, line: &mut Line) {
+        line.tail = NONE;
+        if self.gate.get() == Gate::Crowded {
             self.gate.set(Gate::Open);
         }
     }
@@ -337,6 +351,7 @@ impl Line {
 /// A waker that panics is a fault of the executor that made it, and the panic hook has reported it. Passed on, the panic would
 /// strike whoever happened to release a permit, mostly in a `Drop`, with a value in hand that would be lost, and before
 /// the others in line had been woken.
+#[inline]
 pub(crate) fn wake(waker: Waker) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
         // Dropping it would be foreign code once more.

@@ -6,11 +6,12 @@
 use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
-use std::mem;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+
+use handcar_executor::budget;
 
 use crate::wait_queue::{Outcome, Ticket, WaitQueue};
 
@@ -383,7 +384,11 @@ impl<T, F: FnMut(&T) -> bool> Future for WaitFor<'_, T, F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            if !mem::take(&mut self.is_first) {
+            if self.is_first {
+                ready!(budget::poll(cx));
+                budget::spend();
+                self.is_first = false;
+            } else {
                 ready!(Pin::new(&mut self.changed).poll(cx))?;
             }
             let value = self.changed.receiver.borrow_and_update();

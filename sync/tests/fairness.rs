@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use common::Boxed;
-use futures::StreamExt;
+use futures::{SinkExt, StreamExt};
 use handcar_executor::{run, spawn, yield_now};
 use handcar_sync::{Barrier, Event, Mutex, Notify, OnceCell, Queue, RwLock, Semaphore};
 use handcar_sync::{broadcast, mpsc, oneshot, remote, watch};
@@ -148,6 +148,25 @@ fn loops() -> Vec<(&'static str, Boxed<()>)> {
             loop {
                 sender.send(()).unwrap();
                 receiver.changed().await.unwrap();
+            }
+        }),
+    ));
+    loops.push((
+        "watch, what is there already",
+        Box::pin(async {
+            let (_sender, mut receiver) = watch::channel(());
+            loop {
+                receiver.wait_for(|()| true).await.unwrap();
+            }
+        }),
+    ));
+    loops.push((
+        "sink",
+        Box::pin(async {
+            let (mut sender, mut receiver) = mpsc::unbounded_channel();
+            loop {
+                SinkExt::send(&mut sender, ()).await.unwrap();
+                receiver.try_recv().unwrap();
             }
         }),
     ));

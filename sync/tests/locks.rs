@@ -184,6 +184,17 @@ fn a_condition_refuses_the_guard_of_another_mutex() {
 }
 
 #[test]
+fn a_condition_refuses_a_wait_that_was_made_before_others_waited_with_another_mutex() {
+    let (one, other, condition) = (Mutex::new(()), Mutex::new(()), Condition::new());
+    let mut late = condition.wait(now(other.lock()));
+    let mut first = condition.wait(now(one.lock()));
+    assert!(poll_once(&mut first).is_pending());
+    assert!(panic_message(|| poll_once(&mut late)).contains("one condition for each mutex"));
+    condition.notify_one(&now(one.lock()));
+    assert!(poll_once(&mut first).is_ready());
+}
+
+#[test]
 fn a_value_is_made_once_whoever_asks() {
     run(async {
         let (cell, made) = (Rc::new(OnceCell::new()), Rc::new(Cell::new(0)));

@@ -931,10 +931,6 @@ impl Model for QueueModel {
             2..4 => {
                 let expected = match self.items.poll(who) {
                     Some(Ok(())) => Some(self.take()),
-                    Some(Err(())) if self.items.permits > 0 => {
-                        self.items.permits -= 1;
-                        Some(self.take())
-                    }
                     Some(Err(())) => Some(None),
                     None => None,
                 };
@@ -962,12 +958,12 @@ impl Model for QueueModel {
                 }
                 queue.close();
                 self.slots.close();
-                self.items.close();
+                self.close_if_drained();
             }
             _ => {
                 assert_eq!(Vec::from(std::mem::take(&mut self.store)), queue.close_now());
                 self.slots.close();
-                self.items.close();
+                self.close_if_drained();
             }
         }
         assert_eq!(self.queue.len(), self.store.len());
@@ -982,7 +978,14 @@ impl QueueModel {
         let item = self.store.pop_front()?;
         self.slots.permits += 1;
         self.slots.grant();
+        self.close_if_drained();
         Some(item)
+    }
+
+    fn close_if_drained(&mut self) {
+        if self.slots.closed && self.store.is_empty() {
+            self.items.close();
+        }
     }
 }
 

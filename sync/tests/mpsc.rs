@@ -218,6 +218,16 @@ fn a_rendezvous_that_does_not_come_about_gives_the_message_back() {
 }
 
 #[test]
+fn a_message_of_a_permit_goes_with_the_receiver_of_a_rendezvous() {
+    let dropped = std::rc::Rc::new(std::cell::Cell::new(false));
+    let witness = dropped.clone();
+    let (sender, receiver) = mpsc::channel(0);
+    now(sender.reserve()).unwrap().send(common::OnDrop(move || witness.set(true)));
+    drop(receiver);
+    assert!(dropped.get());
+}
+
+#[test]
 fn an_unbounded_channel_never_is_full_and_gives_its_memory_back() {
     let (sender, mut receiver) = mpsc::unbounded_channel();
     for n in 0..1_000_000 {

@@ -117,6 +117,25 @@ fn a_putter_whose_slot_was_granted_gets_its_item_back_from_a_closed_queue() {
 }
 
 #[test]
+fn an_item_whose_getter_is_dropped_after_close_goes_to_the_next_getter() {
+    let queue = Queue::unbounded();
+    let (mut first, mut second) = (Hand::new(queue.get()), Hand::new(queue.get()));
+    assert!(first.is_pending());
+    assert!(second.is_pending());
+    queue.try_put("item").unwrap();
+    queue.close();
+    // The item is the first one's to take, and it may yet go.
+    assert!(second.is_pending());
+    assert_eq!(queue.try_get(), Err(TryRecvError::Empty));
+    let mut third = Hand::new(queue.get());
+    assert!(third.is_pending());
+    drop(first);
+    assert_eq!(second.ready(), Some("item"));
+    assert_eq!((third.woken(), third.ready()), (1, None));
+    assert_eq!(queue.try_get(), Err(TryRecvError::Disconnected));
+}
+
+#[test]
 fn join_waits_for_all_that_was_put() {
     let queue = Queue::new(5);
     now(queue.join());

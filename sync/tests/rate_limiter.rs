@@ -76,3 +76,11 @@ fn misuse_panics_with_the_remedy() {
     assert!(panic_message(|| RateLimiter::new(1, SECOND, 0)).contains("give it 1"));
     assert!(panic_message(|| RateLimiter::new(1, SECOND, 1).try_acquire()).contains("runtime"));
 }
+
+#[test]
+fn a_call_outside_a_runtime_holds_up_nobody() {
+    let limiter = RateLimiter::new(1, Duration::from_secs(1), 1);
+    panic_message(|| common::now(limiter.acquire()));
+    panic_message(|| limiter.try_acquire());
+    simulate(limiter.acquire());
+}

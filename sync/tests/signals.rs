@@ -94,6 +94,49 @@ fn a_barrier_lets_groups_through_and_names_one_leader_each() {
 }
 
 #[test]
+fn a_barrier_whose_waiter_goes_while_the_others_are_woken_counts_on() {
+    let barrier = Rc::new(Barrier::new(3));
+    let wait = || {
+        let barrier = barrier.clone();
+        Box::pin(async move { barrier.wait().await.is_leader() })
+    };
+    let second = Rc::new(std::cell::RefCell::new(Some(wait())));
+    let is_gone = Rc::new(std::cell::Cell::new(false));
+    let (dropped, gone) = (second.clone(), is_gone.clone());
+    let waker = common::Once::at("wake", move || {
+        drop(dropped.take());
+        gone.set(true);
+    });
+    let mut first = wait();
+    assert!(common::poll_with(&mut first, &waker).is_pending());
+    assert!(poll_once(second.borrow_mut().as_mut().unwrap()).is_pending());
+    assert!(now(wait()));
+    assert!(is_gone.get(), "dropping it panicked");
+    assert!(poll_once(&mut first).is_ready());
+    // The next group needs three again.
+    let (mut one, mut two) = (wait(), wait());
+    assert!(poll_once(&mut one).is_pending());
+    assert!(poll_once(&mut two).is_pending());
+    assert!(now(wait()));
+}
+
+#[test]
+fn a_notification_given_while_all_are_notified_is_kept_for_the_next() {
+    let notify = Rc::new(Notify::new());
+    let inner = notify.clone();
+    let waker = common::Once::at("wake", move || inner.notify_one());
+    let mut first = notify.notified();
+    assert!(common::poll_with(&mut first, &waker).is_pending());
+    let mut second = Hand::new(notify.notified());
+    assert!(second.is_pending());
+    notify.notify_waiters();
+    assert_eq!(second.woken(), 1);
+    second.ready();
+    assert!(poll_once(&mut first).is_ready());
+    now(notify.notified());
+}
+
+#[test]
 fn a_million_wait_for_one_event() {
     let event = Event::new();
     let mut waiters: Vec<_> = (0..1_000_000).map(|_| event.wait()).collect();

@@ -66,36 +66,38 @@ impl<T> Receiver<T> {
     /// Says whether there may still be one later.
     #[inline]
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
-        self.channel.pop().ok_or_else(|| {
-            self.channel.give_back();
-            if self.channel.is_finished() { TryRecvError::Disconnected } else { TryRecvError::Empty }
-        })
+        self.channel
+            .pop()
+            .ok_or_else(|| if self.channel.is_finished() { TryRecvError::Disconnected } else { TryRecvError::Empty })
     }
 
     /// Polls for what [`recv`](Self::recv) waits for. The last waker counts.
     #[inline]
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        ready!(budget::poll(cx));
-        let message = self.channel.pop();
-        if message.is_none() {
-            return self.poll_empty(cx);
+        let channel = &*self.channel;
+        if budget::is_spent() || channel.is_attended() {
+            return self.poll_slow(cx);
         }
+        let Some(message) = channel.messages.borrow_mut().pop_front() else {
+            return self.poll_slow(cx);
+        };
+        channel.slots.put_back(1);
         budget::spend();
-        Poll::Ready(message)
+        Poll::Ready(Some(message))
     }
 
     #[inline(never)]
-    fn poll_empty(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+    fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        ready!(budget::poll(cx));
         let channel = &*self.channel;
-        channel.give_back();
-        let mut message = None;
-        if !channel.is_finished() {
+        let mut message = channel.pop();
+        if message.is_none() && !channel.is_finished() {
             channel.receiver.register(cx.waker());
             // Registering runs foreign code: look again.
-            message = channel.pop();
-            if message.is_none() && !channel.is_finished() {
+            if channel.messages.borrow().is_empty() && !channel.is_finished() {
                 return Poll::Pending;
             }
+            message = channel.pop();
         }
         budget::spend();
         Poll::Ready(message)
@@ -136,7 +138,7 @@ impl<T> Drop for Receiver<T> {
         // Its waker is not left for the senders to drop: it may hold the task, and the task a sender.
         let _waker = self.channel.receiver.take();
         self.channel.close();
-        if self.channel.capacity == 0 {
+        if self.channel.is_offered() {
             // The message of a rendezvous goes back to its sender.
             self.channel.handover.wake();
         } else {

@@ -71,14 +71,18 @@ impl<'a, T> Sending<'a, T> {
         if let Stage::Waiting(ticket) = &mut self.stage {
             let slot = ready!(channel.slots.poll_acquire(ticket, 1, cx, "mpsc::Sending"));
             self.stage = Stage::Done;
-            // Before the receiver is woken: its waker may take the message then and there.
-            let number = channel.handed_over.get();
             let message = self.message.take().expect("the message is there until the slot is");
-            let result = if slot.is_ok() { channel.push_if_received(message) } else { Err(SendError(message)) };
-            if channel.capacity > 0 || result.is_err() {
-                return Poll::Ready(result);
+            if slot.is_err() {
+                return Poll::Ready(Err(SendError(message)));
             }
+            if channel.capacity > 0 || !channel.receiver_lives.get() {
+                return Poll::Ready(channel.push_if_received(message));
+            }
+            // Before the receiver is woken: its waker may take the message then and there.
+            let number = channel.rendezvous.get() + 1;
+            channel.rendezvous.set(number);
             self.stage = Stage::Offered(number);
+            channel.push(message);
         }
         match self.stage {
             Stage::Offered(_) => self.poll_offered(cx),
@@ -104,7 +108,16 @@ impl<'a, T> Sending<'a, T> {
 
     /// Whether the message still lies in the channel.
     fn is_offered(&self) -> bool {
-        matches!(self.stage, Stage::Offered(number) if self.channel.handed_over.get() == number)
+        matches!(self.stage, Stage::Offered(number) if self.channel.rendezvous.get() == number)
+    }
+
+    #[cold]
+    fn give_up(&mut self) {
+        match &mut self.stage {
+            Stage::Waiting(ticket) => leave(self.channel, ticket),
+            Stage::Offered(_) => drop(self.withdraw()),
+            Stage::Done => {}
+        }
     }
 
     /// Ends a rendezvous, and takes the message back if nobody else has.
@@ -123,10 +136,9 @@ impl<'a, T> Sending<'a, T> {
 impl<T> Drop for Sending<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        match &mut self.stage {
-            Stage::Done => {}
-            Stage::Waiting(ticket) => leave(self.channel, ticket),
-            Stage::Offered(_) => drop(self.withdraw()),
+        // Mostly the message was sent, and nothing is left to do.
+        if !matches!(self.stage, Stage::Done) {
+            self.give_up();
         }
     }
 }

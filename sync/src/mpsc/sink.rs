@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_sink::Sink;
+use handcar_executor::budget;
 
 use super::error::SendError;
 use super::{Sender, UnboundedSender, leave};
@@ -98,11 +99,12 @@ impl<T> Drop for SenderSink<T> {
 impl<T> Sink<T> for UnboundedSender<T> {
     type Error = SendError<T>;
 
-    fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), SendError<T>>> {
-        Poll::Ready(Ok(()))
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError<T>>> {
+        budget::poll(cx).map(Ok)
     }
 
     fn start_send(self: Pin<&mut Self>, message: T) -> Result<(), SendError<T>> {
+        budget::spend();
         self.send(message)
     }
 
