@@ -135,7 +135,7 @@ impl Builder {
             operations > 0,
             "with a budget of zero no task would ever get anything done: allow at least one operation"
         );
-        self.poll_budget = operations.min(u32::MAX - 1); // the largest stands for "no poll at all"
+        self.poll_budget = operations;
         self
     }
 
@@ -329,7 +329,7 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        let left = budget::start(budget::DEFAULT); // this may be inside a poll of another runtime
+        let left = budget::start(i64::from(budget::DEFAULT)); // this may be inside a poll of another runtime
         context::enter(&self.core, || self.core.shut_down());
         budget::start(left);
     }

@@ -33,10 +33,11 @@ use std::task::{Context, Poll};
 /// the yield disappear in the cost of the operations, small enough to keep a turn short.
 pub const DEFAULT: u32 = 128;
 
-const UNLIMITED: u32 = u32::MAX;
+/// More than any thread will ever spend: counting down from it needs no special case.
+const UNLIMITED: i64 = i64::MAX;
 
 thread_local! {
-    static LEFT: Cell<u32> = const { Cell::new(UNLIMITED) };
+    static LEFT: Cell<i64> = const { Cell::new(UNLIMITED) };
 }
 
 /// Suspends, with the task woken, if the budget of this poll is used up. Call it before the operation touches anything.
@@ -48,21 +49,18 @@ pub fn poll(cx: &mut Context<'_>) -> Poll<()> {
 /// Charges one unit. Call it when the operation has succeeded.
 #[inline]
 pub fn spend() {
-    let left = LEFT.get();
-    if left != UNLIMITED {
-        LEFT.set(left.saturating_sub(1));
-    }
+    LEFT.set(LEFT.get() - 1);
 }
 
 /// Whether the budget is used up: for combinators that drain many children in one poll.
 #[inline]
 pub fn is_spent() -> bool {
-    LEFT.get() == 0
+    LEFT.get() <= 0
 }
 
 /// Starts a poll with `units`; returns what was left of the one around it.
 #[inline]
-pub(crate) fn start(units: u32) -> u32 {
+pub(crate) fn start(units: i64) -> i64 {
     LEFT.replace(units)
 }
 

@@ -66,7 +66,7 @@ pub(crate) struct Core {
     pub(crate) pool: Pool,
     pub(crate) reporter: Reporter,
     observer: Option<Observer>,
-    poll_budget: u32,
+    poll_budget: i64,
     pub(crate) grace: Option<Duration>,
     /// The task of `block_on`'s own future, once there has been one, and who called `block_on` last.
     main: Cell<TaskId>,
@@ -119,7 +119,7 @@ impl Core {
             parker: RefCell::new(None),
             reporter: Reporter::new(builder.on_report, builder.panics_are_fatal),
             observer: builder.observer,
-            poll_budget: builder.poll_budget,
+            poll_budget: i64::from(builder.poll_budget),
             grace: builder.grace,
             main: Cell::new(TaskId::NONE),
             main_at: Cell::new(None),
