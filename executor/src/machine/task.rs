@@ -21,8 +21,10 @@
 //! writes. No count is kept beside `Rc`'s own, which is not atomic.
 //!
 //! Cancelling is bare here: a flag and a wake. The loop drops the future at its next turn, so no destructor ever runs inside
-//! the canceller's call. Every piece of user code (poll, destructors, the joiner's waker) runs under `catch_unwind`, and
-//! every panic ends up in the join handle or in a report.
+//! the canceller's call. (A task that was spawned through [`layer`](crate::layer) may ask to be polled on instead.)
+//!
+//! Every piece of user code (poll, destructors, the joiner's waker) runs under `catch_unwind`, and every panic ends up in the
+//! join handle or in a report.
 
 use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell, UnsafeCell};
