@@ -73,6 +73,8 @@ pub(crate) struct Core {
     main_at: Cell<Option<&'static Location<'static>>>,
     /// The task that is being polled.
     running: Cell<TaskId>,
+    /// The local task that it polls, if it polls one.
+    pub(crate) hosted: RefCell<Option<Rc<dyn Run>>>,
     /// What else wakes tasks at this moment.
     cause: Cell<Cause>,
     pace: Pace,
@@ -124,6 +126,7 @@ impl Core {
             main: Cell::new(TaskId::NONE),
             main_at: Cell::new(None),
             running: Cell::new(TaskId::NONE),
+            hosted: RefCell::default(),
             cause: Cell::new(Cause::Outside),
             pace: Pace::default(),
             closing: Cell::new(Closing::Open),
@@ -145,11 +148,17 @@ impl Core {
 
     /// The task that is being polled, if one is.
     pub(crate) fn running(&self) -> Option<TaskInfo> {
+        if let Some(hosted) = &*self.hosted.borrow() {
+            return Some(hosted.header().info());
+        }
         self.slots.borrow().task(self.running.get()).map(|task| self.info(task))
     }
 
     /// Asks the task that is being polled.
     pub(crate) fn of_running<R>(&self, ask: impl FnOnce(&Header) -> R) -> Option<R> {
+        if let Some(hosted) = &*self.hosted.borrow() {
+            return Some(ask(hosted.header()));
+        }
         self.slots.borrow().task(self.running.get()).map(|task| ask(task.header()))
     }
 

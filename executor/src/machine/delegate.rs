@@ -167,6 +167,15 @@ impl Delegates {
         self.children[child].waker()
     }
 
+    /// The number that wakes a child; [`waker`](Delegates::waker) as an id.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such child.
+    pub fn id(&self, child: usize) -> TaskId {
+        self.children[child]
+    }
+
     /// Whether a woken child waits to be returned by [`next`](Delegates::next).
     pub fn has_woken(&self) -> bool {
         !self.ready.list.borrow().is_empty()

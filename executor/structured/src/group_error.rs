@@ -33,8 +33,6 @@ pub struct GroupError<E> {
 #[derive(Clone, Debug)]
 pub(crate) enum Whose {
     Task(TaskInfo),
-    /// A child of a borrowing scope, spawned at this line.
-    Child(&'static Location<'static>),
     Body,
 }
 
@@ -52,10 +50,8 @@ enum What<E> {
 /// One error of a group, and whose it is.
 #[derive(Debug)]
 pub struct Leaf<'a, E> {
-    /// The task; `None` is the body of the group, or a child of a borrowing scope.
+    /// The child: its number, its name and the line that spawned it. `None` is the body of the group.
     pub task: Option<&'a TaskInfo>,
-    /// The line that spawned it; `None` is the body.
-    pub spawned_at: Option<&'static Location<'static>>,
     /// What happened.
     pub cause: LeafCause<'a, E>,
 }
@@ -256,12 +252,11 @@ impl<'a, E> Iterator for Iter<'a, E> {
                     continue;
                 }
             };
-            let (task, spawned_at) = match &entry.whose {
-                Whose::Task(task) => (Some(task), Some(task.spawned_at)),
-                Whose::Child(at) => (None, Some(*at)),
-                Whose::Body => (None, None),
+            let task = match &entry.whose {
+                Whose::Task(task) => Some(task),
+                Whose::Body => None,
             };
-            return Some(Leaf { task, spawned_at, cause });
+            return Some(Leaf { task, cause });
         }
     }
 }
@@ -424,7 +419,6 @@ impl<E> GroupError<E> {
             write!(f, "\n{indent}{} ", if is_last { "`-" } else { "|-" })?;
             match &entry.whose {
                 Whose::Task(task) => write!(f, "{task}: ")?,
-                Whose::Child(at) => write!(f, "the child spawned at {at}: ")?,
                 Whose::Body => f.write_str("the body: ")?,
             }
             match &entry.what {

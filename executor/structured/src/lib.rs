@@ -40,9 +40,16 @@ mod borrowing;
 mod bracket;
 mod branches;
 mod cleanup;
+mod crew;
+mod gate;
 mod gather;
 mod group;
+mod group_builder;
+mod group_child;
 mod group_error;
+mod group_handle;
+mod group_run;
+mod group_start;
 mod join;
 mod node;
 mod observe;
@@ -56,15 +63,18 @@ mod task;
 mod timeout;
 mod token;
 
-pub use borrowing::{Scope, ScopeHandle, scope};
+pub use borrowing::{Scope, scope};
 pub use bracket::{BracketError, bracket};
 pub use cleanup::{DeferGuard, RunCleanup, defer};
 pub use gather::{
     AsCompleted, Catching, Failure, Gather, GatherResults, Race, TryGather, as_completed, gather, gather_results, race,
     try_gather,
 };
-pub use group::{GroupBuilder, GroupHandle, OnChildPanic, OnError, TaskEnd, TaskGroup, task_group};
+pub use group::{TaskGroup, task_group};
+pub use group_builder::{GroupBuilder, OnChildPanic, OnError};
 pub use group_error::{GroupError, Handling, HoldsError, Iter, Leaf, LeafCause};
+pub use group_handle::{GroupHandle, TaskEnd};
+pub use group_start::{Start, StartError, Started};
 pub use handcar_executor::{
     AbortHandle, Cause, Clock, ClockHold, Deadlock, Event, Instant, Interval, Metrics, MissedTickBehavior, OnPanic,
     PanicPayload, Report, RunError, Sleep, Spawner, TaskId, TaskInfo, Tick, ToThread, Turn, WakeHandle, YieldNow,
