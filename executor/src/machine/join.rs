@@ -96,7 +96,9 @@ impl<T> JoinHandle<T> {
 
     /// Lets the task run on and drops what it returns. A panic is still reported.
     pub fn detach_ignoring(mut self) {
-        if let Some(task) = self.task.take() {
+        if let Some(task) = self.task.take()
+            && task.header().joined.get()
+        {
             release(task);
         }
     }

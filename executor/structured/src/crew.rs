@@ -15,9 +15,9 @@ use handcar_executor::{self as kernel, JoinHandle, PanicPayload, Report, layer};
 
 use crate::gate::{Gate, Pass};
 use crate::group_builder::{GroupBuilder, OnChildPanic, OnError};
-use crate::group_child::{Child, Seat};
+use crate::group_child::{Child, Cut, Seat};
 use crate::group_error::{GroupError, Whose};
-use crate::group_handle::{GroupHandle, TaskEnd};
+use crate::group_handle::GroupHandle;
 use crate::node::{Grace, Kind, Node};
 use crate::reason::{CancelKind, CancelReason};
 
@@ -77,11 +77,12 @@ impl<E: fmt::Display + 'static> Crew<E> {
         Some(Arc::from(format!("{prefix}/{number}")))
     }
 
+    #[allow(clippy::cast_possible_truncation)] // there are never more children than a runtime has slots
     /// Gives `future` a seat, makes it a task with `spawn`, and its handle that of a child.
     pub(crate) fn take_on<F, T>(
         self: &Rc<Crew<E>>,
         future: F,
-        spawn: impl FnOnce(Child<F, E>) -> JoinHandle<Result<T, TaskEnd>>,
+        spawn: impl FnOnce(Child<F, E>) -> JoinHandle<Result<T, Cut>>,
     ) -> GroupHandle<T>
     where
         F: Future<Output = Result<T, E>>,
@@ -90,8 +91,8 @@ impl<E: fmt::Display + 'static> Crew<E> {
         if self.living.replace(self.living.get() + 1) == 0 {
             self.node.hold_parent();
         }
-        let pass = if self.gate.is_some() { Pass::Outside } else { Pass::Free };
-        let task = spawn(Child::new(future, Seat { crew: Rc::clone(self), key, pass }));
+        let pass = if self.gate.is_some() { Pass::Outside } else { Pass::New };
+        let task = spawn(Child::new(future, Seat { crew: Rc::clone(self), key: key as u32, pass }));
         self.node.members.borrow_mut()[key] = Some(task.abort_handle());
         if self.node.is_cancelled() {
             task.abort_handle().cancel_as(kernel::CancelKind::Parent);
@@ -174,13 +175,13 @@ impl<E: fmt::Display + 'static> Crew<E> {
 impl<E> Crew<E> {
     /// Whether the child in that seat may run now.
     #[cold]
-    pub(crate) fn enters(&self, key: usize, pass: &mut Pass, cx: &Context<'_>) -> bool {
+    pub(crate) fn enters(&self, key: u32, pass: &mut Pass, cx: &Context<'_>) -> bool {
         self.gate.as_ref().is_none_or(|gate| gate.enter(key, pass, cx))
     }
 
     /// The child in that seat has ended.
-    pub(crate) fn left(&self, key: usize, pass: Pass) {
-        let member = self.node.members.borrow_mut().try_remove(key);
+    pub(crate) fn left(&self, key: u32, pass: Pass) {
+        let member = self.node.members.borrow_mut().try_remove(key as usize);
         drop(member);
         if let Some(gate) = &self.gate {
             gate.leave(key, pass);

@@ -21,11 +21,30 @@ pub(crate) struct Gate {
 /// Where a child stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pass {
-    /// There is no gate.
+    /// There is no gate; it has not begun.
+    New,
+    /// There is no gate; it runs.
     Free,
     Outside,
     Waiting,
     Inside,
+}
+
+impl Pass {
+    #[inline]
+    pub(crate) fn is_outside(self) -> bool {
+        matches!(self, Pass::Outside | Pass::Waiting)
+    }
+
+    pub(crate) fn has_begun(self) -> bool {
+        matches!(self, Pass::Free | Pass::Inside)
+    }
+
+    /// Where it stands once it has been polled.
+    #[inline]
+    pub(crate) fn begun(self) -> Pass {
+        if self == Pass::New { Pass::Free } else { self }
+    }
 }
 
 impl Gate {
@@ -40,16 +59,16 @@ impl Gate {
     }
 
     /// Whether the child in seat `key` may run; else it is woken when it may.
-    pub(crate) fn enter(&self, key: usize, pass: &mut Pass, cx: &Context<'_>) -> bool {
+    pub(crate) fn enter(&self, key: u32, pass: &mut Pass, cx: &Context<'_>) -> bool {
         match pass {
-            Pass::Free | Pass::Inside => return true,
+            Pass::New | Pass::Free | Pass::Inside => return true,
             Pass::Outside if self.inside.get() < self.limit => {
                 self.inside.set(self.inside.get() + 1);
                 *pass = Pass::Inside;
                 return true;
             }
-            Pass::Outside => self.draw(key),
-            Pass::Waiting if !self.waiting.borrow().contains_key(&self.tickets.borrow()[key]) => {
+            Pass::Outside => self.draw(key as usize),
+            Pass::Waiting if !self.waiting.borrow().contains_key(&self.tickets.borrow()[key as usize]) => {
                 *pass = Pass::Inside;
                 return true;
             }
@@ -57,7 +76,7 @@ impl Gate {
         }
         *pass = Pass::Waiting;
         let waker = cx.waker().clone(); // a stranger's code, maybe: not under a borrow
-        let before = self.waiting.borrow_mut().insert(self.tickets.borrow()[key], waker);
+        let before = self.waiting.borrow_mut().insert(self.tickets.borrow()[key as usize], waker);
         drop(before);
         false
     }
@@ -71,12 +90,12 @@ impl Gate {
     }
 
     /// The child in seat `key` has ended, wherever it stood.
-    pub(crate) fn leave(&self, key: usize, pass: Pass) {
+    pub(crate) fn leave(&self, key: u32, pass: Pass) {
         match pass {
-            Pass::Free | Pass::Outside => {}
+            Pass::New | Pass::Free | Pass::Outside => {}
             Pass::Inside => self.hand_on(),
             Pass::Waiting => {
-                let still_waited = self.waiting.borrow_mut().remove(&self.tickets.borrow()[key]);
+                let still_waited = self.waiting.borrow_mut().remove(&self.tickets.borrow()[key as usize]);
                 if still_waited.is_none() {
                     self.hand_on();
                 }

@@ -1,80 +1,208 @@
 //! A child of a group: a task with a seat, which is given back when the child ends.
+//!
+//! It is a task as in `task.rs`, but on the poll stack it always has a frame, which names its group. It gets a node of its own
+//! only when something in it attaches to its scope.
+//!
+//! ```text
+//!     not begun -- first poll --> running -- something attached --> with a node: the rule (scoped.rs)
+//!      |  ^                        |
+//!      |  '- no place inside       | cancelled: polled once more,
+//!      v     the gate, yet         v dropped
+//!     cancelled: never polled     ended
+//! ```
 
 use std::fmt;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use handcar_executor::layer;
-use handcar_executor::{PanicPayload, current_task};
+use handcar_executor::{current_task, layer};
 use pin_project_lite::pin_project;
 
 use crate::crew::Crew;
 use crate::gate::Pass;
 use crate::group_error::Whose;
 use crate::group_handle::TaskEnd;
-use crate::task::Task;
+use crate::node::Node;
+use crate::polls::{self, Frame};
+use crate::reason::CancelReason;
+use crate::scoped::{Outcome, Stage, drop_body, drop_node, poll_node, step};
 
 /// A child's place in its group.
 pub(crate) struct Seat<E> {
     pub(crate) crew: Rc<Crew<E>>,
-    pub(crate) key: usize,
+    pub(crate) key: u32,
     pub(crate) pass: Pass,
 }
 
+impl<E> Seat<E> {
+    fn frame(&self) -> Frame {
+        Frame::Member(Rc::clone(&self.crew.node))
+    }
+
+    #[cold]
+    fn reason(&self) -> CancelReason {
+        polls::task_reason(Some(&self.crew.node)).unwrap_or_default()
+    }
+}
+
 impl<E> Drop for Seat<E> {
+    #[inline]
     fn drop(&mut self) {
         self.crew.left(self.key, self.pass);
+    }
+}
+
+/// How a child ended that has no value: a [`TaskEnd`] of one word.
+pub(crate) enum Cut {
+    Cancelled(Box<CancelReason>),
+    Failed,
+    Panicked,
+}
+
+impl From<Cut> for TaskEnd {
+    fn from(cut: Cut) -> TaskEnd {
+        match cut {
+            Cut::Cancelled(reason) => TaskEnd::Cancelled(*reason),
+            Cut::Failed => TaskEnd::Failed,
+            Cut::Panicked => TaskEnd::Panicked,
+        }
     }
 }
 
 pin_project! {
     /// What is polled of a group's child.
     pub(crate) struct Child<F: Future, E> {
-        // In this order: when the task is dropped, its seat is still there.
+        // In this order: when the body is dropped, its seat is still there.
         #[pin]
-        task: Task<F>,
+        stage: Stage<F>,
+        own: Option<Rc<Node>>,
         seat: Seat<E>,
+    }
+
+    impl<F: Future, E> PinnedDrop for Child<F, E> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if let Some(node) = this.own {
+                drop_node(node, this.stage);
+            } else if !matches!(*this.stage, Stage::Over)
+                && let (Some(node), ()) = polls::under(this.seat.frame(), || this.stage.set(Stage::Over))
+            {
+                node.close();
+            }
+        }
     }
 }
 
 impl<F: Future, E> Child<F, E> {
+    #[inline]
     pub(crate) fn new(future: F, seat: Seat<E>) -> Child<F, E> {
-        Child { task: Task::new(future, Some(Rc::clone(&seat.crew.node))), seat }
+        Child { stage: Stage::Body { body: future }, own: None, seat }
     }
 }
 
 impl<T, E: fmt::Display + 'static, F: Future<Output = Result<T, E>>> Future for Child<F, E> {
-    type Output = Result<T, TaskEnd>;
+    type Output = Result<T, Cut>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, TaskEnd>> {
-        let this = self.project();
-        let Seat { crew, key, pass } = this.seat;
-        // Whoever is cancelled need not wait for the gate: if it has not begun, it is never polled.
-        if *pass != Pass::Free && layer::attention() & layer::FLAGGED == 0 && !crew.enters(*key, pass, cx) {
-            return Poll::Pending;
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, Cut>> {
+        let mut this = self.project();
+        if this.own.is_some() || layer::attention() != 0 || this.seat.pass.is_outside() {
+            return poll_rarely(this.own, this.seat, this.stage, cx);
         }
-        let ended = match catch_unwind(AssertUnwindSafe(|| this.task.poll(cx))) {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(ended)) => ended,
-            Err(payload) => {
-                crew.panicked(whose(), PanicPayload::new(payload));
-                return Poll::Ready(Err(TaskEnd::Panicked));
+        this.seat.pass = this.seat.pass.begun();
+        let (node, stepped) = polls::under(this.seat.frame(), || step(this.stage.as_mut(), cx));
+        match (node, stepped) {
+            (None, None) => Poll::Pending,
+            (None, Some(outcome)) => Poll::Ready(this.seat.ended(outcome)),
+            (Some(node), stepped) => attached(node, this.own, this.seat, this.stage, stepped, cx),
+        }
+    }
+}
+
+/// A child that has a node, was cancelled, or stands outside the gate.
+#[inline(never)]
+fn poll_rarely<T, E: fmt::Display + 'static, F: Future<Output = Result<T, E>>>(
+    own: &mut Option<Rc<Node>>,
+    seat: &mut Seat<E>,
+    mut stage: Pin<&mut Stage<F>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<T, Cut>> {
+    let is_flagged = layer::attention() & layer::FLAGGED != 0;
+    if let Some(node) = own {
+        if is_flagged {
+            node.cancel(seat.reason());
+        }
+        return poll_node(node, stage, false, cx).map(|outcome| seat.ended(outcome));
+    }
+    let mut polled = (None, None);
+    if !is_flagged && !seat.crew.enters(seat.key, &mut seat.pass, cx) {
+        return Poll::Pending;
+    }
+    if !is_flagged || seat.pass.has_begun() {
+        seat.pass = seat.pass.begun();
+        polled = polls::under(seat.frame(), || step(stage.as_mut(), cx));
+    }
+    if is_flagged && let (None, None) = polled {
+        let cancelled = Outcome::Cancelled(Some(Box::new(seat.reason())));
+        let (node, outcome) = polls::under(seat.frame(), || drop_body(stage.as_mut(), cancelled));
+        polled = (node, Some(outcome));
+    }
+    match polled {
+        (None, None) => Poll::Pending,
+        (None, Some(outcome)) => Poll::Ready(seat.ended(outcome)),
+        (Some(node), stepped) => attached(node, own, seat, stage, stepped, cx),
+    }
+}
+
+/// The child has got a node in this poll.
+#[cold]
+fn attached<T, E: fmt::Display + 'static, F: Future<Output = Result<T, E>>>(
+    node: Rc<Node>,
+    own: &mut Option<Rc<Node>>,
+    seat: &mut Seat<E>,
+    mut stage: Pin<&mut Stage<F>>,
+    stepped: Option<Outcome<F::Output>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<T, Cut>> {
+    let node = own.insert(node);
+    if layer::attention() & layer::FLAGGED != 0 {
+        node.cancel(seat.reason());
+    }
+    if let Some(outcome) = stepped {
+        stage.set(Stage::Drain { outcome: Box::new(outcome) });
+    }
+    poll_node(node, stage, true, cx).map(|outcome| seat.ended(outcome))
+}
+
+impl<E: fmt::Display + 'static> Seat<E> {
+    /// Tells the crew what went wrong, and the handle how it ended.
+    #[inline]
+    fn ended<T>(&self, outcome: Outcome<Result<T, E>>) -> Result<T, Cut> {
+        match outcome {
+            Outcome::Value(Ok(value)) => Ok(value),
+            other => Err(self.ended_badly(other)),
+        }
+    }
+
+    #[cold]
+    fn ended_badly<T>(&self, outcome: Outcome<Result<T, E>>) -> Cut {
+        match outcome {
+            Outcome::Value(Ok(_)) => unreachable!("that is a good end"),
+            Outcome::Value(Err(error)) => {
+                self.crew.failed(whose(), error);
+                Cut::Failed
             }
-        };
-        Poll::Ready(match ended {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => {
-                crew.failed(whose(), error);
-                Err(TaskEnd::Failed)
+            Outcome::Panicked(panic) => {
+                self.crew.panicked(whose(), panic);
+                Cut::Panicked
             }
-            Err(reason) => {
-                crew.was_cut();
-                Err(TaskEnd::Cancelled(*reason))
+            Outcome::Cancelled(reason) => {
+                self.crew.was_cut();
+                Cut::Cancelled(reason.unwrap_or_else(|| Box::new(self.reason())))
             }
-        })
+        }
     }
 }
 
