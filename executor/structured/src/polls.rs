@@ -98,6 +98,12 @@ pub(crate) fn under<R>(frame: Frame, f: impl FnOnce() -> R) -> (Option<Rc<Node>>
     (pop(), result)
 }
 
+/// Whether the innermost frame is, or has become, a node.
+#[inline]
+pub(crate) fn is_attached() -> bool {
+    FRAMES.with(|frames| matches!(frames.borrow().last(), Some(Frame::Heavy(_))))
+}
+
 /// While it lives, the stack is an empty one: for a runtime that is driven, or ends, inside a poll of another.
 pub(crate) struct Isolated {
     outer: Vec<Frame>,

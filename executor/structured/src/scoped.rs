@@ -104,7 +104,7 @@ pub(crate) fn step<F: Future>(mut stage: Pin<&mut Stage<F>>, cx: &mut Context<'_
 }
 
 #[cold]
-fn step_panicked<F: Future>(
+pub(crate) fn step_panicked<F: Future>(
     stage: Pin<&mut Stage<F>>,
     value: Option<F::Output>,
     payload: Box<dyn Any + Send>,
@@ -323,14 +323,6 @@ impl<F: Future> Scoped<F> {
         };
         *head = Head::Heavy(Rc::clone(&node));
         node
-    }
-
-    /// Cancels it; it acts on that when it is polled.
-    pub(crate) fn cancel(self: Pin<&mut Self>, flag: Flag) {
-        match self.project().head {
-            Head::Light(small) => small.flag = small.flag.or(Some(flag)),
-            Head::Heavy(node) => drop(node.cancel(flag.reason(node.at))),
-        }
     }
 
     /// Polls the body as if there were no scope around it.
