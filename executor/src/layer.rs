@@ -27,7 +27,7 @@ use crate::machine::waker::TaskId;
 use crate::report::{self, Report};
 use crate::time::clock::Instant;
 
-pub use crate::local::{Local, LocalTask};
+pub use crate::local::{Host, Local, LocalTask};
 pub use crate::time::sleep::{Alarm, DueTime};
 
 /// What the loop does with a task that was cancelled.

@@ -4,7 +4,7 @@
 //! than what they borrow, so the run queue cannot have them. Their owner polls each under the number of a [delegate](crate::Delegates).
 //!
 //! ```text
-//!     Local::new(future) --- split ---> LocalTask    polls it; its drop drops the future in place, finished or not
+//!     Local::new(future) --- split ---> LocalTask    for a Host, which polls it; its drop drops the future in place, finished or not
 //!                                '----> JoinHandle   cancels it, waits for its result; never touches the future
 //! ```
 //!
@@ -18,7 +18,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
-use crate::join_error::CancelReason;
 use crate::layer::{self, Ending};
 use crate::machine::context;
 use crate::machine::core::Core;
@@ -64,32 +63,9 @@ impl<T> fmt::Debug for Local<'_, T> {
     }
 }
 
-/// Polls a local task. Dropping it ends the task: the future is dropped in place, and the handle is told.
+/// A local task, which a [`Host`] polls. Dropping it ends the task: the future is dropped in place, and the handle is told.
 pub struct LocalTask {
     run: Rc<dyn Run>,
-}
-
-impl LocalTask {
-    /// Polls it under the number `id`, of a delegate. Ready when it has ended: then the future is gone.
-    ///
-    /// # Panics
-    ///
-    /// Outside a runtime.
-    #[inline]
-    pub fn poll(&self, id: TaskId) -> Poll<()> {
-        let core = context::current("a scope");
-        self.run.header().id.set(id);
-        let _hosted = Hosted::new(&core, &self.run);
-        match self.run.poll(&core, id) {
-            Progress::Finished => Poll::Ready(()),
-            Progress::Pending | Progress::Main => Poll::Pending,
-        }
-    }
-
-    /// Why it was cancelled, if it was.
-    pub fn cancelled(&self) -> Option<CancelReason> {
-        self.run.header().cancelled()
-    }
 }
 
 impl Drop for LocalTask {
@@ -108,24 +84,51 @@ impl fmt::Debug for LocalTask {
     }
 }
 
-/// While it lives, a local task counts as the one that is being polled, not the task around it.
-struct Hosted<'a> {
-    core: &'a Core,
+/// Polls local tasks inside the poll of the task around them. While it lives, the one that it polls counts as the one that
+/// runs.
+pub struct Host {
+    core: Rc<Core>,
     before: Option<Rc<dyn Run>>,
     attention: u8,
 }
 
-impl<'a> Hosted<'a> {
-    fn new(core: &'a Core, task: &Rc<dyn Run>) -> Hosted<'a> {
-        let before = core.hosted.replace(Some(Rc::clone(task)));
-        Hosted { core, before, attention: layer::set_attention(0) }
+impl Host {
+    /// For the tasks of one owner, polled one after the other.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    #[track_caller]
+    pub fn enter() -> Host {
+        let core = context::current("a scope");
+        let before = core.hosted.take();
+        Host { core, before, attention: layer::attention() }
+    }
+
+    /// Polls `task` under the number `id`, of a delegate. Ready when it has ended: then its future is gone.
+    #[inline]
+    pub fn poll(&self, task: &LocalTask, id: TaskId) -> Poll<()> {
+        task.run.header().id.set(id);
+        let before = self.core.hosted.replace(Some(Rc::clone(&task.run)));
+        drop(before);
+        layer::set_attention(0);
+        match task.run.poll(&self.core, id) {
+            Progress::Pending => Poll::Pending,
+            _ => Poll::Ready(()),
+        }
     }
 }
 
-impl Drop for Hosted<'_> {
+impl Drop for Host {
     fn drop(&mut self) {
         layer::set_attention(self.attention);
-        let ours = self.core.hosted.replace(self.before.take());
-        drop(ours);
+        let last = self.core.hosted.replace(self.before.take());
+        drop(last);
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Host")
     }
 }

@@ -23,7 +23,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Context;
 
-use handcar_executor::layer::{Ending, Local, LocalTask};
+use handcar_executor::layer::{Ending, Host, Local, LocalTask};
 use handcar_executor::{Delegates, budget};
 use slab::Slab;
 
@@ -293,9 +293,10 @@ impl Locals for Children<'_> {
             return;
         }
         self.delegates.begin(cx);
+        let host = Host::enter();
         while let Some(seat) = self.delegates.next() {
             let Some(child) = self.running.get(seat) else { continue };
-            if child.poll(self.delegates.id(seat)).is_ready() {
+            if host.poll(child, self.delegates.id(seat)).is_ready() {
                 self.delegates.remove(seat);
                 drop(self.running.remove(seat));
             }
