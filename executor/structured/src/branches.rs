@@ -22,11 +22,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use handcar_executor::{Delegates, PanicPayload, budget};
-use pin_project_lite::pin_project;
 
-use crate::node::{Kind, Node};
-use crate::polls::{self, Flag, Frame, Light};
-use crate::scoped::{Outcome, Stage, StageView, drop_node, poll_node, step_panicked};
+use crate::branch::{self, Branch, BranchView};
+use crate::node::Node;
+use crate::polls::{self, Flag};
+use crate::scoped::{Outcome, Stage, StageView, step_panicked};
 
 /// What lies still, and can be reached one by one.
 struct PinnedSlice<T>(Pin<Box<[T]>>);
@@ -46,25 +46,6 @@ impl<T> PinnedSlice<T> {
         // out of the reference. An item of a slice lies where the slice does, the slice is boxed and pinned from its making
         // to its drop, and this, the only access, hands out nothing but pinned references.
         unsafe { self.0.as_mut().map_unchecked_mut(|items| &mut items[index]) }
-    }
-}
-
-pin_project! {
-    /// A future, as a scope.
-    #[project = BranchView]
-    struct Branch<F: Future> {
-        own: Option<Rc<Node>>,
-        #[pin]
-        stage: Stage<F>,
-    }
-
-    impl<F: Future> PinnedDrop for Branch<F> {
-        fn drop(this: Pin<&mut Self>) {
-            let this = this.project();
-            if let Some(node) = this.own {
-                drop_node(node, this.stage);
-            }
-        }
     }
 }
 
@@ -105,7 +86,7 @@ enum Stop<T> {
 impl<F: Future> Branches<F> {
     pub(crate) fn new(futures: impl Iterator<Item = F>, at: &'static Location<'static>) -> Branches<F> {
         Branches {
-            branches: PinnedSlice::new(futures.map(|body| Branch { own: None, stage: Stage::Body { body } })),
+            branches: PinnedSlice::new(futures.map(Branch::new)),
             delegates: Delegates::new(),
             at,
             limit: usize::MAX,
@@ -152,7 +133,7 @@ impl<F: Future> Branches<F> {
             let (stop, node, panic) = self.run(&mut any, &mut ended);
             match stop {
                 Stop::Over => break,
-                Stop::Heavy(index) => self.poll_heavy(index, false, &mut ended),
+                Stop::Heavy(index) => self.poll_heavy(index, &mut ended),
                 Stop::End(flag) => self.end(flag, &mut ended),
                 Stop::At(index, value) => self.stopped_at(index, value, node, panic, &mut ended),
             }
@@ -176,7 +157,7 @@ impl<F: Future> Branches<F> {
         any: &mut bool,
         ended: &mut impl FnMut(usize, F::Output) -> Then,
     ) -> (Stop<F::Output>, Option<Rc<Node>>, Option<Box<dyn Any + Send>>) {
-        let frame = Frame::Light(Light { kind: Kind::Scope, at: self.at, due: None, flag: None });
+        let frame = branch::frame(self.at);
         let (mut at, mut value) = (None, None);
         let run = || {
             while !(*any && budget::is_spent())
@@ -225,32 +206,26 @@ impl<F: Future> Branches<F> {
         panic: Option<Box<dyn Any + Send>>,
         ended: &mut impl FnMut(usize, F::Output) -> Then,
     ) {
-        let BranchView { own, mut stage } = self.branches.get(index).project();
+        let waker = self.delegates.waker(index);
+        let mut branch = self.branches.get(index);
         let outcome = match panic {
-            Some(payload) => Some(step_panicked(stage.as_mut(), value, payload)),
+            Some(payload) => Some(step_panicked(branch.as_mut().project().stage, value, payload)),
             None => value.map(Outcome::Value),
         };
-        match (node, outcome) {
-            (None, None) => {}
-            (None, Some(outcome)) => self.settle(index, outcome, ended),
-            (Some(node), outcome) => {
-                *own = Some(node);
-                if let Some(outcome) = outcome {
-                    stage.set(Stage::Drain { outcome: Box::new(outcome) });
-                }
-                self.poll_heavy(index, true, ended);
-            }
+        let polled = match node {
+            Some(node) => branch.attached(node, outcome, &mut Context::from_waker(&waker)),
+            None => outcome.map_or(Poll::Pending, Poll::Ready),
+        };
+        if let Poll::Ready(outcome) = polled {
+            self.settle(index, outcome, ended);
         }
     }
 
-    /// Polls a branch that has a node, or only does what is left after its poll.
-    #[inline(never)]
-    fn poll_heavy(&mut self, index: usize, polled: bool, ended: &mut impl FnMut(usize, F::Output) -> Then) {
+    /// Polls a branch that has a node.
+    fn poll_heavy(&mut self, index: usize, ended: &mut impl FnMut(usize, F::Output) -> Then) {
         let waker = self.delegates.waker(index);
-        let BranchView { own, stage } = self.branches.get(index).project();
-        let Some(node) = own.clone() else { return }; // it has ended
-        if let Poll::Ready(outcome) = poll_node(&node, stage, polled, &mut Context::from_waker(&waker)) {
-            *own = None;
+        let polled = self.branches.get(index).poll_heavy(false, &mut Context::from_waker(&waker));
+        if let Poll::Ready(outcome) = polled {
             self.settle(index, outcome, ended);
         }
     }
@@ -280,30 +255,17 @@ impl<F: Future> Branches<F> {
         }
         self.ending = Some(flag);
         for index in 0..self.begun() {
-            if let Some(node) = self.node(index) {
-                node.cancel(flag.reason(self.at));
-            }
+            self.branches.get(index).cancel(flag, self.at);
         }
         self.poll_all(ended);
-    }
-
-    /// The node of a branch that has not ended; made now if there was none.
-    fn node(&mut self, index: usize) -> Option<Rc<Node>> {
-        let BranchView { own, mut stage } = self.branches.get(index).project();
-        if own.is_none()
-            && let StageView::Body { .. } = stage.as_mut().project()
-        {
-            *own = Some(Node::new(Kind::Scope, self.at, polls::attach(), None));
-        }
-        own.clone()
     }
 
     /// Polls every branch that runs; one may end another's life meanwhile.
     #[cold]
     fn poll_all(&mut self, ended: &mut impl FnMut(usize, F::Output) -> Then) {
         for index in 0..self.begun() {
-            self.node(index);
-            self.poll_heavy(index, false, ended);
+            self.branches.get(index).node(self.at);
+            self.poll_heavy(index, ended);
         }
     }
 }

@@ -36,13 +36,16 @@
 //! 9. `branches`, `gather`: many futures in one task
 #![deny(unsafe_code)]
 
+mod as_completed;
 mod borrowing;
 mod bracket;
+mod branch;
 mod branches;
 mod cleanup;
 mod crew;
 mod gate;
 mod gather;
+mod gather_macros;
 mod group;
 mod group_builder;
 mod group_child;
@@ -54,6 +57,7 @@ mod join;
 mod node;
 mod observe;
 mod polls;
+mod race;
 mod reason;
 mod runtime;
 mod scope;
@@ -61,15 +65,15 @@ mod scoped;
 mod shield;
 mod task;
 mod timeout;
+mod together;
 mod token;
 
+pub use as_completed::{AsCompleted, as_completed};
 pub use borrowing::{Scope, scope};
 pub use bracket::{BracketError, bracket};
 pub use cleanup::{DeferGuard, RunCleanup, defer};
-pub use gather::{
-    AsCompleted, Catching, Failure, Gather, GatherResults, Race, TryGather, as_completed, gather, gather_results, race,
-    try_gather,
-};
+pub use gather::{Catching, Failure, Gather, GatherResults, TryGather, gather, gather_results, try_gather};
+pub use gather_macros::{GatherTuple, TryGatherTuple};
 pub use group::{TaskGroup, task_group};
 pub use group_builder::{GroupBuilder, OnChildPanic, OnError};
 pub use group_error::{GroupError, Handling, HoldsError, Iter, Leaf, LeafCause};
@@ -82,13 +86,21 @@ pub use handcar_executor::{
 };
 pub use join::{JoinError, JoinHandle};
 pub use observe::{Cancellable, WaitCancelled, cancellable, cancelled, effective_deadline, is_cancelled};
+pub use race::{OfAnyTypes, OfOneType, Race, RaceTuple, Racers, race};
 pub use reason::{CancelKind, CancelReason, Cancelled};
 pub use runtime::{Builder, Runtime, run, try_run};
 pub use scope::{CancelScope, RunScope, scope_of};
 pub use shield::{Shield, shield, shield_for};
 pub use task::{spawn, spawn_named};
 pub use timeout::{Deadline, Elapsed, MoveOn, Timeout, move_on_after, timeout, timeout_at, timeout_scope};
+pub use together::{OneOf, TryTuple, Tuple};
 pub use token::{CancelToken, DropGuard};
+
+/// What the macros expand to.
+#[doc(hidden)]
+pub mod macros {
+    pub use crate::gather_macros::{gather, try_gather};
+}
 
 /// The blocks of the guide are compiled and run.
 #[cfg(doctest)]

@@ -57,7 +57,7 @@ pin_project! {
 }
 
 impl<F: Future> Stage<F> {
-    fn is_body(&self) -> bool {
+    pub(crate) fn is_body(&self) -> bool {
         matches!(self, Stage::Body { .. })
     }
 

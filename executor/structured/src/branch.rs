@@ -1,0 +1,109 @@
+//! A branch: one future of a combinator, as a scope. It gets a node when something attaches, or when it is cancelled.
+
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+use crate::node::{Kind, Node};
+use crate::polls::{self, Flag, Frame, Light};
+use crate::scoped::{Outcome, Stage, drop_node, poll_node, step};
+
+pin_project! {
+    #[project = BranchView]
+    pub(crate) struct Branch<F: Future> {
+        pub(crate) own: Option<Rc<Node>>,
+        #[pin]
+        pub(crate) stage: Stage<F>,
+    }
+
+    impl<F: Future> PinnedDrop for Branch<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if let Some(node) = this.own {
+                drop_node(node, this.stage);
+            }
+        }
+    }
+}
+
+/// The frame of a branch that has no node.
+#[inline]
+pub(crate) fn frame(at: &'static Location<'static>) -> Frame {
+    Frame::Light(Light { kind: Kind::Scope, at, due: None, flag: None })
+}
+
+impl<F: Future> Branch<F> {
+    pub(crate) fn new(body: F) -> Branch<F> {
+        Branch { own: None, stage: Stage::Body { body } }
+    }
+
+    #[inline]
+    pub(crate) fn has_ended(&self) -> bool {
+        self.own.is_none() && !self.stage.is_body()
+    }
+
+    /// Its node; made now if there was none. None if it has ended.
+    pub(crate) fn node(self: Pin<&mut Self>, at: &'static Location<'static>) -> Option<Rc<Node>> {
+        let has_ended = self.has_ended();
+        let own = self.project().own;
+        if own.is_none() && !has_ended {
+            *own = Some(Node::new(Kind::Scope, at, polls::attach(), None));
+        }
+        own.clone()
+    }
+
+    pub(crate) fn cancel(self: Pin<&mut Self>, flag: Flag, at: &'static Location<'static>) {
+        if let Some(node) = self.node(at) {
+            node.cancel(flag.reason(at));
+        }
+    }
+
+    /// Polls it, if it has not ended. Ready when it has.
+    #[inline]
+    pub(crate) fn poll(
+        mut self: Pin<&mut Self>,
+        at: &'static Location<'static>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Outcome<F::Output>> {
+        let this = self.as_mut().project();
+        if this.own.is_some() {
+            return self.poll_heavy(false, cx);
+        }
+        match polls::under(frame(at), || step(this.stage, cx)) {
+            (None, outcome) => outcome.map_or(Poll::Pending, Poll::Ready),
+            (Some(node), outcome) => self.attached(node, outcome, cx),
+        }
+    }
+
+    /// Something has attached to it in this poll.
+    #[cold]
+    pub(crate) fn attached(
+        mut self: Pin<&mut Self>,
+        node: Rc<Node>,
+        outcome: Option<Outcome<F::Output>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Outcome<F::Output>> {
+        let mut this = self.as_mut().project();
+        *this.own = Some(node);
+        if let Some(outcome) = outcome {
+            this.stage.set(Stage::Drain { outcome: Box::new(outcome) });
+        }
+        self.poll_heavy(true, cx)
+    }
+
+    /// Polls a branch that has a node; with `polled`, only does what is left after its poll. Pending, too, if it has ended.
+    #[inline(never)]
+    pub(crate) fn poll_heavy(self: Pin<&mut Self>, polled: bool, cx: &mut Context<'_>) -> Poll<Outcome<F::Output>> {
+        let this = self.project();
+        let Some(node) = this.own.clone() else { return Poll::Pending };
+        let polled = poll_node(&node, this.stage, polled, cx);
+        if polled.is_ready() {
+            *this.own = None;
+        }
+        polled
+    }
+}
