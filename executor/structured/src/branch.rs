@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 
 use crate::node::{Kind, Node};
 use crate::polls::{self, Flag, Frame, Light};
-use crate::scoped::{Outcome, Stage, drop_node, poll_node, step};
+use crate::scoped::{Outcome, Stage, drop_node, poll_node};
 
 pin_project! {
     #[project = BranchView]
@@ -59,23 +59,6 @@ impl<F: Future> Branch<F> {
     pub(crate) fn cancel(self: Pin<&mut Self>, flag: Flag, at: &'static Location<'static>) {
         if let Some(node) = self.node(at) {
             node.cancel(flag.reason(at));
-        }
-    }
-
-    /// Polls it, if it has not ended. Ready when it has.
-    #[inline]
-    pub(crate) fn poll(
-        mut self: Pin<&mut Self>,
-        at: &'static Location<'static>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Outcome<F::Output>> {
-        let this = self.as_mut().project();
-        if this.own.is_some() {
-            return self.poll_heavy(false, cx);
-        }
-        match polls::under(frame(at), || step(this.stage, cx)) {
-            (None, outcome) => outcome.map_or(Poll::Pending, Poll::Ready),
-            (Some(node), outcome) => self.attached(node, outcome, cx),
         }
     }
 

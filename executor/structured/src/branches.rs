@@ -52,7 +52,7 @@ impl<T> PinnedSlice<T> {
 /// The futures of a combinator.
 pub(crate) struct Branches<F: Future> {
     // Before the delegates: a branch that is dropped may still wake.
-    branches: PinnedSlice<Branch<F>>,
+    slice: PinnedSlice<Branch<F>>,
     /// Those that have begun have the same places here.
     delegates: Delegates,
     at: &'static Location<'static>,
@@ -86,7 +86,7 @@ enum Stop<T> {
 impl<F: Future> Branches<F> {
     pub(crate) fn new(futures: impl Iterator<Item = F>, at: &'static Location<'static>) -> Branches<F> {
         Branches {
-            branches: PinnedSlice::new(futures.map(Branch::new)),
+            slice: PinnedSlice::new(futures.map(Branch::new)),
             delegates: Delegates::new(),
             at,
             limit: usize::MAX,
@@ -104,7 +104,7 @@ impl<F: Future> Branches<F> {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.branches.len()
+        self.slice.len()
     }
 
     fn begun(&self) -> usize {
@@ -164,7 +164,7 @@ impl<F: Future> Branches<F> {
                 && let Some(index) = self.delegates.next()
             {
                 *any = true;
-                let BranchView { own, mut stage } = self.branches.get(index).project();
+                let BranchView { own, mut stage } = self.slice.get(index).project();
                 if own.is_some() {
                     return Stop::Heavy(index);
                 }
@@ -207,7 +207,7 @@ impl<F: Future> Branches<F> {
         ended: &mut impl FnMut(usize, F::Output) -> Then,
     ) {
         let waker = self.delegates.waker(index);
-        let mut branch = self.branches.get(index);
+        let mut branch = self.slice.get(index);
         let outcome = match panic {
             Some(payload) => Some(step_panicked(branch.as_mut().project().stage, value, payload)),
             None => value.map(Outcome::Value),
@@ -224,7 +224,7 @@ impl<F: Future> Branches<F> {
     /// Polls a branch that has a node.
     fn poll_heavy(&mut self, index: usize, ended: &mut impl FnMut(usize, F::Output) -> Then) {
         let waker = self.delegates.waker(index);
-        let polled = self.branches.get(index).poll_heavy(false, &mut Context::from_waker(&waker));
+        let polled = self.slice.get(index).poll_heavy(false, &mut Context::from_waker(&waker));
         if let Poll::Ready(outcome) = polled {
             self.settle(index, outcome, ended);
         }
@@ -255,7 +255,7 @@ impl<F: Future> Branches<F> {
         }
         self.ending = Some(flag);
         for index in 0..self.begun() {
-            self.branches.get(index).cancel(flag, self.at);
+            self.slice.get(index).cancel(flag, self.at);
         }
         self.poll_all(ended);
     }
@@ -264,7 +264,7 @@ impl<F: Future> Branches<F> {
     #[cold]
     fn poll_all(&mut self, ended: &mut impl FnMut(usize, F::Output) -> Then) {
         for index in 0..self.begun() {
-            self.branches.get(index).node(self.at);
+            self.slice.get(index).node(self.at);
             self.poll_heavy(index, ended);
         }
     }

@@ -56,7 +56,9 @@ pub fn race<R: Racers<M>, M>(futures: R) -> R::Race {
 /// What can [`race`]: a tuple of futures, or anything that can be iterated and yields futures of one type.
 ///
 /// `M` only says which of the two it is, and is always inferred.
-#[diagnostic::on_unimplemented(message = "`{Self}` is neither a tuple of two to eight futures nor an iterator of futures")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither a tuple of two to eight futures nor an iterator of futures"
+)]
 pub trait Racers<M> {
     /// Waits for the first.
     type Race: Future;

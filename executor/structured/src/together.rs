@@ -1,26 +1,32 @@
 //! Together: a few futures of different types in one, each a scope, all polled with the caller's own waker.
 //!
 //! ```text
-//!     gather!(a, b, c)  ->  Arm(a, Arm(b, Arm(c, End)))  ->  a round polls each that has not ended
-//!                                                            a value may end the others: then another round at once
+//!     gather!(a, b, c)  ->  Arm(a, Arm(b, Arm(c, End)))
+//!
+//!     a poll:  1. a run over those without a node, under one frame and one `catch_unwind`; where something attaches to the
+//!                 frame, or panics, it stops, that branch gets what is its own, and the run goes on after it
+//!              2. those with a node, by the rule (scoped.rs); when a value ends the others, these are all that have not ended
 //! ```
 //!
 //! For two or three futures it is cheaper to poll all of them than to find out which was woken. A list of two-element cells
 //! needs one implementation for every number of futures; only the way from a tuple to it, and back, is written out by number.
 
+use std::any::Any;
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use handcar_executor::PanicPayload;
 use pin_project_lite::pin_project;
 
-use crate::branch::Branch;
+use crate::branch::{self, Branch, BranchView};
+use crate::node::Node;
 use crate::polls::{self, Flag};
-use crate::scoped::Outcome;
+use crate::scoped::{Outcome, Stage, StageView, step_panicked};
 
 /// What a value means to the other futures.
 pub trait Judge<T> {
@@ -58,16 +64,36 @@ impl<T> Judge<T> for First {
     }
 }
 
-/// What a round knows.
+/// What the futures share.
 pub struct Round {
     at: &'static Location<'static>,
+    /// Why those that are ended by another's value are cancelled.
     flag: Flag,
+    /// The future that is being polled, and the first one to poll in this run.
     index: usize,
+    from: usize,
     /// Whose value, or panic, ends the others.
     decided: Option<usize>,
-    /// Every branch needs a node: something around holds them back.
-    is_held: bool,
+    /// Some branch has a node.
+    has_nodes: bool,
     panic: Option<PanicPayload>,
+}
+
+/// How a run of light branches ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ran {
+    /// With the last one.
+    Through,
+    /// Early: one has got a node.
+    Attached,
+    /// Early: a value ends the others.
+    Decided,
+}
+
+/// Why a run stopped at a branch: it has got a node, or it has panicked, or both.
+pub struct Stopped {
+    node: Option<Rc<Node>>,
+    panic: Option<Box<dyn Any + Send>>,
 }
 
 /// The futures, from here on.
@@ -75,9 +101,20 @@ pub trait Arms<J> {
     #[doc(hidden)]
     type Values;
 
-    /// Polls each; returns how many run still.
+    /// Polls those that have no node, from `round.from` on.
     #[doc(hidden)]
-    fn poll(self: Pin<&mut Self>, round: &mut Round, cx: &mut Context<'_>) -> usize;
+    fn run(self: Pin<&mut Self>, round: &mut Round, cx: &mut Context<'_>) -> Ran;
+
+    /// In a run the one at `round.index` has got a node, or panicked.
+    #[doc(hidden)]
+    fn stopped(self: Pin<&mut Self>, index: usize, by: Stopped, round: &mut Round, cx: &mut Context<'_>);
+
+    /// Polls those that have a node; with `all` each gets one. When it is decided, they are cancelled.
+    #[doc(hidden)]
+    fn poll_nodes(self: Pin<&mut Self>, index: usize, all: bool, round: &mut Round, cx: &mut Context<'_>);
+
+    #[doc(hidden)]
+    fn have_ended(&self) -> bool;
 
     #[doc(hidden)]
     fn take(self: Pin<&mut Self>) -> Self::Values;
@@ -102,43 +139,113 @@ impl<J> Arms<J> for End {
     type Values = ();
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, _: &mut Round, _: &mut Context<'_>) -> usize {
-        0
+    fn run(self: Pin<&mut Self>, _: &mut Round, _: &mut Context<'_>) -> Ran {
+        Ran::Through
+    }
+
+    fn stopped(self: Pin<&mut Self>, _: usize, _: Stopped, _: &mut Round, _: &mut Context<'_>) {}
+
+    fn poll_nodes(self: Pin<&mut Self>, _: usize, _: bool, _: &mut Round, _: &mut Context<'_>) {}
+
+    #[inline]
+    fn have_ended(&self) -> bool {
+        true
     }
 
     fn take(self: Pin<&mut Self>) {}
+}
+
+impl<F: Future, R> Arm<F, R> {
+    /// Its branch has ended.
+    fn settle<J: Judge<F::Output>>(
+        value: &mut Option<F::Output>,
+        index: usize,
+        outcome: Outcome<F::Output>,
+        round: &mut Round,
+    ) {
+        match outcome {
+            Outcome::Value(ready) => {
+                if J::ends_others(&ready) {
+                    round.decided.get_or_insert(index);
+                }
+                *value = Some(ready);
+            }
+            Outcome::Panicked(panic) => {
+                round.decided.get_or_insert(index);
+                round.panic.get_or_insert(panic);
+            }
+            Outcome::Cancelled(_) => {}
+        }
+    }
 }
 
 impl<J: Judge<F::Output>, F: Future, R: Arms<J>> Arms<J> for Arm<F, R> {
     type Values = (Option<F::Output>, R::Values);
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, round: &mut Round, cx: &mut Context<'_>) -> usize {
-        let mut this = self.project();
-        let mut running = 0;
-        if !this.branch.has_ended() {
-            if round.decided.is_some() {
-                this.branch.as_mut().cancel(round.flag, round.at);
-            } else if round.is_held {
-                this.branch.as_mut().node(round.at);
+    fn run(self: Pin<&mut Self>, round: &mut Round, cx: &mut Context<'_>) -> Ran {
+        let this = self.project();
+        let BranchView { own, mut stage } = this.branch.project();
+        if round.index >= round.from
+            && own.is_none()
+            && let StageView::Body { body } = stage.as_mut().project()
+        {
+            let polled = body.poll(cx);
+            let is_ready = polled.is_ready();
+            if let Poll::Ready(value) = polled {
+                *this.value = Some(value);
+                stage.set(Stage::Over);
             }
-            match this.branch.poll(round.at, cx) {
-                Poll::Pending => running = 1,
-                Poll::Ready(Outcome::Value(value)) => {
-                    if J::ends_others(&value) {
-                        round.decided.get_or_insert(round.index);
-                    }
-                    *this.value = Some(value);
-                }
-                Poll::Ready(Outcome::Panicked(panic)) => {
-                    round.decided.get_or_insert(round.index);
-                    round.panic.get_or_insert(panic);
-                }
-                Poll::Ready(Outcome::Cancelled(_)) => {}
+            if polls::is_attached() {
+                return Ran::Attached;
+            }
+            if is_ready && this.value.as_ref().is_some_and(J::ends_others) {
+                round.decided = Some(round.index);
+                return Ran::Decided;
             }
         }
         round.index += 1;
-        running + this.rest.poll(round, cx)
+        this.rest.run(round, cx)
+    }
+
+    fn stopped(self: Pin<&mut Self>, index: usize, by: Stopped, round: &mut Round, cx: &mut Context<'_>) {
+        let mut this = self.project();
+        if index < round.index {
+            return this.rest.stopped(index + 1, by, round, cx);
+        }
+        let value = this.value.take();
+        let outcome = match by.panic {
+            Some(payload) => Some(step_panicked(this.branch.as_mut().project().stage, value, payload)),
+            None => value.map(Outcome::Value),
+        };
+        let polled = match by.node {
+            Some(node) => {
+                round.has_nodes = true;
+                this.branch.attached(node, outcome, cx)
+            }
+            None => outcome.map_or(Poll::Pending, Poll::Ready),
+        };
+        if let Poll::Ready(outcome) = polled {
+            Self::settle::<J>(this.value, index, outcome, round);
+        }
+    }
+
+    fn poll_nodes(self: Pin<&mut Self>, index: usize, all: bool, round: &mut Round, cx: &mut Context<'_>) {
+        let mut this = self.project();
+        if round.decided.is_some() {
+            this.branch.as_mut().cancel(round.flag, round.at);
+        } else if all {
+            this.branch.as_mut().node(round.at);
+        }
+        if let Poll::Ready(outcome) = this.branch.poll_heavy(false, cx) {
+            Self::settle::<J>(this.value, index, outcome, round);
+        }
+        this.rest.poll_nodes(index + 1, all, round, cx);
+    }
+
+    #[inline]
+    fn have_ended(&self) -> bool {
+        self.branch.has_ended() && self.rest.have_ended()
     }
 
     fn take(self: Pin<&mut Self>) -> Self::Values {
@@ -158,7 +265,7 @@ pin_project! {
 
 impl<A> Together<A> {
     pub(crate) fn new(arms: A, flag: Flag, at: &'static Location<'static>) -> Together<A> {
-        let round = Round { at, flag, index: 0, decided: None, is_held: false, panic: None };
+        let round = Round { at, flag, index: 0, from: 0, decided: None, has_nodes: false, panic: None };
         Together { arms, round }
     }
 
@@ -169,23 +276,61 @@ impl<A> Together<A> {
         A: Arms<J>,
     {
         let mut this = self.project();
-        let round = this.round;
-        loop {
-            let was_decided = round.decided.is_some();
-            round.index = 0;
-            round.is_held = polls::is_held();
-            let running = this.arms.as_mut().poll(round, cx);
-            if running == 0 {
-                break;
-            }
-            if was_decided || round.decided.is_none() {
-                return Poll::Pending;
-            }
+        let (mut arms, round) = (this.arms.as_mut(), this.round);
+        if round.decided.is_none() && !run(arms.as_mut(), round, cx) {
+            go_on(arms.as_mut(), round, cx);
+        }
+        if round.has_nodes || round.decided.is_some() || polls::is_held() {
+            poll_nodes(arms.as_mut(), round, cx);
+        }
+        if !arms.have_ended() {
+            return Poll::Pending;
         }
         if let Some(panic) = round.panic.take() {
             panic.resume();
         }
-        Poll::Ready((this.arms.take(), round.decided))
+        Poll::Ready((arms.take(), round.decided))
+    }
+}
+
+/// Polls light branches, under one frame. False if it stopped early, and is to go on.
+#[inline]
+fn run<J, A: Arms<J>>(mut arms: Pin<&mut A>, round: &mut Round, cx: &mut Context<'_>) -> bool {
+    round.index = 0;
+    let frame = branch::frame(round.at);
+    let polls = || catch_unwind(AssertUnwindSafe(|| arms.as_mut().run(round, cx)));
+    let (node, ran) = polls::under(frame, polls);
+    let panic = match ran {
+        Ok(Ran::Through | Ran::Decided) => return true,
+        Ok(Ran::Attached) => None,
+        Err(payload) => Some(payload),
+    };
+    arms.stopped(0, Stopped { node, panic }, round, cx);
+    false
+}
+
+/// As [`run`], of those after the one where it stopped.
+#[cold]
+fn go_on<J, A: Arms<J>>(mut arms: Pin<&mut A>, round: &mut Round, cx: &mut Context<'_>) {
+    while round.decided.is_none() {
+        round.from = round.index + 1;
+        if run(arms.as_mut(), round, cx) {
+            break;
+        }
+    }
+    round.from = 0;
+}
+
+/// Polls the branches that have a node; once more, if one of them decides.
+#[cold]
+fn poll_nodes<J, A: Arms<J>>(mut arms: Pin<&mut A>, round: &mut Round, cx: &mut Context<'_>) {
+    let was_decided = round.decided.is_some();
+    let is_held = polls::is_held();
+    round.has_nodes |= is_held || was_decided;
+    arms.as_mut().poll_nodes(0, is_held, round, cx);
+    if !was_decided && round.decided.is_some() {
+        round.has_nodes = true;
+        arms.poll_nodes(0, false, round, cx);
     }
 }
 
@@ -300,6 +445,12 @@ mod numbers {
         (A a 0 First, B b 1 Second, C c 2 Third, D d 3 Fourth, E e 4 Fifth, F f 5 Sixth,)
         (A a 0 First, B b 1 Second, C c 2 Third, D d 3 Fourth, E e 4 Fifth, F f 5 Sixth, G g 6 Seventh,)
         (A a 0 First, B b 1 Second, C c 2 Third, D d 3 Fourth, E e 4 Fifth, F f 5 Sixth, G g 6 Seventh, H h 7 Eighth,)
+    }
+}
+
+impl fmt::Debug for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Stopped")
     }
 }
 
