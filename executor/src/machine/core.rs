@@ -32,7 +32,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use crate::join_error::{CancelKind, CancelReason};
-use crate::layer::Ending;
+use crate::layer::{self, Ending};
 use crate::machine::join::JoinHandle;
 use crate::machine::mailbox::{self, Address, Mailbox};
 use crate::machine::pace::Pace;
@@ -145,20 +145,24 @@ impl Core {
         info
     }
 
-    /// The task that is being polled, if one is.
-    pub(crate) fn running(&self) -> Option<TaskInfo> {
-        if let Some(hosted) = &*self.hosted.borrow() {
-            return Some(hosted.header().info());
+    /// Asks the task that is being polled, if one is; `ask` runs no user code.
+    fn ask_running<R>(&self, ask: impl FnOnce(&Rc<dyn Run>) -> R) -> Option<R> {
+        match &*self.hosted.borrow() {
+            Some(hosted) => Some(ask(hosted)),
+            None => self.slots.borrow().task(self.running.get()).map(ask),
         }
-        self.slots.borrow().task(self.running.get()).map(|task| self.info(task))
     }
 
-    /// Asks the task that is being polled.
+    pub(crate) fn is_running(&self, id: TaskId) -> bool {
+        self.of_running(|header| header.id.get() == id) == Some(true)
+    }
+
+    pub(crate) fn running(&self) -> Option<TaskInfo> {
+        self.ask_running(|task| self.info(task))
+    }
+
     pub(crate) fn of_running<R>(&self, ask: impl FnOnce(&Header) -> R) -> Option<R> {
-        if let Some(hosted) = &*self.hosted.borrow() {
-            return Some(ask(hosted.header()));
-        }
-        self.slots.borrow().task(self.running.get()).map(|task| ask(task.header()))
+        self.ask_running(|task| ask(task.header()))
     }
 
     /// Whether a cancelled task is dropped now, rather than polled on.
@@ -242,8 +246,11 @@ impl Core {
     pub(crate) fn turn(&self, may_block: bool) -> Result<Turned, RunError> {
         while !self.pace.is_over() {
             let Some((id, task)) = self.next_task() else { break };
-            self.pace.count();
-            if self.run(id, &*task) == Progress::Main {
+            let progress = self.run(id, &*task);
+            if progress != Progress::Over {
+                self.pace.count();
+            }
+            if progress == Progress::Main {
                 return Ok(Turned::Main);
             }
         }
@@ -263,7 +270,7 @@ impl Core {
             self.observe(|| Event::Polled { task: id });
         }
         let progress = task.poll(self, id);
-        if progress == Progress::Finished {
+        if let Progress::Finished | Progress::Over = progress {
             self.retire(id);
         }
         progress
@@ -283,12 +290,14 @@ impl Core {
     pub(crate) fn begin_poll(&self, id: TaskId) {
         self.running.set(id);
         budget::start(self.poll_budget);
+        layer::set_attention(0);
     }
 
     /// No task runs any more.
     pub(crate) fn end_polls(&self) {
         self.running.set(TaskId::NONE);
         budget::stop();
+        layer::set_attention(0);
     }
 
     /// Main's place in the run queue; made by the first `block_on`, and queued.
@@ -469,7 +478,8 @@ impl Core {
         let end = self.grace.map(|grace| self.timers.clock.now() + grace + DRAIN_SLACK);
         let alarm = end.map(|end| self.timers.arm_at(end, TaskId::NONE.waker()));
         while self.slots.borrow().has_queued() || self.task_count() > 0 {
-            if self.turn(true).is_err() || end.is_some_and(|end| self.timers.looked_at() >= end) {
+            let may_block = !self.slots.borrow().has_queued(); // else the last one may end in this turn
+            if self.turn(may_block).is_err() || end.is_some_and(|end| self.timers.looked_at() >= end) {
                 break;
             }
             if let Some((task, payload)) = self.reporter.take_fatal() {

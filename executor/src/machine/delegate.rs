@@ -14,11 +14,10 @@
 //! A block owns this *wake side* only, the list and the parent's waker, **never a child's future**. So the children may
 //! borrow from their parent. And when a parent is forgotten, a list leaks; nothing that is borrowed is dropped late.
 //!
-//! A slot of the run queue for each child was the first design. It took a third of the time of a `gather`: an insertion and a
-//! removal a child, and a look into the slab for each poll.
-//!
 //! Delegates belong to the runtime that polled last. A combinator that is polled under another one takes new blocks there and
 //! marks all its children as woken.
+
+#![allow(clippy::cast_possible_truncation)] // memory ends before 2^32 children
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -33,55 +32,44 @@ use crate::machine::waker::{BLOCK, TaskId};
 /// The wake side of a combinator: shared by its blocks.
 #[derive(Default)]
 pub(crate) struct Ready {
-    woken: RefCell<Woken>,
+    list: RefCell<VecDeque<u32>>,
+    /// Those in the list; and those that do not exist, which therefore cannot be woken.
+    marked: RefCell<Bits>,
     /// Taken by the first wake after a poll.
     parent: Cell<Option<Waker>>,
 }
 
-#[derive(Default)]
-struct Woken {
-    list: VecDeque<u32>,
-    /// A bit for each child that is in the list; set, too, where there is no child, which then cannot be woken.
-    marks: Vec<u64>,
+impl Ready {
+    /// Puts a child into the list; returns the parent's waker if that has to be woken.
+    #[inline]
+    pub(crate) fn push(&self, child: u32) -> Option<Waker> {
+        if self.marked.borrow_mut().set(child, true) {
+            return None;
+        }
+        self.list.borrow_mut().push_back(child);
+        self.parent.take()
+    }
 }
+
+/// A set of small numbers.
+#[derive(Default)]
+struct Bits(Vec<u64>);
 
 const _: () = assert!(BLOCK == u64::BITS as usize);
 
-impl Woken {
-    /// Whether a child was not marked before.
+impl Bits {
+    /// Puts `number` in, or takes it out; returns whether it was in.
     #[inline]
-    fn mark(&mut self, child: u32) -> bool {
-        let (word, bit) = place(child);
-        let was = self.marks[word] & bit != 0;
-        self.marks[word] |= bit;
-        !was
+    fn set(&mut self, number: u32, is_in: bool) -> bool {
+        let (word, bit) = (&mut self.0[number as usize / BLOCK], 1 << (number as usize % BLOCK));
+        let was_in = *word & bit != 0;
+        *word = if is_in { *word | bit } else { *word & !bit };
+        was_in
     }
 
-    /// Whether it was marked before.
     #[inline]
-    fn unmark(&mut self, child: u32) -> bool {
-        let (word, bit) = place(child);
-        let was = self.marks[word] & bit != 0;
-        self.marks[word] &= !bit;
-        was
-    }
-}
-
-#[inline]
-fn place(child: u32) -> (usize, u64) {
-    (child as usize / BLOCK, 1 << (child as usize % BLOCK))
-}
-
-impl Ready {
-    /// Puts a child into the list; the parent's waker, if that has to be woken.
-    #[inline]
-    pub(crate) fn push(&self, child: u32) -> Option<Waker> {
-        let mut woken = self.woken.borrow_mut();
-        if !woken.mark(child) {
-            return None;
-        }
-        woken.list.push_back(child);
-        self.parent.take()
+    fn has(&self, number: u32) -> bool {
+        self.0.get(number as usize / BLOCK).is_some_and(|word| word >> (number as usize % BLOCK) & 1 != 0)
     }
 }
 
@@ -119,8 +107,8 @@ pub struct Delegates {
     core: Weak<Core>,
     /// How many of the ready list this poll may still return.
     batch: usize,
-    /// A bit for each child that there is; which indices are free; how many children there are.
-    living: Vec<u64>,
+    living: Bits,
+    /// Indices below the highest one in use that no child has.
     free: Vec<u32>,
     len: usize,
     /// The number of the first child of each block in `core`; of the newest ones none, until the next poll.
@@ -134,32 +122,19 @@ impl Delegates {
     }
 
     /// Adds a child and marks it as woken. Indices of removed children are used again.
-    #[allow(clippy::cast_possible_truncation)] // memory ends before 2^32 children
     pub fn insert(&mut self) -> usize {
         let child = self.free.pop().unwrap_or(self.len as u32);
+        if self.living.0.len() * BLOCK == child as usize {
+            self.living.0.push(0);
+            self.ready.marked.borrow_mut().0.push(!0);
+        }
+        self.living.set(child, true);
         self.len += 1;
-        let (word, bit) = place(child);
-        let parent = {
-            let mut woken = self.ready.woken.borrow_mut();
-            if word == self.living.len() {
-                self.living.push(0);
-                woken.marks.push(!0);
-            }
-            woken.list.push_back(child); // marked it was: there was no such child
-            self.ready.parent.take()
-        };
-        self.living[word] |= bit;
-        if let Some(parent) = parent {
+        self.ready.list.borrow_mut().push_back(child); // marked it is: there was no such child
+        if let Some(parent) = self.ready.parent.take() {
             parent.wake();
         }
         child as usize
-    }
-
-    /// Adds `n` children.
-    pub fn insert_many(&mut self, n: usize) {
-        for _ in 0..n {
-            self.insert();
-        }
     }
 
     /// Begins a poll of the parent: from now on a woken child wakes `cx`.
@@ -168,13 +143,12 @@ impl Delegates {
     ///
     /// Outside a runtime; if the runtime has no numbers left.
     #[track_caller]
-    #[allow(clippy::cast_possible_truncation)]
     pub fn begin(&mut self, cx: &Context<'_>) {
         let core = context::current("a combinator");
         if !std::ptr::eq(self.core.as_ptr(), Rc::as_ptr(&core)) {
             self.move_to(&core);
         }
-        while self.blocks.len() < self.living.len() {
+        while self.blocks.len() < self.living.0.len() {
             let first = (self.blocks.len() * BLOCK) as u32;
             self.blocks.push(core.slots.borrow_mut().insert_block(Rc::clone(&self.ready), first));
         }
@@ -184,11 +158,10 @@ impl Delegates {
         };
         let crossed = self.ready.parent.replace(Some(waker));
         drop(crossed);
-        self.batch = self.ready.woken.borrow().list.len();
+        self.batch = self.ready.list.borrow().len();
     }
 
     #[cold]
-    #[allow(clippy::cast_possible_truncation)]
     fn move_to(&mut self, core: &Rc<Core>) {
         let is_first = self.core.as_ptr() == Weak::new().as_ptr();
         self.release();
@@ -196,19 +169,9 @@ impl Delegates {
         if is_first {
             return; // every child is woken still
         }
-        let mut woken = self.ready.woken.borrow_mut();
-        woken.list.clear();
-        woken.marks.fill(!0);
-        for child in 0..(self.living.len() * BLOCK) as u32 {
-            if self.contains(child) {
-                woken.list.push_back(child);
-            }
-        }
-    }
-
-    fn contains(&self, child: u32) -> bool {
-        let (word, bit) = place(child);
-        self.living.get(word).is_some_and(|bits| bits & bit != 0)
+        self.ready.marked.borrow_mut().0.fill(!0);
+        let living = (0..(self.living.0.len() * BLOCK) as u32).filter(|&child| self.living.has(child));
+        *self.ready.list.borrow_mut() = living.collect();
     }
 
     /// The next child that was woken before this poll of the parent began. One that is woken during it has woken the parent
@@ -218,10 +181,9 @@ impl Delegates {
     pub fn next(&mut self) -> Option<usize> {
         while self.batch > 0 {
             self.batch -= 1;
-            let mut woken = self.ready.woken.borrow_mut();
-            let child = woken.list.pop_front()?;
+            let child = self.ready.list.borrow_mut().pop_front()?;
             // It may have been removed after it was woken, and may even have come back since.
-            if self.contains(child) && woken.unmark(child) {
+            if self.living.has(child) && self.ready.marked.borrow_mut().set(child, false) {
                 return Some(child as usize);
             }
         }
@@ -244,15 +206,14 @@ impl Delegates {
     ///
     /// If there is no such child.
     #[inline]
-    #[allow(clippy::cast_possible_truncation)]
     pub fn id(&self, child: usize) -> TaskId {
-        assert!(self.contains(child as u32), "there is no child {child}");
+        assert!(self.living.has(child as u32), "there is no child {child}");
         self.blocks.get(child / BLOCK).map_or(TaskId::NONE, |first| first.at_place(child % BLOCK))
     }
 
     /// Whether a woken child waits to be returned by [`next`](Delegates::next).
     pub fn has_woken(&self) -> bool {
-        !self.ready.woken.borrow().list.is_empty()
+        !self.ready.list.borrow().is_empty()
     }
 
     /// Removes a child; its waker is inert until the index is used again, and then may cost the new child a poll.
@@ -260,18 +221,14 @@ impl Delegates {
     /// # Panics
     ///
     /// If there is no such child.
-    #[allow(clippy::cast_possible_truncation)]
     pub fn remove(&mut self, child: usize) {
-        let child = child as u32;
-        assert!(self.contains(child), "there is no child {child}");
-        let (word, bit) = place(child);
-        self.living[word] &= !bit;
-        self.free.push(child);
+        assert!(self.living.has(child as u32), "there is no child {child}");
+        self.living.set(child as u32, false);
+        self.free.push(child as u32);
         self.len -= 1;
-        let mut woken = self.ready.woken.borrow_mut();
-        woken.mark(child);
+        self.ready.marked.borrow_mut().set(child as u32, true);
         if self.len == 0 {
-            woken.list.clear();
+            self.ready.list.borrow_mut().clear();
         }
     }
 

@@ -114,7 +114,9 @@ impl<F: Future> Branches<F> {
     fn begin_some(&mut self) {
         if self.ending.is_none() {
             let n = (self.limit - self.running).min(self.len() - self.begun());
-            self.delegates.insert_many(n);
+            for _ in 0..n {
+                self.delegates.insert();
+            }
             self.running += n;
         }
     }

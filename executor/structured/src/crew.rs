@@ -15,9 +15,9 @@ use handcar_executor::{self as kernel, JoinHandle, PanicPayload, Report, layer};
 
 use crate::gate::{Gate, Pass};
 use crate::group_builder::{GroupBuilder, OnChildPanic, OnError};
-use crate::group_child::{Child, Cut, Seat};
+use crate::group_child::{Child, Seat};
 use crate::group_error::{GroupError, Whose};
-use crate::group_handle::GroupHandle;
+use crate::group_handle::{GroupHandle, TaskEnd};
 use crate::node::{Grace, Kind, Node};
 use crate::reason::{CancelKind, CancelReason};
 
@@ -82,7 +82,7 @@ impl<E: fmt::Display + 'static> Crew<E> {
     pub(crate) fn take_on<F, T>(
         self: &Rc<Crew<E>>,
         future: F,
-        spawn: impl FnOnce(Child<F, E>) -> JoinHandle<Result<T, Cut>>,
+        spawn: impl FnOnce(Child<F, E>) -> JoinHandle<Result<T, TaskEnd>>,
     ) -> GroupHandle<T>
     where
         F: Future<Output = Result<T, E>>,

@@ -54,23 +54,6 @@ impl<E> Drop for Seat<E> {
     }
 }
 
-/// How a child ended that has no value: a [`TaskEnd`] of one word.
-pub(crate) enum Cut {
-    Cancelled(Box<CancelReason>),
-    Failed,
-    Panicked,
-}
-
-impl From<Cut> for TaskEnd {
-    fn from(cut: Cut) -> TaskEnd {
-        match cut {
-            Cut::Cancelled(reason) => TaskEnd::Cancelled(*reason),
-            Cut::Failed => TaskEnd::Failed,
-            Cut::Panicked => TaskEnd::Panicked,
-        }
-    }
-}
-
 pin_project! {
     /// What is polled of a group's child.
     pub(crate) struct Child<F: Future, E> {
@@ -103,10 +86,10 @@ impl<F: Future, E> Child<F, E> {
 }
 
 impl<T, E: fmt::Display + 'static, F: Future<Output = Result<T, E>>> Future for Child<F, E> {
-    type Output = Result<T, Cut>;
+    type Output = Result<T, TaskEnd>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, Cut>> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, TaskEnd>> {
         let mut this = self.project();
         if this.own.is_some() || layer::attention() != 0 || this.seat.pass.is_outside() {
             return poll_rarely(this.own, this.seat, this.stage, cx);
@@ -114,9 +97,9 @@ impl<T, E: fmt::Display + 'static, F: Future<Output = Result<T, E>>> Future for 
         this.seat.pass = this.seat.pass.begun();
         let (node, stepped) = polls::under(this.seat.frame(), || step(this.stage.as_mut(), cx));
         match (node, stepped) {
-            (None, None) => Poll::Pending,
+            (None, None) if layer::attention() == 0 => Poll::Pending,
             (None, Some(outcome)) => Poll::Ready(this.seat.ended(outcome)),
-            (Some(node), stepped) => attached(node, this.own, this.seat, this.stage, stepped, cx),
+            polled => attend(polled, this.own, this.seat, this.stage, cx),
         }
     }
 }
@@ -128,58 +111,50 @@ fn poll_rarely<T, E: fmt::Display + 'static, F: Future<Output = Result<T, E>>>(
     seat: &mut Seat<E>,
     mut stage: Pin<&mut Stage<F>>,
     cx: &mut Context<'_>,
-) -> Poll<Result<T, Cut>> {
-    let is_flagged = layer::attention() & layer::FLAGGED != 0;
+) -> Poll<Result<T, TaskEnd>> {
     if let Some(node) = own {
-        if is_flagged {
-            node.cancel(seat.reason());
-        }
         return poll_node(node, stage, false, cx).map(|outcome| seat.ended(outcome));
     }
     let mut polled = (None, None);
-    if !is_flagged && !seat.crew.enters(seat.key, &mut seat.pass, cx) {
+    if !polls::is_task_flagged() && !seat.crew.enters(seat.key, &mut seat.pass, cx) {
         return Poll::Pending;
     }
-    if !is_flagged || seat.pass.has_begun() {
+    if !polls::is_task_flagged() || seat.pass.has_begun() {
         seat.pass = seat.pass.begun();
         polled = polls::under(seat.frame(), || step(stage.as_mut(), cx));
     }
-    if is_flagged && let (None, None) = polled {
-        let cancelled = Outcome::Cancelled(Some(Box::new(seat.reason())));
-        let (node, outcome) = polls::under(seat.frame(), || drop_body(stage.as_mut(), cancelled));
-        polled = (node, Some(outcome));
-    }
-    match polled {
-        (None, None) => Poll::Pending,
-        (None, Some(outcome)) => Poll::Ready(seat.ended(outcome)),
-        (Some(node), stepped) => attached(node, own, seat, stage, stepped, cx),
-    }
+    attend(polled, own, seat, stage, cx)
 }
 
-/// The child has got a node in this poll.
+/// A child without a node was polled, and something happened to it.
 #[cold]
-fn attached<T, E: fmt::Display + 'static, F: Future<Output = Result<T, E>>>(
-    node: Rc<Node>,
+fn attend<T, E: fmt::Display + 'static, F: Future<Output = Result<T, E>>>(
+    mut polled: (Option<Rc<Node>>, Option<Outcome<F::Output>>),
     own: &mut Option<Rc<Node>>,
-    seat: &mut Seat<E>,
+    seat: &Seat<E>,
     mut stage: Pin<&mut Stage<F>>,
-    stepped: Option<Outcome<F::Output>>,
     cx: &mut Context<'_>,
-) -> Poll<Result<T, Cut>> {
-    let node = own.insert(node);
-    if layer::attention() & layer::FLAGGED != 0 {
-        node.cancel(seat.reason());
+) -> Poll<Result<T, TaskEnd>> {
+    if let (None, None) = polled
+        && polls::is_task_flagged()
+    {
+        let cancelled = Outcome::Cancelled(Some(seat.reason()));
+        let (left, outcome) = polls::under(seat.frame(), || drop_body(stage.as_mut(), cancelled));
+        polled = (left, Some(outcome)); // the body's destructor may have left a cleanup
     }
+    let (Some(node), stepped) = polled else {
+        return polled.1.map_or(Poll::Pending, |outcome| Poll::Ready(seat.ended(outcome)));
+    };
     if let Some(outcome) = stepped {
         stage.set(Stage::Drain { outcome: Box::new(outcome) });
     }
-    poll_node(node, stage, true, cx).map(|outcome| seat.ended(outcome))
+    poll_node(own.insert(node), stage, true, cx).map(|outcome| seat.ended(outcome))
 }
 
 impl<E: fmt::Display + 'static> Seat<E> {
     /// Tells the crew what went wrong, and the handle how it ended.
     #[inline]
-    fn ended<T>(&self, outcome: Outcome<Result<T, E>>) -> Result<T, Cut> {
+    fn ended<T>(&self, outcome: Outcome<Result<T, E>>) -> Result<T, TaskEnd> {
         match outcome {
             Outcome::Value(Ok(value)) => Ok(value),
             other => Err(self.ended_badly(other)),
@@ -187,20 +162,20 @@ impl<E: fmt::Display + 'static> Seat<E> {
     }
 
     #[cold]
-    fn ended_badly<T>(&self, outcome: Outcome<Result<T, E>>) -> Cut {
+    fn ended_badly<T>(&self, outcome: Outcome<Result<T, E>>) -> TaskEnd {
         match outcome {
             Outcome::Value(Ok(_)) => unreachable!("that is a good end"),
             Outcome::Value(Err(error)) => {
                 self.crew.failed(whose(), error);
-                Cut::Failed
+                TaskEnd::Failed
             }
             Outcome::Panicked(panic) => {
                 self.crew.panicked(whose(), panic);
-                Cut::Panicked
+                TaskEnd::Panicked
             }
             Outcome::Cancelled(reason) => {
                 self.crew.was_cut();
-                Cut::Cancelled(reason.unwrap_or_else(|| Box::new(self.reason())))
+                TaskEnd::Cancelled(reason.unwrap_or_else(|| self.reason()))
             }
         }
     }

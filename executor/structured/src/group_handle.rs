@@ -9,7 +9,6 @@ use std::task::{Context, Poll};
 
 use handcar_executor::{self as kernel, AbortHandle, TaskId, layer};
 
-use crate::group_child::Cut;
 use crate::reason::CancelReason;
 
 /// Why a child has no value. Its error itself belongs to the group.
@@ -42,15 +41,15 @@ impl Error for TaskEnd {}
 /// Polling it and leaving it loses nothing: `(&mut handle).await` may be dropped and begun again.
 pub struct GroupHandle<T> {
     /// Taken out only by the destructor.
-    task: Option<kernel::JoinHandle<Result<T, Cut>>>,
+    task: Option<kernel::JoinHandle<Result<T, TaskEnd>>>,
 }
 
 impl<T> GroupHandle<T> {
-    pub(crate) fn new(task: kernel::JoinHandle<Result<T, Cut>>) -> GroupHandle<T> {
+    pub(crate) fn new(task: kernel::JoinHandle<Result<T, TaskEnd>>) -> GroupHandle<T> {
         GroupHandle { task: Some(task) }
     }
 
-    fn task(&self) -> &kernel::JoinHandle<Result<T, Cut>> {
+    fn task(&self) -> &kernel::JoinHandle<Result<T, TaskEnd>> {
         let Some(task) = &self.task else { unreachable!("only the destructor takes it out") };
         task
     }
@@ -100,9 +99,9 @@ impl<T> GroupHandle<T> {
     }
 }
 
-fn flat<T>(result: Result<Result<T, Cut>, kernel::JoinError>) -> Result<T, TaskEnd> {
+fn flat<T>(result: Result<Result<T, TaskEnd>, kernel::JoinError>) -> Result<T, TaskEnd> {
     match result {
-        Ok(result) => result.map_err(TaskEnd::from),
+        Ok(result) => result,
         Err(kernel::JoinError::Cancelled(reason)) => Err(TaskEnd::Cancelled(CancelReason::from_kernel(reason))),
         Err(kernel::JoinError::Panicked(_)) => Err(TaskEnd::Panicked),
     }

@@ -12,74 +12,24 @@
 //!     ended                 ended                           ended
 //! ```
 //!
-//! The child of a group is the same, but always has a frame, which names its group.
+//! The child of a group is much the same, but always has a frame, which names its group: `group_child.rs`.
 
 use std::future::Future;
-use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use handcar_executor::layer::{self, Ending};
+use handcar_executor::layer;
 use pin_project_lite::pin_project;
 
-use crate::join::JoinHandle;
 use crate::node::Node;
-use crate::polls::{self, Frame};
+use crate::polls;
 use crate::reason::CancelReason;
 use crate::scoped::{Outcome, Stage, drop_body, drop_node, poll_node, step};
 
-/// Spawns a task on the current runtime. It is polled first when its turn comes, never inside this call.
-///
-/// The task is a cancel scope of its own: its cleanups are awaited before it ends.
-///
-/// ```
-/// handcar_structured::run(async {
-///     let task = handcar_structured::spawn(async { "done" });
-///     assert_eq!(task.await.unwrap(), "done");
-/// });
-/// ```
-///
-/// # Panics
-///
-/// Outside a runtime; if the runtime holds as many tasks as it can.
-#[track_caller]
-pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
-    spawn_at(future, None, Location::caller())
-}
-
-/// As [`spawn`], with a name for reports, events and errors.
-///
-/// # Panics
-///
-/// As [`spawn`].
-#[track_caller]
-pub fn spawn_named<F>(name: impl Into<Arc<str>>, future: F) -> JoinHandle<F::Output>
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
-    spawn_at(future, Some(name.into()), Location::caller())
-}
-
-#[track_caller]
-pub(crate) fn spawn_at<F>(future: F, name: Option<Arc<str>>, at: &'static Location<'static>) -> JoinHandle<F::Output>
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
-    JoinHandle::new(layer::spawn(Task::new(future, None), Ending::Own, name, at))
-}
-
 enum Link {
-    New(Option<Rc<Node>>),
+    New,
     Plain,
-    Member(Rc<Node>),
     Noded(Rc<Node>),
 }
 
@@ -96,15 +46,9 @@ pin_project! {
             let mut this = this.project();
             match this.link {
                 Link::Noded(node) => drop_node(node, this.stage),
-                Link::Plain | Link::New(None) => {
+                Link::Plain | Link::New => {
                     this.stage.set(Stage::Over);
                     if let Some(node) = attached() {
-                        node.close();
-                    }
-                }
-                Link::Member(group) | Link::New(Some(group)) => {
-                    let frame = Frame::Member(Rc::clone(group));
-                    if let (Some(node), ()) = polls::under(frame, || this.stage.set(Stage::Over)) {
                         node.close();
                     }
                 }
@@ -114,11 +58,11 @@ pin_project! {
 }
 
 /// The output of a task: its value, or why it was cancelled.
-pub(crate) type Ended<T> = Result<T, Box<CancelReason>>;
+pub(crate) type Ended<T> = Result<T, CancelReason>;
 
 impl<F: Future> Task<F> {
-    pub(crate) fn new(future: F, group: Option<Rc<Node>>) -> Task<F> {
-        Task { link: Link::New(group), stage: Stage::Body { body: future } }
+    pub(crate) fn new(future: F) -> Task<F> {
+        Task { link: Link::New, stage: Stage::Body { body: future } }
     }
 }
 
@@ -130,7 +74,7 @@ impl<F: Future> Future for Task<F> {
         let mut this = self.project();
         match this.link {
             Link::Plain => {}
-            Link::New(None) if layer::attention() == 0 => *this.link = Link::Plain,
+            Link::New if layer::attention() == 0 => *this.link = Link::Plain,
             _ => return poll_rarely(this.link, this.stage, cx),
         }
         let stepped = step(this.stage.as_mut(), cx);
@@ -146,18 +90,14 @@ fn end<T>(outcome: Outcome<T>) -> Poll<Ended<T>> {
     match outcome {
         Outcome::Value(value) => Poll::Ready(Ok(value)),
         Outcome::Panicked(panic) => panic.resume(),
-        Outcome::Cancelled(reason) => Poll::Ready(Err(reason.unwrap_or_else(|| Box::new(flagged(None))))),
+        Outcome::Cancelled(reason) => Poll::Ready(Err(reason.unwrap_or_else(flagged))),
     }
 }
 
 /// Why the task that is being polled was cancelled.
 #[track_caller]
-fn flagged(group: Option<&Node>) -> CancelReason {
-    polls::task_reason(group).unwrap_or_default()
-}
-
-fn is_flagged() -> bool {
-    layer::attention() & layer::FLAGGED != 0
+fn flagged() -> CancelReason {
+    polls::task_reason(None).unwrap_or_default()
 }
 
 /// The node that something has attached in this poll.
@@ -180,7 +120,7 @@ fn attend<F: Future>(
     cx: &mut Context<'_>,
 ) -> Poll<Ended<F::Output>> {
     let mut node = attached();
-    if node.is_none() && stepped.is_none() && is_flagged() {
+    if node.is_none() && stepped.is_none() && polls::is_task_flagged() {
         stepped = Some(drop_body(stage.as_mut(), Outcome::Cancelled(None)));
         node = attached(); // the body's destructor has left a cleanup
     }
@@ -196,7 +136,6 @@ fn go_on<F: Future>(
     stepped: Option<Outcome<F::Output>>,
     cx: &mut Context<'_>,
 ) -> Poll<Ended<F::Output>> {
-    cancel_if_flagged(node);
     if let Some(outcome) = stepped {
         stage.set(Stage::Drain { outcome: Box::new(outcome) });
     }
@@ -207,74 +146,26 @@ fn settled<T>(node: &Node, outcome: Outcome<T>) -> Ended<T> {
     match outcome {
         Outcome::Value(value) => Ok(value),
         Outcome::Panicked(panic) => panic.resume(),
-        Outcome::Cancelled(reason) => {
-            Err(reason.unwrap_or_else(|| Box::new(node.reason().unwrap_or_else(|| flagged(None)))))
-        }
+        Outcome::Cancelled(reason) => Err(reason.unwrap_or_else(|| node.reason().unwrap_or_else(flagged))),
     }
 }
 
-fn cancel_if_flagged(node: &Rc<Node>) {
-    if is_flagged() && !node.is_cancelled_itself() {
-        node.cancel(flagged(node.parent().as_deref()));
-    }
-}
-
-/// A task that was cancelled before its first poll, the child of a group, and a task with a node.
+/// A task that was cancelled before its first poll, and one with a node.
 #[inline(never)]
 fn poll_rarely<F: Future>(
     link: &mut Link,
     mut stage: Pin<&mut Stage<F>>,
     cx: &mut Context<'_>,
 ) -> Poll<Ended<F::Output>> {
-    let group = match link {
-        Link::Noded(node) => {
-            let node = Rc::clone(node);
-            cancel_if_flagged(&node);
-            return poll_node(&node, stage, false, cx).map(|outcome| settled(&node, outcome));
-        }
-        Link::New(group) => {
-            let group = group.take();
-            *link = group.clone().map_or(Link::Plain, Link::Member);
-            if is_flagged() {
-                return never_polled(link, group, stage, cx);
-            }
-            let Some(group) = group else {
-                let stepped = step(stage.as_mut(), cx);
-                return attend(link, stage, stepped, cx);
-            };
-            group
-        }
-        Link::Member(group) => Rc::clone(group),
-        Link::Plain => unreachable!("a plain task is polled where it is seen to be one"),
-    };
-    let (mut node, mut stepped) = polls::under(Frame::Member(Rc::clone(&group)), || step(stage.as_mut(), cx));
-    if node.is_none() && stepped.is_none() && is_flagged() {
-        let cancelled = Outcome::Cancelled(Some(Box::new(flagged(Some(&group)))));
-        let (left, outcome) = polls::under(Frame::Member(group), || drop_body(stage.as_mut(), cancelled));
-        (node, stepped) = (left, Some(outcome));
+    if let Link::Noded(node) = link {
+        let node = Rc::clone(node);
+        return poll_node(&node, stage, false, cx).map(|outcome| settled(&node, outcome));
     }
-    let Some(node) = node else { return stepped.map_or(Poll::Pending, end) };
-    *link = Link::Noded(Rc::clone(&node));
-    go_on(&node, stage, stepped, cx)
-}
-
-/// Cancelled before its first poll: it is dropped.
-fn never_polled<F: Future>(
-    link: &mut Link,
-    group: Option<Rc<Node>>,
-    mut stage: Pin<&mut Stage<F>>,
-    cx: &mut Context<'_>,
-) -> Poll<Ended<F::Output>> {
-    let cancelled = Outcome::Cancelled(Some(Box::new(flagged(group.as_deref()))));
-    let Some(group) = group else {
-        let outcome = drop_body(stage.as_mut(), cancelled);
-        return attend(link, stage, Some(outcome), cx);
+    *link = Link::Plain;
+    let stepped = if polls::is_task_flagged() {
+        Some(drop_body(stage.as_mut(), Outcome::Cancelled(Some(flagged()))))
+    } else {
+        step(stage.as_mut(), cx)
     };
-    match polls::under(Frame::Member(group), || drop_body(stage.as_mut(), cancelled)) {
-        (Some(node), outcome) => {
-            *link = Link::Noded(Rc::clone(&node));
-            go_on(&node, stage, Some(outcome), cx)
-        }
-        (_, outcome) => end(outcome),
-    }
+    attend(link, stage, stepped, cx)
 }
