@@ -236,7 +236,7 @@ impl<'scope, E: fmt::Display + 'static> Scope<'scope, '_, E> {
             self.new.borrow_mut().push(task);
             handle
         });
-        self.crew.node.wake_wrapper();
+        self.crew.wake();
         handle
     }
 
@@ -301,9 +301,11 @@ impl Locals for Children<'_> {
                 drop(self.running.remove(seat));
             }
             if budget::is_spent() && self.delegates.has_woken() {
-                cx.waker().wake_by_ref();
-                return;
+                return cx.waker().wake_by_ref();
             }
+        }
+        if !self.new.borrow().is_empty() {
+            cx.waker().wake_by_ref(); // what they spawned has its turn in the next poll
         }
     }
 }

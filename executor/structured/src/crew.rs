@@ -39,6 +39,8 @@ pub(crate) struct Crew<E> {
     pub(crate) living: Cell<usize>,
     spawned: Cell<u64>,
     pub(crate) state: Cell<State>,
+    /// The group's own future is being polled, and looks at everything before it returns: it need not be woken.
+    pub(crate) is_polled: Cell<bool>,
     /// A child, or the body, was ended by something around the group.
     pub(crate) is_cut: Cell<bool>,
     pub(crate) errors: RefCell<GroupError<E>>,
@@ -60,6 +62,7 @@ impl<E: fmt::Display + 'static> Crew<E> {
             living: Cell::new(0),
             spawned: Cell::new(0),
             state: Cell::new(State::Open),
+            is_polled: Cell::new(false),
             is_cut: Cell::new(false),
             errors: RefCell::new(GroupError::new(at)),
             panic: Cell::new(None),
@@ -179,6 +182,13 @@ impl<E> Crew<E> {
         self.gate.as_ref().is_none_or(|gate| gate.enter(key, pass, cx))
     }
 
+    /// Wakes the group's own future.
+    pub(crate) fn wake(&self) {
+        if !self.is_polled.get() {
+            self.node.wake_wrapper();
+        }
+    }
+
     /// The child in that seat has ended.
     pub(crate) fn left(&self, key: u32, pass: Pass) {
         let member = self.node.members.borrow_mut().try_remove(key as usize);
@@ -189,7 +199,7 @@ impl<E> Crew<E> {
         self.living.set(self.living.get() - 1);
         if self.living.get() == 0 {
             self.node.release_parent();
-            self.node.wake_wrapper();
+            self.wake();
         }
     }
 }

@@ -8,6 +8,7 @@
 //!     5. report: a panic, or a value that nothing is missing from, always; anything else only if nothing around is cancelled
 //! ```
 
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -100,6 +101,7 @@ where
         if *this.ended {
             return Poll::Pending;
         }
+        let _polled = Polled::new(&crew.is_polled);
         node.keep_waker(cx);
         if crew.living.get() > 0 {
             refuse_cycle(node);
@@ -145,6 +147,22 @@ where
                 Err(errors)
             }
         })
+    }
+}
+
+/// While it lives, the group is being polled.
+struct Polled<'a>(&'a Cell<bool>);
+
+impl<'a> Polled<'a> {
+    fn new(is_polled: &'a Cell<bool>) -> Polled<'a> {
+        is_polled.set(true);
+        Polled(is_polled)
+    }
+}
+
+impl Drop for Polled<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
     }
 }
 

@@ -6,11 +6,11 @@ use std::rc::Rc;
 
 use futures::FutureExt;
 use handcar_structured::{
-    CancelKind, Started, StartError, TaskEnd, TaskGroup, cancelled, defer, run, scope, task_group, timeout, yield_now,
+    CancelKind, StartError, Started, TaskEnd, TaskGroup, cancelled, defer, run, scope, task_group, timeout, yield_now,
 };
 
 mod common;
-use common::{Log, Reports, for_ever, notes_drop, s, secs, seconds, test_run, text, watchdog};
+use common::{Log, Reports, for_ever, notes_drop, s, seconds, secs, test_run, text, watchdog};
 
 #[test]
 fn start_returns_the_value_while_the_child_runs_on() {
