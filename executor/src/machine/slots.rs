@@ -97,7 +97,8 @@ impl Slots {
     }
 
     /// Queues whoever `id` names.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // into `Core::mark`, which is its only caller
     pub(crate) fn wake(&mut self, id: TaskId) -> Woken {
         if id.is_child() {
             return self.wake_child(id);

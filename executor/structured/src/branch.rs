@@ -1,5 +1,6 @@
 //! A branch: one future of a combinator, as a scope. It gets a node when something attaches, or when it is cancelled.
 
+use std::any::Any;
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
@@ -9,8 +10,8 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use crate::node::{Kind, Node};
-use crate::polls::{self, Flag, Frame, Light};
-use crate::scoped::{Outcome, Stage, drop_node, poll_node};
+use crate::polls::{self, Flag};
+use crate::scoped::{Outcome, Stage, discard, drain_from, drop_node, poll_node, step_panicked};
 
 pin_project! {
     #[project = BranchView]
@@ -30,10 +31,10 @@ pin_project! {
     }
 }
 
-/// The frame of a branch that has no node.
+/// Calls `f` under the frame of a branch that has no node. Returns the node that it has got.
 #[inline]
-pub(crate) fn frame(at: &'static Location<'static>) -> Frame {
-    Frame::Light(Light { kind: Kind::Scope, at, due: None, flag: None })
+pub(crate) fn under<R>(at: &'static Location<'static>, f: impl FnOnce() -> R) -> (Option<Rc<Node>>, R) {
+    polls::under_light(|frame| frame.at = at, f)
 }
 
 impl<F: Future> Branch<F> {
@@ -62,6 +63,17 @@ impl<F: Future> Branch<F> {
         }
     }
 
+    /// It has panicked, in its poll, or, where it has left a value, in its destructor.
+    #[cold]
+    pub(crate) fn panicked(
+        self: Pin<&mut Self>,
+        value: Option<F::Output>,
+        payload: Box<dyn Any + Send>,
+    ) -> Outcome<F::Output> {
+        discard(value);
+        step_panicked(self.project().stage, payload)
+    }
+
     /// Something has attached to it in this poll.
     #[cold]
     pub(crate) fn attached(
@@ -70,10 +82,10 @@ impl<F: Future> Branch<F> {
         outcome: Option<Outcome<F::Output>>,
         cx: &mut Context<'_>,
     ) -> Poll<Outcome<F::Output>> {
-        let mut this = self.as_mut().project();
-        *this.own = Some(node);
+        let this = self.as_mut().project();
+        let node = this.own.insert(node);
         if let Some(outcome) = outcome {
-            this.stage.set(Stage::Drain { outcome: Box::new(outcome) });
+            drain_from(node, this.stage, outcome);
         }
         self.poll_heavy(true, cx)
     }

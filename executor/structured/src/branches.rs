@@ -26,7 +26,7 @@ use handcar_executor::{Delegates, PanicPayload, budget};
 use crate::branch::{self, Branch, BranchView};
 use crate::node::Node;
 use crate::polls::{self, Flag};
-use crate::scoped::{Outcome, Stage, StageView, step_panicked};
+use crate::scoped::{Outcome, Stage, StageView};
 
 /// What lies still, and can be reached one by one.
 struct PinnedSlice<T>(Pin<Box<[T]>>);
@@ -159,7 +159,7 @@ impl<F: Future> Branches<F> {
         any: &mut bool,
         ended: &mut impl FnMut(usize, F::Output) -> Then,
     ) -> (Stop<F::Output>, Option<Rc<Node>>, Option<Box<dyn Any + Send>>) {
-        let frame = branch::frame(self.at);
+        let at_line = self.at;
         let (mut at, mut value) = (None, None);
         let run = || {
             while !(*any && budget::is_spent())
@@ -190,7 +190,7 @@ impl<F: Future> Branches<F> {
             }
             Stop::Over
         };
-        let (node, run) = polls::under(frame, || catch_unwind(AssertUnwindSafe(run)));
+        let (node, run) = branch::under(at_line, || catch_unwind(AssertUnwindSafe(run)));
         match (run, at) {
             (Ok(stop), _) => (stop, node, None),
             (Err(payload), Some(index)) => (Stop::At(index, value), node, Some(payload)),
@@ -211,7 +211,7 @@ impl<F: Future> Branches<F> {
         let waker = self.delegates.waker(index);
         let mut branch = self.slice.get(index);
         let outcome = match panic {
-            Some(payload) => Some(step_panicked(branch.as_mut().project().stage, value, payload)),
+            Some(payload) => Some(branch.as_mut().panicked(value, payload)),
             None => value.map(Outcome::Value),
         };
         let polled = match node {

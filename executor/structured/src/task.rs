@@ -2,7 +2,7 @@
 //!
 //! The future that the kernel polls is this wrapper, in the task's one allocation. It has no frame on the poll stack and no
 //! node until something in the task attaches to its scope; then the thread's attention says so (see
-//! [`layer`](handcar_executor::layer)).
+//! [`layer`](handcar_executor::layer)). Nor does it catch a panic of the body: the loop does, and polls the wrapper once more.
 //!
 //! ```text
 //!     New -- first poll --> Plain -- something attached --> Noded
@@ -25,11 +25,13 @@ use pin_project_lite::pin_project;
 use crate::node::Node;
 use crate::polls;
 use crate::reason::CancelReason;
-use crate::scoped::{Outcome, Stage, drop_body, drop_node, poll_node, step};
+use crate::scoped::{Outcome, Stage, drain_from, drop_body, drop_node, poll_body, poll_node};
 
 enum Link {
     New,
     Plain,
+    /// A plain one, whose body has just panicked.
+    Panicked,
     Noded(Rc<Node>),
 }
 
@@ -46,7 +48,7 @@ pin_project! {
             let mut this = this.project();
             match this.link {
                 Link::Noded(node) => drop_node(node, this.stage),
-                Link::Plain | Link::New => {
+                Link::Plain | Link::Panicked | Link::New => {
                     this.stage.set(Stage::Over);
                     if let Some(node) = attached() {
                         node.close();
@@ -71,26 +73,42 @@ impl<F: Future> Future for Task<F> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        /// Notes on the way of a panic that the next poll has to do with it.
+        struct Unwinding<'a>(&'a mut Link);
+        impl Drop for Unwinding<'_> {
+            fn drop(&mut self) {
+                *self.0 = Link::Panicked;
+            }
+        }
         let mut this = self.project();
         match this.link {
             Link::Plain => {}
             Link::New if layer::attention() == 0 => *this.link = Link::Plain,
-            _ => return poll_rarely(this.link, this.stage, cx),
+            _ => return poll_rarely(this.link, this.stage, cx).map(end),
         }
-        let stepped = step(this.stage.as_mut(), cx);
+        let unwinding = Unwinding(this.link);
+        let polled = poll_body(this.stage.as_mut(), cx);
+        std::mem::forget(unwinding);
         if layer::attention() == 0 {
-            return stepped.map_or(Poll::Pending, end);
+            return polled.map(Ok); // what is left of the body goes with the task
         }
-        attend(this.link, this.stage, stepped, cx)
+        attend(this.link, this.stage, stepped(polled), cx).map(end)
     }
 }
 
-#[inline]
-fn end<T>(outcome: Outcome<T>) -> Poll<Ended<T>> {
+#[cold]
+fn end<T>(outcome: Outcome<T>) -> Ended<T> {
     match outcome {
-        Outcome::Value(value) => Poll::Ready(Ok(value)),
-        Outcome::Panicked(panic) => panic.resume(),
-        Outcome::Cancelled(reason) => Poll::Ready(Err(reason.unwrap_or_else(flagged))),
+        Outcome::Value(value) => Ok(value),
+        Outcome::Panicked(panic) => layer::end_with(panic),
+        Outcome::Cancelled(reason) => Err(reason.unwrap_or_else(flagged)),
+    }
+}
+
+fn stepped<T>(polled: Poll<T>) -> Option<Outcome<T>> {
+    match polled {
+        Poll::Ready(value) => Some(Outcome::Value(value)),
+        Poll::Pending => None,
     }
 }
 
@@ -118,13 +136,16 @@ fn attend<F: Future>(
     mut stage: Pin<&mut Stage<F>>,
     mut stepped: Option<Outcome<F::Output>>,
     cx: &mut Context<'_>,
-) -> Poll<Ended<F::Output>> {
+) -> Poll<Outcome<F::Output>> {
     let mut node = attached();
-    if node.is_none() && stepped.is_none() && polls::is_task_flagged() {
-        stepped = Some(drop_body(stage.as_mut(), Outcome::Cancelled(None)));
+    if node.is_none() && polls::is_task_flagged() {
+        stepped = stepped.or(Some(Outcome::Cancelled(None)));
+    }
+    if node.is_none() {
+        stepped = stepped.map(|outcome| drop_body(stage.as_mut(), outcome));
         node = attached(); // the body's destructor has left a cleanup
     }
-    let Some(node) = node else { return stepped.map_or(Poll::Pending, end) };
+    let Some(node) = node else { return stepped.map_or(Poll::Pending, Poll::Ready) };
     *link = Link::Noded(Rc::clone(&node));
     go_on(&node, stage, stepped, cx)
 }
@@ -135,37 +156,35 @@ fn go_on<F: Future>(
     mut stage: Pin<&mut Stage<F>>,
     stepped: Option<Outcome<F::Output>>,
     cx: &mut Context<'_>,
-) -> Poll<Ended<F::Output>> {
+) -> Poll<Outcome<F::Output>> {
     if let Some(outcome) = stepped {
-        stage.set(Stage::Drain { outcome: Box::new(outcome) });
+        drain_from(node, stage.as_mut(), outcome);
     }
     poll_node(node, stage, true, cx).map(|outcome| settled(node, outcome))
 }
 
-fn settled<T>(node: &Node, outcome: Outcome<T>) -> Ended<T> {
+fn settled<T>(node: &Node, outcome: Outcome<T>) -> Outcome<T> {
     match outcome {
-        Outcome::Value(value) => Ok(value),
-        Outcome::Panicked(panic) => panic.resume(),
-        Outcome::Cancelled(reason) => Err(reason.unwrap_or_else(|| node.reason().unwrap_or_else(flagged))),
+        Outcome::Cancelled(None) => Outcome::Cancelled(Some(node.reason().unwrap_or_else(flagged))),
+        outcome => outcome,
     }
 }
 
-/// A task that was cancelled before its first poll, and one with a node.
+/// A task that was cancelled before its first poll, one whose body has panicked, and one with a node.
 #[inline(never)]
 fn poll_rarely<F: Future>(
     link: &mut Link,
-    mut stage: Pin<&mut Stage<F>>,
+    stage: Pin<&mut Stage<F>>,
     cx: &mut Context<'_>,
-) -> Poll<Ended<F::Output>> {
-    if let Link::Noded(node) = link {
-        let node = Rc::clone(node);
-        return poll_node(&node, stage, false, cx).map(|outcome| settled(&node, outcome));
-    }
-    *link = Link::Plain;
-    let stepped = if polls::is_task_flagged() {
-        Some(drop_body(stage.as_mut(), Outcome::Cancelled(Some(flagged()))))
-    } else {
-        step(stage.as_mut(), cx)
+) -> Poll<Outcome<F::Output>> {
+    let outcome = match link {
+        Link::Noded(node) => {
+            let node = Rc::clone(node);
+            return poll_node(&node, stage, false, cx).map(|outcome| settled(&node, outcome));
+        }
+        Link::Panicked => Outcome::Panicked(layer::take_panic().expect("the loop leaves what a body panicked with")),
+        Link::New | Link::Plain => Outcome::Cancelled(Some(flagged())),
     };
-    attend(link, stage, stepped, cx)
+    *link = Link::Plain;
+    attend(link, stage, Some(outcome), cx)
 }

@@ -26,7 +26,7 @@ use pin_project_lite::pin_project;
 use crate::branch::{self, Branch, BranchView};
 use crate::node::Node;
 use crate::polls::{self, Flag};
-use crate::scoped::{Outcome, Stage, StageView, step_panicked};
+use crate::scoped::{Outcome, Stage, StageView};
 
 /// What a value means to the other futures.
 pub trait Judge<T> {
@@ -215,7 +215,7 @@ impl<J: Judge<F::Output>, F: Future, R: Arms<J>> Arms<J> for Arm<F, R> {
         }
         let value = this.value.take();
         let outcome = match by.panic {
-            Some(payload) => Some(step_panicked(this.branch.as_mut().project().stage, value, payload)),
+            Some(payload) => Some(this.branch.as_mut().panicked(value, payload)),
             None => value.map(Outcome::Value),
         };
         let polled = match by.node {
@@ -297,9 +297,9 @@ impl<A> Together<A> {
 #[inline]
 fn run<J, A: Arms<J>>(mut arms: Pin<&mut A>, round: &mut Round, cx: &mut Context<'_>) -> bool {
     round.index = 0;
-    let frame = branch::frame(round.at);
+    let at = round.at;
     let polls = || catch_unwind(AssertUnwindSafe(|| arms.as_mut().run(round, cx)));
-    let (node, ran) = polls::under(frame, polls);
+    let (node, ran) = branch::under(at, polls);
     let panic = match ran {
         Ok(Ran::Through | Ran::Decided) => return true,
         Ok(Ran::Attached) => None,
