@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::bencher::{Bencher, Effort};
-use crate::runtime::{Net, Runtime};
+use crate::runtime::{Net, Runtime, Several};
 use crate::runtimes::{Handcar, LocalRuntime, LocalSet, NoDrivers, Tokio};
 use crate::toolkits::{HandcarSync, TokioSync};
 use crate::workloads::channels::{self, PingPong, Producers, Unbounded};
@@ -12,6 +12,7 @@ use crate::workloads::echo::{self, Echo};
 use crate::workloads::memory::{Allocated, Idle, Resident, Sleeping};
 use crate::workloads::oneshot::{AlreadySent, Oneshot};
 use crate::workloads::semaphore::{self, Contended, Uncontended};
+use crate::workloads::several;
 use crate::workloads::sleepers::{self, Sleepers};
 use crate::workloads::spawn::{self, SpawnDetached, SpawnJoin};
 use crate::workloads::start::Start;
@@ -19,9 +20,10 @@ use crate::workloads::switch::{self, SelfWake, Yield};
 use crate::workloads::tcp::{self, RoundTrip};
 use crate::workloads::thread_wake::{self, ThreadWake, ThreadWakeEarly, ThreadWakeWatching};
 use crate::workloads::timeout::{self, Timeout};
-use crate::workloads::{NetWorkload, SyncWorkload, With, Workload};
+use crate::workloads::{NetWorkload, SeveralWorkload, SyncWorkload, With, Workload};
 
 /// All rows, in the order of the table.
+#[allow(clippy::too_many_lines)] // it is a table
 pub fn all() -> Vec<Row> {
     vec![
         Row::new("spawn-join", "spawn + join, 1000 at a time").target(0.24).each::<SpawnJoin>().bare(spawn::boxes),
@@ -64,6 +66,12 @@ pub fn all() -> Vec<Row> {
         Row::new("semaphore-queue", "semaphore, 1000 tasks for 10 permits").target(0.22).each_with::<Contended>(),
         Row::new("timeout-0", "timeout around one yield").target(0.17).each::<Timeout<0>>().bare(timeout::deadlines),
         Row::new("timeout-10000", "timeout, 10,000 others armed").target(0.17).each::<Timeout<10_000>>(),
+        Row::new("gather", "gather of 1000 that yield once").target(0.15).each_several::<several::Gather>(),
+        Row::new("gather-2", "`gather!` of two that yield once").target(1.0).each_several::<several::GatherTwo>(),
+        Row::new("group", "task group of 1000, with their values").target(0.18).each_several::<several::Group>(),
+        Row::new("scope", "borrowing scope of 1000 that yield once, JoinSet of 1000 that do not")
+            .target(0.24)
+            .each_several::<several::Scope>(),
         Row::new("sleepers", "100,000 tasks that sleep 1 to 100 ms")
             .unit(Unit::CpuNanoseconds)
             .target(0.65)
@@ -232,6 +240,13 @@ impl Row {
             .enter(Role::Rival, Tokio::<LocalRuntime>::NAME, inside_net::<Tokio<LocalRuntime>, W>)
     }
 
+    /// As [`each`](Row::each), with each runtime's ways to wait for several things.
+    fn each_several<W: SeveralWorkload>(self) -> Row {
+        self.enter(Role::Ours, Handcar::NAME, inside_several::<Handcar, W>)
+            .enter(Role::Rival, Tokio::<LocalSet>::NAME, inside_several::<Tokio<LocalSet>, W>)
+            .enter(Role::Rival, Tokio::<LocalRuntime>::NAME, inside_several::<Tokio<LocalRuntime>, W>)
+    }
+
     /// As [`each`](Row::each), for the one workload that starts its runtimes itself.
     fn each_outside(self) -> Row {
         self.enter(Role::Ours, Handcar::NAME, Start::drive::<Handcar>)
@@ -263,6 +278,10 @@ fn inside<R: Runtime, W: Workload>(bencher: &mut Bencher) {
 
 fn inside_net<R: Net, W: NetWorkload>(bencher: &mut Bencher) {
     spawned::<R>(bencher, async |bencher| W::drive::<R>(bencher).await.expect("the loopback works"));
+}
+
+fn inside_several<R: Several, W: SeveralWorkload>(bencher: &mut Bencher) {
+    spawned::<R>(bencher, async |bencher| W::drive::<R>(bencher).await);
 }
 
 fn spawned<R: Runtime>(bencher: &mut Bencher, drive: impl AsyncFnOnce(&mut Bencher) + 'static) {

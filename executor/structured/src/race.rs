@@ -43,7 +43,7 @@ use crate::together::{First, Together, Tuple};
 ///
 /// # Panics
 ///
-/// If a future does, when the others have ended. An iterated race panics when it is polled outside a runtime.
+/// If a future does, when the others have ended; when it is polled outside a runtime.
 ///
 /// # Cancel safety
 ///

@@ -20,7 +20,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use handcar_executor::PanicPayload;
+use handcar_executor::{PanicPayload, layer};
 use pin_project_lite::pin_project;
 
 use crate::branch::{self, Branch, BranchView};
@@ -74,6 +74,7 @@ pub struct Round {
     from: usize,
     /// Whose value, or panic, ends the others.
     decided: Option<usize>,
+    has_begun: bool,
     /// Some branch has a node.
     has_nodes: bool,
     panic: Option<PanicPayload>,
@@ -265,7 +266,8 @@ pin_project! {
 
 impl<A> Together<A> {
     pub(crate) fn new(arms: A, flag: Flag, at: &'static Location<'static>) -> Together<A> {
-        let round = Round { at, flag, index: 0, from: 0, decided: None, has_nodes: false, panic: None };
+        let round =
+            Round { at, flag, index: 0, from: 0, decided: None, has_begun: false, has_nodes: false, panic: None };
         Together { arms, round }
     }
 
@@ -277,6 +279,13 @@ impl<A> Together<A> {
     {
         let mut this = self.project();
         let (mut arms, round) = (this.arms.as_mut(), this.round);
+        if !round.has_begun {
+            round.has_begun = true;
+            assert!(
+                layer::grace().is_some(),
+                "a combinator needs a runtime: await it inside `handcar::run` or `Runtime::block_on`"
+            );
+        }
         if round.decided.is_none() && !run(arms.as_mut(), round, cx) {
             go_on(arms.as_mut(), round, cx);
         }
