@@ -78,6 +78,7 @@ impl Slots {
 
     /// A slot for a task, queued for its first poll.
     #[track_caller]
+    #[inline(never)] // one copy for all types of tasks
     #[allow(clippy::cast_possible_truncation)] // a slot's number is below MAX_SLOTS
     pub(crate) fn insert_task(&mut self, task: Rc<dyn Run>) -> TaskId {
         assert!(self.slab.len() < MAX_SLOTS, "a runtime holds at most {MAX_SLOTS} tasks: wait for some to end");

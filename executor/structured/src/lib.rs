@@ -31,9 +31,12 @@
 //! 4. `scoped`: the rule
 //! 5. `cleanup`, `bracket`: what is awaited however a scope is left
 //! 6. `scope`, `token`, `shield`, `observe`, `timeout`: what programs use
-//! 7. `task`, `spawn`, `join`, `runtime`: tasks and the runtime's end
-//! 8. `group`, `group_error`, `borrowing`: task groups, and scopes whose children borrow
-//! 9. `branches`, `gather`: many futures in one task
+//! 7. `task`, `spawn`, `join`, `runtime`, `shutdown`: tasks and the runtime's end
+//! 8. `group`, `crew`, `gate`, `group_child`, `group_handle`, `group_run`, `group_start`, `group_builder`: task groups
+//! 9. `borrowing`: scopes whose children borrow
+//! 10. `group_error`: what went wrong in a group
+//! 11. `branch`, `branches`, `gather`, `as_completed`, `race`: many futures in one task
+//! 12. `together`, `gather_macros`: a few futures of different types
 #![deny(unsafe_code)]
 
 mod as_completed;
@@ -63,6 +66,7 @@ mod runtime;
 mod scope;
 mod scoped;
 mod shield;
+mod shutdown;
 mod spawn;
 mod task;
 mod timeout;

@@ -92,6 +92,7 @@ fn of_group(books: &Books, result: &Result<(), GroupError<String>>) {
     }
 }
 
+#[allow(clippy::too_many_lines)] // it is a list
 fn programs(books: &Books) -> Vec<(&'static str, Program)> {
     let b = || books.clone();
     let many = |books: Books| (0..7).map(move |n| child(books.clone(), books.made(), n));

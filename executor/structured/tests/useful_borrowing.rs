@@ -1,5 +1,7 @@
 //! Thirty useful programs whose children borrow. That they compile is half of each test.
 
+#![allow(clippy::items_after_statements, clippy::unused_async, clippy::useless_vec)] // as people write them
+
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::future::Future;
