@@ -28,7 +28,7 @@
 //! |---|---|
 //! | starting | [`run`], [`try_run`], [`main`](macro@main), [`test`](macro@test), [`Builder`], [`Runtime`] |
 //! | tasks | [`spawn`], [`spawn_named`], [`yield_now`], [`JoinHandle`], [`Spawner`], [`task`] |
-//! | tasks that belong together | [`task_group`], [`scope()`], [`gather`], [`race`], [`as_completed`], [`GroupError`] |
+//! | tasks that belong together | [`task_group`], [`scope()`], [`gather()`], [`race`], [`as_completed`], [`GroupError`] |
 //! | cancelling | [`CancelScope`], [`CancelToken`], [`shield`], [`cancellable`], [`cancelled`], [`is_cancelled`] |
 //! | cleaning up | [`defer`], [`bracket`], [`scope_of`] |
 //! | time | [`sleep`], [`interval`], [`timeout`], [`move_on_after`], [`timeout_scope`], [`Instant`], [`Clock`] |

@@ -29,6 +29,7 @@
 //! * `report`, `observe`: what nobody waits for, and looking on
 //! * [`layer`], `local`: what structured concurrency, which stands on top, hooks into
 
+mod bits;
 mod join_error;
 pub mod layer;
 mod local;

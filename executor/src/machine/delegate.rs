@@ -14,8 +14,7 @@
 //! A block owns this *wake side* only, the list and the parent's waker, **never a child's future**. So the children may
 //! borrow from their parent. And when a parent is forgotten, a list leaks; nothing that is borrowed is dropped late.
 //!
-//! Delegates belong to the runtime that polled last. A combinator that is polled under another one takes new blocks there and
-//! marks all its children as woken.
+//! Delegates belong to the runtime that polled last: another one gives new blocks, and all children count as woken.
 
 #![allow(clippy::cast_possible_truncation)] // memory ends before 2^32 children
 
@@ -25,6 +24,7 @@ use std::fmt;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Waker};
 
+use crate::bits::Bits;
 use crate::machine::context;
 use crate::machine::core::Core;
 use crate::machine::waker::{BLOCK, TaskId};
@@ -48,28 +48,6 @@ impl Ready {
         }
         self.list.borrow_mut().push_back(child);
         self.parent.take()
-    }
-}
-
-/// A set of small numbers.
-#[derive(Default)]
-struct Bits(Vec<u64>);
-
-const _: () = assert!(BLOCK == u64::BITS as usize);
-
-impl Bits {
-    /// Puts `number` in, or takes it out; returns whether it was in.
-    #[inline]
-    fn set(&mut self, number: u32, is_in: bool) -> bool {
-        let (word, bit) = (&mut self.0[number as usize / BLOCK], 1 << (number as usize % BLOCK));
-        let was_in = *word & bit != 0;
-        *word = if is_in { *word | bit } else { *word & !bit };
-        was_in
-    }
-
-    #[inline]
-    fn has(&self, number: u32) -> bool {
-        self.0.get(number as usize / BLOCK).is_some_and(|word| word >> (number as usize % BLOCK) & 1 != 0)
     }
 }
 
@@ -124,9 +102,9 @@ impl Delegates {
     /// Adds a child and marks it as woken. Indices of removed children are used again.
     pub fn insert(&mut self) -> usize {
         let child = self.free.pop().unwrap_or(self.len as u32);
-        if self.living.0.len() * BLOCK == child as usize {
-            self.living.0.push(0);
-            self.ready.marked.borrow_mut().0.push(!0);
+        if self.living.capacity() == child as usize {
+            self.living.extend(false);
+            self.ready.marked.borrow_mut().extend(true);
         }
         self.living.set(child, true);
         self.len += 1;
@@ -148,7 +126,7 @@ impl Delegates {
         if !std::ptr::eq(self.core.as_ptr(), Rc::as_ptr(&core)) {
             self.move_to(&core);
         }
-        while self.blocks.len() < self.living.0.len() {
+        while self.blocks.len() * BLOCK < self.living.capacity() {
             let first = (self.blocks.len() * BLOCK) as u32;
             self.blocks.push(core.slots.borrow_mut().insert_block(Rc::clone(&self.ready), first));
         }
@@ -169,8 +147,8 @@ impl Delegates {
         if is_first {
             return; // every child is woken still
         }
-        self.ready.marked.borrow_mut().0.fill(!0);
-        let living = (0..(self.living.0.len() * BLOCK) as u32).filter(|&child| self.living.has(child));
+        self.ready.marked.borrow_mut().fill();
+        let living = (0..self.living.capacity() as u32).filter(|&child| self.living.has(child));
         *self.ready.list.borrow_mut() = living.collect();
     }
 

@@ -88,7 +88,7 @@ impl Slots {
         TaskId::new(self.executor, self.generation, slot as u32)
     }
 
-    /// A block for the children from `first` on of the combinator with that ready list. Returns the number of the first.
+    /// A block for children from `first` on. Returns the number of the first.
     #[track_caller]
     pub(crate) fn insert_block(&mut self, ready: Rc<Ready>, first: u32) -> TaskId {
         assert!(self.blocks.len() < MAX_BLOCKS, "a runtime has no room for more children: wait for some to end");

@@ -40,12 +40,9 @@ const CHILD: usize = 1 << (SLOT_BITS - 1);
 pub(crate) const BLOCK: usize = 1 << BLOCK_BITS;
 const BLOCK_BITS: u32 = 6;
 
-/// The most tasks of one runtime.
+/// The most tasks, and the most blocks of children, of one runtime.
 pub(crate) const MAX_SLOTS: usize = CHILD;
-
-/// The most blocks of children of one runtime.
 pub(crate) const MAX_BLOCKS: usize = CHILD >> BLOCK_BITS;
-
 /// The most runtimes of one process; number 0 is never given out.
 pub(crate) const MAX_EXECUTORS: usize = QUARTER_MASK;
 
