@@ -531,3 +531,86 @@ fn an_outer_cancel_reaches_children_at_the_gate() {
         assert_eq!(seconds(), 1);
     });
 }
+
+#[test]
+fn a_destructor_may_cancel_its_own_group_spawn_into_it_and_panic() {
+    test_run(async {
+        for is_panicking in [false, true] {
+            let log = Log::new();
+            let group = TaskGroup::builder().on_panic(OnChildPanic::Collect).run(async |g| {
+                let (inner, in_drop) = (g.clone(), log.clone());
+                let guard = common::OnDrop::new(move || {
+                    in_drop.note(format_args!("first cancel: {}", inner.cancel()));
+                    drop(inner.try_spawn(async { panic!("never polled") })
+                        as Result<handcar_structured::GroupHandle<()>, _>);
+                    assert!(!is_panicking, "in drop");
+                });
+                let hangs = g.spawn(async move {
+                    let _guard = guard;
+                    for_ever().await;
+                    Ok::<_, String>(())
+                });
+                let sibling = notes_drop(&log, "sibling dropped");
+                g.spawn(async move {
+                    let _sibling = sibling;
+                    for_ever().await;
+                    Ok(())
+                });
+                yield_now().await;
+                hangs.cancel();
+                for_ever().await;
+                Ok(())
+            });
+            let error = group.await.unwrap_err();
+            assert_eq!(error.iter().count(), usize::from(is_panicking), "{error}");
+            assert_eq!(error.cancelled().is_some(), !is_panicking);
+            assert_eq!(log.take(), ["first cancel: true", "sibling dropped"]);
+        }
+    });
+}
+
+#[test]
+fn a_scopes_child_may_cancel_the_scope_before_its_first_suspension() {
+    test_run(async {
+        let log = Log::new();
+        let error = handcar_structured::scope(async |sc| {
+            sc.spawn(async {
+                assert!(sc.cancel());
+                log.note("still here");
+                Ok::<_, String>(())
+            });
+            sc.spawn(async {
+                log.note("never polled");
+                Ok(())
+            });
+            for_ever().await;
+            Ok(())
+        })
+        .await
+        .unwrap_err();
+        assert!(error.cancelled().is_some() && error.first().is_none());
+        assert_eq!(log.take(), ["still here"]);
+    });
+}
+
+#[test]
+fn an_error_is_split_by_any_condition_and_both_parts_keep_their_nesting() {
+    test_run(async {
+        let error = TaskGroup::builder()
+            .on_error(OnError::Continue)
+            .scope(async |sc| {
+                for n in 1..=4 {
+                    sc.spawn(async move { Err::<(), _>(n) });
+                }
+                Ok(())
+            })
+            .await
+            .unwrap_err();
+        assert_eq!(error.first(), Some(&1));
+        let (even, odd) = error.split(|n| n % 2 == 0);
+        assert_eq!(even.unwrap().flatten(), [2, 4]);
+        let (none, odd) = odd.unwrap().split(|_| false);
+        assert!(none.is_none());
+        assert_eq!(odd.unwrap().errors().collect::<Vec<_>>(), [&1, &3]);
+    });
+}
