@@ -205,7 +205,7 @@ impl<T: Clone> Receiver<T> {
         loop {
             let (channel, next) = (&*self.channel, self.next);
             let enter = || channel.has_news(next).then_some(Outcome::Dismissed);
-            ready!(channel.queue.poll(&mut self.ticket, 0, cx, "broadcast::Recv", enter));
+            ready!(channel.queue.poll(&mut self.ticket, cx, "broadcast::Recv", enter));
             self.ticket = Ticket::New;
             match self.try_recv() {
                 Ok(message) => return Poll::Ready(Ok(message)),

@@ -80,7 +80,7 @@ impl Future for EventWait<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Event { is_set, queue } = self.event;
         let enter = || is_set.get().then_some(Outcome::Dismissed);
-        queue.poll(&mut self.ticket, 0, cx, "EventWait", enter).map(drop)
+        queue.poll(&mut self.ticket, cx, "EventWait", enter).map(drop)
     }
 }
 

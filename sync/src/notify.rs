@@ -108,7 +108,7 @@ impl<N: Hold<Notify>> Future for Notified<N> {
             }
             notify.kept.replace(false).then_some(Outcome::Granted)
         };
-        notify.queue.poll(ticket, 0, cx, "Notified", enter).map(drop)
+        notify.queue.poll(ticket, cx, "Notified", enter).map(drop)
     }
 }
 

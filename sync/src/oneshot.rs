@@ -31,8 +31,8 @@ pub mod error {
 
 /// Creates the two ends.
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
-    let shared =
-        Rc::new(Shared { message: Cell::new(None), receiver: WakerCell::default(), sender: WakerCell::default() });
+    // Not `Rc::new`, which would make it on the stack and copy it.
+    let shared = Rc::<Shared<T>>::default();
     (Sender { shared: Some(shared.clone()) }, Receiver { shared: Some(shared), finished: false })
 }
 
@@ -41,6 +41,13 @@ struct Shared<T> {
     receiver: WakerCell,
     /// Set while the sender waits for the receiver to go.
     sender: WakerCell,
+}
+
+// By hand: derived, it would ask for a default message.
+impl<T> Default for Shared<T> {
+    fn default() -> Self {
+        Self { message: Cell::new(None), receiver: WakerCell::default(), sender: WakerCell::default() }
+    }
 }
 
 /// The end that sends.
@@ -210,8 +217,8 @@ impl<T> Future for Receiver<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         ready!(budget::poll(cx));
         let Ok(message) = self.try_recv() else { return self.poll_empty(cx) };
-        self.finished = true;
         budget::spend();
+        self.finished = true;
         Poll::Ready(Ok(message))
     }
 }

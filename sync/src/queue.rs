@@ -478,7 +478,7 @@ impl<S: Store> Future for QueueJoin<'_, S> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self { queue, ticket } = &mut *self;
         let enter = || (queue.unfinished.get() == 0).then_some(Outcome::Dismissed);
-        queue.joiners.poll(ticket, 0, cx, "QueueJoin", enter).map(drop)
+        queue.joiners.poll(ticket, cx, "QueueJoin", enter).map(drop)
     }
 }
 

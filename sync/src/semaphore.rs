@@ -229,8 +229,8 @@ impl Semaphore {
     ) -> Poll<Result<(), AcquireError>> {
         ready!(budget::poll(cx));
         if matches!(ticket, Ticket::New) && self.try_take(need).is_ok() {
-            *ticket = Ticket::Spent;
             budget::spend();
+            *ticket = Ticket::Spent;
             return Poll::Ready(Ok(()));
         }
         self.poll_queue(ticket, need, cx, name)
@@ -244,7 +244,7 @@ impl Semaphore {
         cx: &mut Context<'_>,
         name: &str,
     ) -> Poll<Result<(), AcquireError>> {
-        let outcome = self.queue.poll(ticket, need, cx, name, || match self.try_take(need) {
+        let outcome = self.queue.poll_in_line(ticket, need, cx, name, || match self.try_take(need) {
             Ok(()) => Some(Outcome::Granted),
             Err(TryAcquireError::NoPermits) if need <= Self::MAX_PERMITS => None,
             Err(_) => Some(Outcome::Dismissed),
@@ -332,9 +332,9 @@ impl<S: Hold<Semaphore>> Future for Acquire<S> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        ready!(this.semaphore.poll_acquire(&mut this.ticket, this.need, cx, "Acquire"))?;
-        Poll::Ready(Ok(Permit { semaphore: this.semaphore.clone(), permits: this.need }))
+        let Self { semaphore, need, ticket } = &mut *self;
+        let permits = ready!(semaphore.poll_acquire(ticket, *need, cx, "Acquire"));
+        Poll::Ready(permits.map(|()| Permit { semaphore: semaphore.clone(), permits: *need }))
     }
 }
 

@@ -64,12 +64,13 @@ pub(crate) enum Outcome {
 /// A future's place in a [`WaitQueue`].
 #[derive(Debug)]
 pub(crate) enum Ticket {
+    // The two that hold nothing come first, so that one compare tells them from the others.
     New,
+    Spent,
     /// The entry of this number in the slab.
     Waiting(usize),
     /// The wait is over, but the poll that would say so has not returned.
     Settled(Outcome),
-    Spent,
 }
 
 /// What a ticket was worth when its future gave it up.
@@ -145,20 +146,39 @@ impl WaitQueue {
     pub(crate) fn poll(
         &self,
         ticket: &mut Ticket,
+        cx: &mut Context<'_>,
+        name: &str,
+        enter: impl Fn() -> Option<Outcome>,
+    ) -> Poll<Outcome> {
+        ready!(budget::poll(cx));
+        if let Ticket::New = ticket
+            && let Some(outcome) = enter()
+        {
+            budget::spend();
+            *ticket = Ticket::Spent;
+            return Poll::Ready(outcome);
+        }
+        self.poll_in_line(ticket, 0, cx, name, enter)
+    }
+
+    /// [`poll`](Self::poll) for a caller that has looked at the budget, and as a newcomer has found nothing, by itself.
+    #[inline]
+    pub(crate) fn poll_in_line(
+        &self,
+        ticket: &mut Ticket,
         need: usize,
         cx: &mut Context<'_>,
         name: &str,
-        enter: impl FnMut() -> Option<Outcome>,
+        enter: impl Fn() -> Option<Outcome>,
     ) -> Poll<Outcome> {
-        ready!(budget::poll(cx));
         let outcome = match *ticket {
-            Ticket::New => ready!(self.enter_or_join(ticket, need, cx.waker(), enter)),
+            Ticket::New => ready!(self.join(ticket, need, cx.waker(), enter)),
             Ticket::Waiting(key) => ready!(self.poll_waiting(key, cx)),
             Ticket::Settled(outcome) => outcome,
             Ticket::Spent => polled_after_ready(name),
         };
-        *ticket = Ticket::Spent;
         budget::spend();
+        *ticket = Ticket::Spent;
         Poll::Ready(outcome)
     }
 
@@ -204,27 +224,20 @@ impl WaitQueue {
         }
     }
 
-    /// Joins at the tail. The caller has cloned the waker, and found nothing to be had since.
-    pub(crate) fn join(&self, need: usize, waker: Waker) -> usize {
-        debug_assert_ne!(self.gate.get(), Gate::Closed, "joined a closed queue");
-        self.gate.set(Gate::Crowded);
-        self.line.borrow_mut().push(need, waker)
-    }
-
-    fn enter_or_join(
+    /// Joins at the tail.
+    fn join(
         &self,
         ticket: &mut Ticket,
         need: usize,
         waker: &Waker,
-        mut enter: impl FnMut() -> Option<Outcome>,
+        enter: impl Fn() -> Option<Outcome>,
     ) -> Poll<Outcome> {
-        if let Some(outcome) = enter() {
-            return Poll::Ready(outcome);
-        }
         let waker = waker.clone();
         // The clone was foreign code: look again.
         let Some(outcome) = enter() else {
-            *ticket = Ticket::Waiting(self.join(need, waker));
+            debug_assert_ne!(self.gate.get(), Gate::Closed, "joined a closed queue");
+            self.gate.set(Gate::Crowded);
+            *ticket = Ticket::Waiting(self.line.borrow_mut().push(need, waker));
             return Poll::Pending;
         };
         // Should the drop of the waker panic, the ticket still says what has been granted.

@@ -353,7 +353,7 @@ impl<T> Future for Changed<'_, T> {
         let Self { receiver, ticket } = &mut *self;
         let enter = || receiver.has_changed() != Ok(false);
         let changes = &receiver.channel.changes;
-        ready!(changes.poll(ticket, 0, cx, "watch::Changed", || { enter().then_some(Outcome::Dismissed) }));
+        ready!(changes.poll(ticket, cx, "watch::Changed", || { enter().then_some(Outcome::Dismissed) }));
         let result = receiver.has_changed().map(drop);
         receiver.mark_unchanged();
         Poll::Ready(result)
@@ -415,7 +415,7 @@ impl<T> Future for Closed<'_, T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self { channel, ticket } = &mut *self;
         let enter = || (channel.receivers.get() == 0).then_some(Outcome::Dismissed);
-        channel.departure.poll(ticket, 0, cx, "watch::Closed", enter).map(drop)
+        channel.departure.poll(ticket, cx, "watch::Closed", enter).map(drop)
     }
 }
 

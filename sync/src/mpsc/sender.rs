@@ -220,7 +220,7 @@ impl Future for Closed<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let departure = self.departure;
         let enter = || departure.is_closed().then_some(Outcome::Dismissed);
-        departure.poll(&mut self.ticket, 0, cx, "mpsc::Closed", enter).map(drop)
+        departure.poll(&mut self.ticket, cx, "mpsc::Closed", enter).map(drop)
     }
 }
 
