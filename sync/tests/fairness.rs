@@ -198,6 +198,7 @@ fn no_loop_starves_other_tasks() {
             })
             .await
             .unwrap();
+            assert!(!greedy.is_finished(), "{name} has ended");
             drop(greedy);
         });
         assert_eq!(turns.get(), 10, "{name}");
