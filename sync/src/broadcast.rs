@@ -10,11 +10,12 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
+use crate::event::{Event, EventWait};
 use crate::recv::{Receive, Recv};
 use crate::sealed;
 use crate::wait_queue::{Outcome, Ticket, WaitQueue};
@@ -48,15 +49,7 @@ const KEPT_SLOTS: usize = 1024;
 /// Panics if `capacity` is 0.
 #[track_caller]
 pub fn channel<T: Clone>(capacity: usize) -> (Sender<T>, Receiver<T>) {
-    assert!(capacity > 0, "a broadcast channel of capacity 0 could not hold a message; give it 1");
-    let channel = Rc::new(Channel {
-        ring: RefCell::new(Ring { slots: VecDeque::new(), first: 0 }),
-        capacity,
-        senders: Cell::new(1),
-        receivers: Cell::new(0),
-        queue: WaitQueue::new(),
-    });
-    let sender = Sender { channel };
+    let sender = Sender::new(capacity);
     let receiver = sender.subscribe();
     (sender, receiver)
 }
@@ -66,6 +59,8 @@ struct Channel<T> {
     capacity: usize,
     senders: Cell<usize>,
     receivers: Cell<usize>,
+    /// Set while there is no receiver.
+    closed: Event,
     queue: WaitQueue,
 }
 
@@ -107,6 +102,26 @@ pub struct Sender<T> {
 }
 
 impl<T> Sender<T> {
+    /// Creates a channel that has no receiver yet.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `capacity` is 0.
+    #[track_caller]
+    pub fn new(capacity: usize) -> Self {
+        assert!(capacity > 0, "a broadcast channel of capacity 0 could not hold a message; give it 1");
+        Self {
+            channel: Rc::new(Channel {
+                ring: RefCell::new(Ring { slots: VecDeque::new(), first: 0 }),
+                capacity,
+                senders: Cell::new(1),
+                receivers: Cell::new(0),
+                closed: Event::new_set(),
+                queue: WaitQueue::new(),
+            }),
+        }
+    }
+
     /// Sends to all receivers, and says how many they are; it never waits.
     ///
     /// # Errors
@@ -129,9 +144,36 @@ impl<T> Sender<T> {
 
     /// Creates a receiver of what is sent from now on.
     pub fn subscribe(&self) -> Receiver<T> {
-        self.channel.receivers.set(self.channel.receivers.get() + 1);
-        let next = self.channel.ring.borrow().end();
-        Receiver { channel: self.channel.clone(), next, ticket: Ticket::New }
+        Receiver::new(&self.channel)
+    }
+
+    /// Waits until there is no receiver.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future undoes the wait, and nothing else.
+    pub fn closed(&self) -> EventWait<'_> {
+        self.channel.closed.wait()
+    }
+
+    /// Makes a sender that does not keep the channel open.
+    pub fn downgrade(&self) -> WeakSender<T> {
+        WeakSender { channel: Rc::downgrade(&self.channel) }
+    }
+
+    /// How many senders there are; weak ones do not count.
+    pub fn strong_count(&self) -> usize {
+        self.channel.senders.get()
+    }
+
+    /// How many weak senders there are.
+    pub fn weak_count(&self) -> usize {
+        Rc::weak_count(&self.channel)
+    }
+
+    /// Whether both send into one channel.
+    pub fn same_channel(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.channel, &other.channel)
     }
 
     /// How many receivers there are.
@@ -163,6 +205,42 @@ impl<T> Drop for Sender<T> {
         if self.channel.senders.get() == 0 {
             self.channel.queue.dismiss_all();
         }
+    }
+}
+
+/// A [`Sender`] that does not keep the channel open, made by [`Sender::downgrade`].
+pub struct WeakSender<T> {
+    channel: Weak<Channel<T>>,
+}
+
+impl<T> WeakSender<T> {
+    /// Makes a sender of it, if there is one left.
+    pub fn upgrade(&self) -> Option<Sender<T>> {
+        let channel = self.channel.upgrade().filter(|channel| channel.senders.get() > 0)?;
+        channel.senders.set(channel.senders.get() + 1);
+        Some(Sender { channel })
+    }
+
+    /// How many senders there are; weak ones do not count.
+    pub fn strong_count(&self) -> usize {
+        self.channel.upgrade().map_or(0, |channel| channel.senders.get())
+    }
+
+    /// How many weak senders there are, as long as there is anything else of the channel.
+    pub fn weak_count(&self) -> usize {
+        self.channel.weak_count()
+    }
+}
+
+impl<T> Clone for WeakSender<T> {
+    fn clone(&self) -> Self {
+        Self { channel: self.channel.clone() }
+    }
+}
+
+impl<T> fmt::Debug for WeakSender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakSender").field("senders", &self.strong_count()).finish()
     }
 }
 
@@ -221,9 +299,27 @@ impl<T: Clone> Receiver<T> {
 impl<T> Receiver<T> {
     /// Creates a receiver of what is sent from now on.
     pub fn resubscribe(&self) -> Self {
-        self.channel.receivers.set(self.channel.receivers.get() + 1);
-        let next = self.channel.ring.borrow().end();
-        Self { channel: self.channel.clone(), next, ticket: Ticket::New }
+        Self::new(&self.channel)
+    }
+
+    /// Whether both receive from one channel.
+    pub fn same_channel(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.channel, &other.channel)
+    }
+
+    /// Whether all senders have gone; messages may be left.
+    pub fn is_closed(&self) -> bool {
+        self.channel.senders.get() == 0
+    }
+
+    /// How many senders there are; weak ones do not count.
+    pub fn sender_strong_count(&self) -> usize {
+        self.channel.senders.get()
+    }
+
+    /// How many weak senders there are.
+    pub fn sender_weak_count(&self) -> usize {
+        Rc::weak_count(&self.channel)
     }
 
     /// How many messages it has not seen, those that made way included.
@@ -236,6 +332,13 @@ impl<T> Receiver<T> {
         self.len() == 0
     }
 
+    fn new(channel: &Rc<Channel<T>>) -> Self {
+        channel.receivers.set(channel.receivers.get() + 1);
+        channel.closed.clear();
+        let next = channel.ring.borrow().end();
+        Self { channel: channel.clone(), next, ticket: Ticket::New }
+    }
+
     fn take(&mut self) -> Result<Rc<T>, TryRecvError> {
         let mut ring = self.channel.ring.borrow_mut();
         let Some(ahead) = self.next.checked_sub(ring.first) else {
@@ -244,7 +347,7 @@ impl<T> Receiver<T> {
             return Err(TryRecvError::Lagged(missed));
         };
         let Some(slot) = usize::try_from(ahead).ok().and_then(|ahead| ring.slots.get_mut(ahead)) else {
-            let closed = self.channel.senders.get() == 0;
+            let closed = self.is_closed();
             return Err(if closed { TryRecvError::Closed } else { TryRecvError::Empty });
         };
         self.next += 1;
@@ -287,8 +390,11 @@ impl<T> Drop for Receiver<T> {
         ring.first += seen_by_all as u64;
         let _messages: Vec<_> = ring.slots.drain(..seen_by_all).collect();
         ring.give_back();
-        // Before the messages, whose drop is foreign code.
+        // Before the messages, whose drop is foreign code, and before those who wait for this.
         drop(ring);
+        if channel.receivers.get() == 0 {
+            channel.closed.set();
+        }
     }
 }
 

@@ -34,6 +34,10 @@ impl Event {
         Self { is_set: Cell::new(false), queue: WaitQueue::new() }
     }
 
+    pub(crate) const fn new_set() -> Self {
+        Self { is_set: Cell::new(true), queue: WaitQueue::new() }
+    }
+
     /// Sets the flag and releases all who wait.
     pub fn set(&self) {
         self.is_set.set(true);

@@ -28,6 +28,7 @@ mod rate_limiter;
 mod recv;
 mod rwlock;
 mod semaphore;
+mod set_once;
 mod wait_queue;
 mod waker_cell;
 
@@ -55,6 +56,7 @@ pub use rwlock::{
     OwnedRwLockReadGuard, OwnedRwLockWriteGuard, ReadGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, WriteGuard,
 };
 pub use semaphore::{Acquire, AcquireError, OwnedSemaphorePermit, Permit, Semaphore, SemaphorePermit, TryAcquireError};
+pub use set_once::{SetOnce, SetOnceError, SetOnceWait};
 
 /// How a future or a guard holds the primitive that it belongs to: by reference, or through an `Rc` that keeps it alive.
 ///

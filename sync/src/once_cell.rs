@@ -29,6 +29,11 @@ impl<T> OnceCell<T> {
         Self { value: cell::OnceCell::new(), turn: Semaphore::new(1) }
     }
 
+    /// Creates a cell with a value, or an empty one.
+    pub fn new_with(value: Option<T>) -> Self {
+        value.map_or_else(Self::new, Self::from)
+    }
+
     /// The value, if there is one.
     pub fn get(&self) -> Option<&T> {
         self.value.get()
@@ -131,6 +136,21 @@ impl<T> From<T> for OnceCell<T> {
     }
 }
 
+/// A cell of its own, with a clone of the value if there is one.
+impl<T: Clone> Clone for OnceCell<T> {
+    fn clone(&self) -> Self {
+        Self::new_with(self.get().cloned())
+    }
+}
+
+impl<T: PartialEq> PartialEq for OnceCell<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.get() == other.get()
+    }
+}
+
+impl<T: Eq> Eq for OnceCell<T> {}
+
 impl<T: fmt::Debug> fmt::Debug for OnceCell<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("OnceCell").field(&self.value.get()).finish()
@@ -144,6 +164,18 @@ pub enum SetError<T> {
     AlreadyInitializedError(T),
     /// Somebody is making one.
     InitializingError(T),
+}
+
+impl<T> SetError<T> {
+    /// Whether there is a value.
+    pub fn is_already_init_err(&self) -> bool {
+        matches!(self, Self::AlreadyInitializedError(_))
+    }
+
+    /// Whether somebody is making one.
+    pub fn is_initializing_err(&self) -> bool {
+        matches!(self, Self::InitializingError(_))
+    }
 }
 
 impl<T> fmt::Display for SetError<T> {

@@ -168,6 +168,11 @@ impl<T> Receiver<T> {
         Ok(message)
     }
 
+    /// Whether this future has returned its result, so that it must not be polled again.
+    pub fn is_terminated(&self) -> bool {
+        self.finished
+    }
+
     /// Whether the channel holds no message now.
     pub fn is_empty(&self) -> bool {
         !self.has_message()

@@ -24,9 +24,10 @@ use std::thread;
 use futures_core::Stream;
 
 use crate::Hold;
+use crate::event::{Event, EventWait};
 use crate::mpsc::error::{SendError, TryRecvError, TrySendError};
 use crate::semaphore::{Semaphore, TryAcquireError};
-use crate::wait_queue::{Outcome, Ticket, WaitQueue};
+use crate::wait_queue::Ticket;
 
 mod store;
 
@@ -96,8 +97,8 @@ pub struct AnyQueue<S: Store> {
     capacity: usize,
     /// Items that were put, and of which no one has said that they are done.
     unfinished: Cell<usize>,
-    /// Those who wait in [`join`](Self::join).
-    joiners: WaitQueue,
+    /// Set while there are none.
+    idle: Event,
 }
 
 impl<S: Store> AnyQueue<S> {
@@ -116,7 +117,7 @@ impl<S: Store> AnyQueue<S> {
             slots: Semaphore::new(capacity),
             capacity,
             unfinished: Cell::new(0),
-            joiners: WaitQueue::new(),
+            idle: Event::new_set(),
         }
     }
 
@@ -146,8 +147,7 @@ impl<S: Store> AnyQueue<S> {
     pub fn try_put(&self, item: S::Item) -> Result<(), TrySendError<S::Item>> {
         match self.slots.try_take(1) {
             Ok(()) => Ok(self.push(item)?),
-            Err(TryAcquireError::NoPermits) => Err(TrySendError::Full(item)),
-            Err(TryAcquireError::Closed) => Err(TrySendError::Closed(item)),
+            Err(refusal) => Err(TrySendError::new(refusal, item)),
         }
     }
 
@@ -202,8 +202,8 @@ impl<S: Store> AnyQueue<S> {
     /// # Cancel safety
     ///
     /// Dropping the future undoes the wait, and nothing else.
-    pub fn join(&self) -> QueueJoin<'_, S> {
-        QueueJoin { queue: self, ticket: Ticket::New }
+    pub fn join(&self) -> EventWait<'_> {
+        self.idle.wait()
     }
 
     /// Closes the queue: putters get their item back, getters take what is left and then get `None`.
@@ -282,6 +282,7 @@ impl<S: Store> AnyQueue<S> {
         // An `Ord` that panics leaves the item in the heap, if not in its place.
         if is_in {
             self.unfinished.set(self.unfinished.get() + 1);
+            self.idle.clear();
             self.items.release(1);
         } else {
             self.slots.release(1);
@@ -334,7 +335,7 @@ impl<S: Store> AnyQueue<S> {
     fn finish(&self, n: usize) {
         self.unfinished.set(self.unfinished.get() - n);
         if self.unfinished.get() == 0 {
-            self.joiners.dismiss_all();
+            self.idle.set();
         }
     }
 
@@ -461,30 +462,6 @@ impl<S: Store> Drop for Tracked<'_, S> {
 impl<S: Store<Item: fmt::Debug>> fmt::Debug for Tracked<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Tracked").field(&self.item).finish()
-    }
-}
-
-/// The future of [`AnyQueue::join`].
-#[derive(Debug)]
-#[must_use = "futures do nothing unless awaited"]
-pub struct QueueJoin<'a, S: Store> {
-    queue: &'a AnyQueue<S>,
-    ticket: Ticket,
-}
-
-impl<S: Store> Future for QueueJoin<'_, S> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { queue, ticket } = &mut *self;
-        let enter = || (queue.unfinished.get() == 0).then_some(Outcome::Dismissed);
-        queue.joiners.poll(ticket, cx, "QueueJoin", enter).map(drop)
-    }
-}
-
-impl<S: Store> Drop for QueueJoin<'_, S> {
-    fn drop(&mut self) {
-        drop(self.queue.joiners.leave(&mut self.ticket));
     }
 }
 

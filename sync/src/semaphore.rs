@@ -362,6 +362,11 @@ pub type SemaphorePermit<'a> = Permit<&'a Semaphore>;
 pub type OwnedSemaphorePermit = Permit<Rc<Semaphore>>;
 
 impl<S: Hold<Semaphore>> Permit<S> {
+    /// The semaphore that they are of.
+    pub fn semaphore(&self) -> &S {
+        &self.semaphore
+    }
+
     /// How many permits of the semaphore these are.
     pub fn num_permits(&self) -> usize {
         self.permits

@@ -198,6 +198,37 @@ impl WaitQueue {
         !left
     }
 
+    /// Settles the tail as granted, and says whether somebody waited.
+    pub(crate) fn grant_last(&self) -> bool {
+        // Those who are to be dismissed first: the tail might be one of them.
+        self.grant_while(|_| false);
+        let waker = {
+            let line = &mut *self.line.borrow_mut();
+            let tail = line.tail;
+            let Some(waiter) = line.waiters.get_mut(tail) else { return false };
+            let state = std::mem::replace(&mut waiter.state, State::Settled(Outcome::Granted));
+            self.unlink(line, tail);
+            state
+        };
+        if let State::Waiting(waker) = waker {
+            wake(waker);
+        }
+        true
+    }
+
+    /// Joins without a waker, to be first to be settled from now on. Says whether the wait is over.
+    pub(crate) fn enable(&self, ticket: &mut Ticket, enter: impl Fn() -> Option<Outcome>) -> bool {
+        match *ticket {
+            Ticket::New => match enter() {
+                Some(outcome) => *ticket = Ticket::Settled(outcome),
+                None => _ = self.join(ticket, 0, Waker::noop(), enter),
+            },
+            Ticket::Waiting(key) => return matches!(self.line.borrow().waiters[key].state, State::Settled(_)),
+            Ticket::Settled(_) | Ticket::Spent => {}
+        }
+        !matches!(ticket, Ticket::Waiting(_))
+    }
+
     /// Settles all who wait now, and nobody who joins while they are being woken.
     pub(crate) fn dismiss_all(&self) {
         {
@@ -287,12 +318,16 @@ impl WaitQueue {
     fn remove(&self, key: usize) -> State {
         let line = &mut *self.line.borrow_mut();
         if let State::Waiting(_) = line.waiters[key].state {
-            line.unlink(key);
-            if line.head == NONE {
-                self.empty(line);
-            }
+            self.unlink(line, key);
         }
         line.forget(key)
+    }
+
+    fn unlink(&self, line: &mut Line, key: usize) {
+        line.unlink(key);
+        if line.head == NONE {
+            self.empty(line);
+        }
     }
 
     /// The last one has left the line.

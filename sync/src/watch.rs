@@ -13,6 +13,7 @@ use std::task::{Context, Poll, ready};
 
 use handcar_executor::budget;
 
+use crate::event::{Event, EventWait};
 use crate::wait_queue::{Outcome, Ticket, WaitQueue};
 
 /// Error types, under the path that they have in tokio.
@@ -41,15 +42,7 @@ const BORROWED: &str =
 /// # });
 /// ```
 pub fn channel<T>(value: T) -> (Sender<T>, Receiver<T>) {
-    let channel = Rc::new(Channel {
-        value: Cell::new(Some(Rc::new(value))),
-        version: Cell::new(0),
-        senders: Cell::new(1),
-        receivers: Cell::new(0),
-        changes: WaitQueue::new(),
-        departure: WaitQueue::new(),
-    });
-    let sender = Sender { channel };
+    let sender = Sender::new(value);
     let receiver = sender.subscribe();
     (sender, receiver)
 }
@@ -62,8 +55,8 @@ struct Channel<T> {
     receivers: Cell<usize>,
     /// Those who wait for another version, or for the last sender to go.
     changes: WaitQueue,
-    /// Those who wait for the last receiver to go.
-    departure: WaitQueue,
+    /// Set while there is no receiver.
+    closed: Event,
 }
 
 impl<T> Channel<T> {
@@ -86,6 +79,20 @@ pub struct Sender<T> {
 }
 
 impl<T> Sender<T> {
+    /// Creates a channel that has no receiver yet.
+    pub fn new(value: T) -> Self {
+        Self {
+            channel: Rc::new(Channel {
+                value: Cell::new(Some(Rc::new(value))),
+                version: Cell::new(0),
+                senders: Cell::new(1),
+                receivers: Cell::new(0),
+                changes: WaitQueue::new(),
+                closed: Event::new_set(),
+            }),
+        }
+    }
+
     /// Sets the value.
     ///
     /// # Errors
@@ -153,8 +160,17 @@ impl<T> Sender<T> {
 
     /// Creates a receiver that counts the present value as seen.
     pub fn subscribe(&self) -> Receiver<T> {
-        self.channel.receivers.set(self.channel.receivers.get() + 1);
-        Receiver { channel: self.channel.clone(), seen: self.channel.version.get() }
+        Receiver::new(&self.channel, self.channel.version.get())
+    }
+
+    /// How many senders there are.
+    pub fn sender_count(&self) -> usize {
+        self.channel.senders.get()
+    }
+
+    /// Whether both set the value of one channel.
+    pub fn same_channel(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.channel, &other.channel)
     }
 
     /// How many receivers there are.
@@ -172,8 +188,8 @@ impl<T> Sender<T> {
     /// # Cancel safety
     ///
     /// Dropping the future undoes the wait, and nothing else.
-    pub fn closed(&self) -> Closed<'_, T> {
-        Closed { channel: &self.channel, ticket: Ticket::New }
+    pub fn closed(&self) -> EventWait<'_> {
+        self.channel.closed.wait()
     }
 
     fn set(&self, value: T) {
@@ -194,6 +210,12 @@ impl<T> Drop for Taken<'_, T> {
         // A value that the closure itself has sent is newer, and stays.
         let newer = self.channel.value.take();
         self.channel.value.set(newer.or_else(|| self.value.take()));
+    }
+}
+
+impl<T: Default> Default for Sender<T> {
+    fn default() -> Self {
+        Self::new(T::default())
     }
 }
 
@@ -220,6 +242,12 @@ pub struct Receiver<T> {
 }
 
 impl<T> Receiver<T> {
+    fn new(channel: &Rc<Channel<T>>, seen: u64) -> Self {
+        channel.receivers.set(channel.receivers.get() + 1);
+        channel.closed.clear();
+        Self { channel: channel.clone(), seen }
+    }
+
     /// The value. It does not count as seen by this.
     #[track_caller]
     pub fn borrow(&self) -> Ref<T> {
@@ -240,7 +268,7 @@ impl<T> Receiver<T> {
     ///
     /// Fails if all senders have gone and the last value was seen.
     pub fn has_changed(&self) -> Result<bool, RecvError> {
-        if !self.is_behind() && self.channel.senders.get() == 0 {
+        if !self.is_behind() && self.is_closed() {
             return Err(RecvError(()));
         }
         Ok(self.is_behind())
@@ -291,6 +319,11 @@ impl<T> Receiver<T> {
         WaitFor { changed: self.changed(), is_wanted, is_first: true }
     }
 
+    /// Whether all senders have gone.
+    pub fn is_closed(&self) -> bool {
+        self.channel.senders.get() == 0
+    }
+
     /// Whether both follow one channel.
     pub fn same_channel(&self, other: &Self) -> bool {
         Rc::ptr_eq(&self.channel, &other.channel)
@@ -303,8 +336,7 @@ impl<T> Receiver<T> {
 
 impl<T> Clone for Receiver<T> {
     fn clone(&self) -> Self {
-        self.channel.receivers.set(self.channel.receivers.get() + 1);
-        Self { channel: self.channel.clone(), seen: self.seen }
+        Self::new(&self.channel, self.seen)
     }
 }
 
@@ -312,7 +344,7 @@ impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         self.channel.receivers.set(self.channel.receivers.get() - 1);
         if self.channel.receivers.get() == 0 {
-            self.channel.departure.dismiss_all();
+            self.channel.closed.set();
         }
     }
 }
@@ -398,30 +430,6 @@ impl<T, F: FnMut(&T) -> bool> Future for WaitFor<'_, T, F> {
             }
             self.changed.ticket = Ticket::New;
         }
-    }
-}
-
-/// The future of [`Sender::closed`].
-#[derive(Debug)]
-#[must_use = "futures do nothing unless awaited"]
-pub struct Closed<'a, T> {
-    channel: &'a Channel<T>,
-    ticket: Ticket,
-}
-
-impl<T> Future for Closed<'_, T> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { channel, ticket } = &mut *self;
-        let enter = || (channel.receivers.get() == 0).then_some(Outcome::Dismissed);
-        channel.departure.poll(ticket, cx, "watch::Closed", enter).map(drop)
-    }
-}
-
-impl<T> Drop for Closed<'_, T> {
-    fn drop(&mut self) {
-        drop(self.channel.departure.leave(&mut self.ticket));
     }
 }
 

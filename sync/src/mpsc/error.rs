@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::semaphore::TryAcquireError;
+
 /// The channel is closed; here is the message.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SendError<T>(pub T);
@@ -26,6 +28,13 @@ pub enum TryRecvError {
 }
 
 impl<T> TrySendError<T> {
+    pub(crate) fn new(refusal: TryAcquireError, message: T) -> Self {
+        match refusal {
+            TryAcquireError::NoPermits => Self::Full(message),
+            TryAcquireError::Closed => Self::Closed(message),
+        }
+    }
+
     /// The message.
     pub fn into_inner(self) -> T {
         match self {

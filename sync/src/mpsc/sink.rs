@@ -1,13 +1,12 @@
-//! The sending end as a `Sink`.
+//! The sending end of a bounded channel as a `Sink`.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_sink::Sink;
-use handcar_executor::budget;
 
 use super::error::SendError;
-use super::{Sender, UnboundedSender, leave};
+use super::{Sender, leave};
 use crate::wait_queue::Ticket;
 
 /// A [`Sender`] as a [`Sink`], made by [`Sender::into_sink`].
@@ -44,7 +43,7 @@ impl<T> SenderSink<T> {
         let Some(sender) = &self.sender else { return };
         match self.ticket {
             Ticket::Spent => sender.channel.free_slots(1),
-            _ => leave(&sender.channel, &mut self.ticket),
+            _ => leave(&sender.channel, &mut self.ticket, 1),
         }
         self.ticket = Ticket::New;
     }
@@ -93,26 +92,5 @@ impl<T> Sink<T> for SenderSink<T> {
 impl<T> Drop for SenderSink<T> {
     fn drop(&mut self) {
         self.give_up_slot();
-    }
-}
-
-impl<T> Sink<T> for UnboundedSender<T> {
-    type Error = SendError<T>;
-
-    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError<T>>> {
-        budget::poll(cx).map(Ok)
-    }
-
-    fn start_send(self: Pin<&mut Self>, message: T) -> Result<(), SendError<T>> {
-        budget::spend();
-        self.send(message)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), SendError<T>>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), SendError<T>>> {
-        Poll::Ready(Ok(()))
     }
 }
