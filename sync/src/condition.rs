@@ -64,11 +64,7 @@ impl Condition {
 
     /// Waits for as long as `is_so` says yes; looks first, and again after each notification.
     ///
-    /// # Panics
-    ///
-    /// As [`wait`](Self::wait).
-    ///
-    /// # Cancel safety
+    /// # Panics and cancel safety
     ///
     /// As [`wait`](Self::wait).
     #[track_caller]

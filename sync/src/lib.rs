@@ -17,6 +17,19 @@
 //! made of the same parts.
 #![forbid(unsafe_code)]
 
+/// Gives an error type its words: [`Display`](std::fmt::Display) and [`Error`](std::error::Error).
+macro_rules! says {
+    ($error:ident $(<$message:ident>)? { $($case:pat => $words:expr),+ }) => {
+        impl$(<$message>)? std::fmt::Display for $error$(<$message>)? {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(match self { $($case => $words),+ })
+            }
+        }
+
+        impl$(<$message>)? std::error::Error for $error$(<$message>)? {}
+    };
+}
+
 mod barrier;
 mod condition;
 mod event;
@@ -28,7 +41,6 @@ mod rate_limiter;
 mod recv;
 mod rwlock;
 mod semaphore;
-mod set_once;
 mod wait_queue;
 mod waker_cell;
 
@@ -48,7 +60,7 @@ pub use event::{Event, EventWait};
 pub use lock::{Lock, LockGuard, TryLockError};
 pub use mutex::{Guard, Mutex, MutexGuard, OwnedMutexGuard};
 pub use notify::{Notified, Notify};
-pub use once_cell::{OnceCell, SetError};
+pub use once_cell::{OnceCell, OnceCellWait, SetError};
 pub use queue::{LifoQueue, PriorityQueue, Queue};
 pub use rate_limiter::{RateAcquire, RateLimiter};
 pub use recv::{Receive, Recv};
@@ -56,7 +68,6 @@ pub use rwlock::{
     OwnedRwLockReadGuard, OwnedRwLockWriteGuard, ReadGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, WriteGuard,
 };
 pub use semaphore::{Acquire, AcquireError, OwnedSemaphorePermit, Permit, Semaphore, SemaphorePermit, TryAcquireError};
-pub use set_once::{SetOnce, SetOnceError, SetOnceWait};
 
 /// How a future or a guard holds the primitive that it belongs to: by reference, or through an `Rc` that keeps it alive.
 ///

@@ -77,10 +77,4 @@ pub(crate) fn try_lock<G: LockGuard>(lock: G::Lock) -> Result<G, TryLockError> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TryLockError(());
 
-impl fmt::Display for TryLockError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the lock is held or waited for")
-    }
-}
-
-impl std::error::Error for TryLockError {}
+says!(TryLockError { _ => "the lock is held or waited for" });

@@ -40,16 +40,14 @@ mod receiver;
 mod sender;
 mod sending;
 mod sink;
-mod unbounded;
 mod weak;
 
 pub use permit::{OwnedPermit, Permit, PermitIterator, Reserve, Room};
 pub use receiver::{Receiver, RecvMany};
-pub use sender::Sender;
+pub use sender::{Bounded, Sender, Unbounded};
 pub use sending::Sending;
 pub use sink::SenderSink;
-pub use unbounded::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-pub use weak::{WeakSender, WeakUnboundedSender};
+pub use weak::WeakSender;
 
 use error::SendError;
 
@@ -58,6 +56,24 @@ const KEPT_MESSAGES: usize = 4096;
 
 /// Creates a channel that holds up to `capacity` messages; a capacity above [`Semaphore::MAX_PERMITS`] counts as that.
 pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
+    make(capacity)
+}
+
+/// Creates a channel that never is full, whose senders never wait.
+pub fn unbounded_channel<T>() -> (UnboundedSender<T>, UnboundedReceiver<T>) {
+    make(usize::MAX)
+}
+
+/// The end that sends into an unbounded channel.
+pub type UnboundedSender<T> = Sender<T, Unbounded>;
+
+/// The end that receives from an unbounded channel.
+pub type UnboundedReceiver<T> = Receiver<T>;
+
+/// A sender that does not keep an unbounded channel open.
+pub type WeakUnboundedSender<T> = WeakSender<T, Unbounded>;
+
+fn make<T, L>(capacity: usize) -> (Sender<T, L>, Receiver<T>) {
     let capacity = capacity.min(Semaphore::MAX_PERMITS);
     let channel = Rc::new(Channel {
         messages: RefCell::new(VecDeque::new()),
@@ -70,7 +86,7 @@ pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
         handover: WakerCell::default(),
         rendezvous: Cell::new(0),
     });
-    (Sender { channel: channel.clone() }, Receiver { channel })
+    (Sender::new(channel.clone()), Receiver { channel })
 }
 
 struct Channel<T> {

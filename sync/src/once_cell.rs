@@ -4,7 +4,10 @@ use std::cell;
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
+use crate::event::{Event, EventWait};
 use crate::semaphore::{Semaphore, TryAcquireError};
 
 /// A place for a value that is set once, by hand or by the first task that asks for it.
@@ -21,12 +24,14 @@ pub struct OnceCell<T> {
     value: cell::OnceCell<T>,
     /// Held by whoever is making the value.
     turn: Semaphore,
+    /// Set when there is a value.
+    made: Event,
 }
 
 impl<T> OnceCell<T> {
     /// Creates an empty cell.
     pub const fn new() -> Self {
-        Self { value: cell::OnceCell::new(), turn: Semaphore::new(1) }
+        Self { value: cell::OnceCell::new(), turn: Semaphore::new(1), made: Event::new() }
     }
 
     /// Creates a cell with a value, or an empty one.
@@ -51,6 +56,7 @@ impl<T> OnceCell<T> {
 
     /// Takes the value out and leaves the cell empty.
     pub fn take(&mut self) -> Option<T> {
+        self.made.clear();
         self.value.take()
     }
 
@@ -69,7 +75,10 @@ impl<T> OnceCell<T> {
             return Err(SetError::AlreadyInitializedError(value));
         }
         match self.turn.try_acquire() {
-            Ok(_turn) => self.value.set(value).map_err(SetError::AlreadyInitializedError),
+            Ok(_turn) => {
+                self.make(value);
+                Ok(())
+            }
             Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => Err(SetError::InitializingError(value)),
         }
     }
@@ -120,7 +129,50 @@ impl<T> OnceCell<T> {
             return Ok(value);
         }
         let value = init().await?;
-        Ok(self.value.get_or_init(|| value))
+        Ok(self.make(value))
+    }
+
+    /// Waits until there is a value, whoever makes it. (tokio's `SetOnce` is a cell for this alone.)
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future undoes the wait, and nothing else.
+    ///
+    /// ```
+    /// # use handcar_sync::OnceCell;
+    /// # handcar_executor::run(async {
+    /// let address = OnceCell::new();
+    /// let client = async { *address.wait().await };
+    /// let server = async { address.set("127.0.0.1:80").unwrap() };
+    /// assert_eq!(futures::join!(client, server).0, "127.0.0.1:80");
+    /// # });
+    /// ```
+    pub fn wait(&self) -> OnceCellWait<'_, T> {
+        OnceCellWait { value: &self.value, made: self.made.wait() }
+    }
+
+    /// Sets the value, for the one whose turn it is.
+    fn make(&self, value: T) -> &T {
+        let value = self.value.get_or_init(|| value);
+        self.made.set();
+        value
+    }
+}
+
+/// The future of [`OnceCell::wait`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct OnceCellWait<'a, T> {
+    value: &'a cell::OnceCell<T>,
+    made: EventWait<'a>,
+}
+
+impl<'a, T> Future for OnceCellWait<'a, T> {
+    type Output = &'a T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<&'a T> {
+        ready!(Pin::new(&mut self.made).poll(cx));
+        Poll::Ready(self.value.get().expect("it is made before those who wait are released"))
     }
 }
 
@@ -132,7 +184,7 @@ impl<T> Default for OnceCell<T> {
 
 impl<T> From<T> for OnceCell<T> {
     fn from(value: T) -> Self {
-        Self { value: value.into(), turn: Semaphore::new(1) }
+        Self { value: value.into(), turn: Semaphore::new(1), made: Event::new_set() }
     }
 }
 

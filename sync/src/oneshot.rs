@@ -280,13 +280,7 @@ impl<T> fmt::Debug for Receiver<T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecvError(());
 
-impl fmt::Display for RecvError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the channel is closed and empty")
-    }
-}
-
-impl std::error::Error for RecvError {}
+says!(RecvError { _ => "the channel is closed and empty" });
 
 /// Why [`Receiver::try_recv`] returned no message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -297,13 +291,7 @@ pub enum TryRecvError {
     Closed,
 }
 
-impl fmt::Display for TryRecvError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Empty => "the channel is empty",
-            Self::Closed => "the channel is closed and empty",
-        })
-    }
-}
-
-impl std::error::Error for TryRecvError {}
+says!(TryRecvError {
+    Self::Empty => "the channel is empty",
+    Self::Closed => "the channel is closed and empty"
+});

@@ -33,13 +33,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll, Waker, ready};
 
 use handcar_executor::budget;
-use slab::Slab;
 
-/// The end of the line, on both sides.
-const NONE: usize = usize::MAX;
+mod line;
 
-/// An empty slab with more room than this is given back, so that one rush does not cost memory for ever.
-const KEPT_ENTRIES: usize = 1024;
+use line::{Line, Look};
 
 /// What a newcomer meets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,27 +77,6 @@ pub(crate) enum State {
     Settled(Outcome),
 }
 
-struct Waiter {
-    state: State,
-    /// How much it asks for.
-    need: usize,
-    /// How many had ever joined before it.
-    order: u64,
-    /// Towards the head.
-    before: usize,
-    /// Towards the tail.
-    behind: usize,
-}
-
-/// What a future finds when it looks at its waiter.
-enum Look {
-    Settled(Outcome),
-    /// It waits, with the waker of this poll.
-    Current,
-    /// It waits, with the waker of an earlier poll.
-    Stale,
-}
-
 /// A first-in, first-out line of wakers.
 pub(crate) struct WaitQueue {
     /// Outside the `RefCell`, so that a fast path is one load and one compare.
@@ -108,23 +84,9 @@ pub(crate) struct WaitQueue {
     line: RefCell<Line>,
 }
 
-struct Line {
-    waiters: Slab<Waiter>,
-    head: usize,
-    tail: usize,
-    /// How many have ever joined.
-    joined: u64,
-    /// How many of these are dismissed. A waker may come back before all of them have been woken, and what it grants must not
-    /// go to one of those; it wakes them first.
-    dismissed: u64,
-}
-
 impl WaitQueue {
     pub(crate) const fn new() -> Self {
-        Self {
-            gate: Cell::new(Gate::Open),
-            line: RefCell::new(Line { waiters: Slab::new(), head: NONE, tail: NONE, joined: 0, dismissed: 0 }),
-        }
+        Self { gate: Cell::new(Gate::Open), line: RefCell::new(Line::new()) }
     }
 
     #[inline]
@@ -185,8 +147,14 @@ impl WaitQueue {
     /// Settles waiters from the head as granted, for as long as `admits` says yes to what the next one needs.
     #[inline(never)]
     pub(crate) fn grant_while(&self, mut admits: impl FnMut(usize) -> bool) {
-        // One borrow for each waiter: the wake between two of them may come back here.
-        while let Some(waker) = self.settle_head(&mut admits) {
+        loop {
+            // One borrow for each waiter: the wake between two of them may come back here.
+            let mut line = self.line.borrow_mut();
+            let Some(waker) = line.settle_head(&mut admits) else { return };
+            if line.is_empty() && self.gate.get() == Gate::Crowded {
+                self.gate.set(Gate::Open);
+            }
+            drop(line);
             wake(waker);
         }
     }
@@ -202,18 +170,9 @@ impl WaitQueue {
     pub(crate) fn grant_last(&self) -> bool {
         // Those who are to be dismissed first: the tail might be one of them.
         self.grant_while(|_| false);
-        let waker = {
-            let line = &mut *self.line.borrow_mut();
-            let tail = line.tail;
-            let Some(waiter) = line.waiters.get_mut(tail) else { return false };
-            let state = std::mem::replace(&mut waiter.state, State::Settled(Outcome::Granted));
-            self.unlink(line, tail);
-            state
-        };
-        if let State::Waiting(waker) = waker {
-            wake(waker);
-        }
-        true
+        let waker = self.line.borrow_mut().settle_tail();
+        self.open_if_empty();
+        waker.map(wake).is_some()
     }
 
     /// Joins without a waker, to be first to be settled from now on. Says whether the wait is over.
@@ -223,7 +182,7 @@ impl WaitQueue {
                 Some(outcome) => *ticket = Ticket::Settled(outcome),
                 None => _ = self.join(ticket, 0, Waker::noop(), enter),
             },
-            Ticket::Waiting(key) => return matches!(self.line.borrow().waiters[key].state, State::Settled(_)),
+            Ticket::Waiting(key) => return self.line.borrow().is_settled(key),
             Ticket::Settled(_) | Ticket::Spent => {}
         }
         !matches!(ticket, Ticket::Waiting(_))
@@ -231,10 +190,7 @@ impl WaitQueue {
 
     /// Settles all who wait now, and nobody who joins while they are being woken.
     pub(crate) fn dismiss_all(&self) {
-        {
-            let line = &mut *self.line.borrow_mut();
-            line.dismissed = line.joined;
-        }
+        self.line.borrow_mut().dismiss_all();
         self.grant_while(|_| false);
     }
 
@@ -249,7 +205,11 @@ impl WaitQueue {
     #[must_use]
     pub(crate) fn leave(&self, ticket: &mut Ticket) -> Option<State> {
         match std::mem::replace(ticket, Ticket::Spent) {
-            Ticket::Waiting(key) => Some(self.remove(key)),
+            Ticket::Waiting(key) => {
+                let state = self.line.borrow_mut().remove(key);
+                self.open_if_empty();
+                Some(state)
+            }
             Ticket::Settled(outcome) => Some(State::Settled(outcome)),
             Ticket::New | Ticket::Spent => None,
         }
@@ -292,105 +252,11 @@ impl WaitQueue {
         }
     }
 
-    fn settle_head(&self, admits: &mut impl FnMut(usize) -> bool) -> Option<Waker> {
-        let line = &mut *self.line.borrow_mut();
-        let head = line.head;
-        let waiter = line.waiters.get_mut(head)?;
-        let outcome = if waiter.order < line.dismissed {
-            Outcome::Dismissed
-        } else if admits(waiter.need) {
-            Outcome::Granted
-        } else {
-            return None;
-        };
-        let state = std::mem::replace(&mut waiter.state, State::Settled(outcome));
-        line.head = waiter.behind;
-        match line.waiters.get_mut(line.head) {
-            Some(next) => next.before = NONE,
-            None => self.empty(line),
-        }
-        match state {
-            State::Waiting(waker) => Some(waker),
-            State::Settled(_) => unreachable!("a settled waiter stood in the line"),
-        }
-    }
-
-    fn remove(&self, key: usize) -> State {
-        let line = &mut *self.line.borrow_mut();
-        if let State::Waiting(_) = line.waiters[key].state {
-            self.unlink(line, key);
-        }
-        line.forget(key)
-    }
-
-    fn unlink(&self, line: &mut Line, key: usize) {
-        line.unlink(key);
-        if line.head == NONE {
-            self.empty(line);
-        }
-    }
-
-    /// The last one has left the line.
-    fn empty(&self, line: &mut Line) {
-        line.tail = NONE;
-        if self.gate.get() == Gate::Crowded {
+    /// Somebody has left the line.
+    fn open_if_empty(&self) {
+        if self.gate.get() == Gate::Crowded && self.line.borrow().is_empty() {
             self.gate.set(Gate::Open);
         }
-    }
-}
-
-impl Line {
-    fn push(&mut self, need: usize, waker: Waker) -> usize {
-        let (order, before) = (self.joined, self.tail);
-        let state = State::Waiting(waker);
-        let key = self.waiters.insert(Waiter { state, need, order, before, behind: NONE });
-        self.joined += 1;
-        self.tail = key;
-        match self.waiters.get_mut(before) {
-            Some(last) => last.behind = key,
-            None => self.head = key,
-        }
-        key
-    }
-
-    fn unlink(&mut self, key: usize) {
-        let Waiter { before, behind, .. } = self.waiters[key];
-        match self.waiters.get_mut(before) {
-            Some(waiter) => waiter.behind = behind,
-            None => self.head = behind,
-        }
-        match self.waiters.get_mut(behind) {
-            Some(waiter) => waiter.before = before,
-            None => self.tail = before,
-        }
-    }
-
-    /// Looks at a waiter for its own future, and removes it if it is settled.
-    fn look(&mut self, key: usize, waker: &Waker) -> Look {
-        match &self.waiters[key].state {
-            State::Waiting(current) if current.will_wake(waker) => Look::Current,
-            State::Waiting(_) => Look::Stale,
-            State::Settled(outcome) => {
-                let outcome = *outcome;
-                self.forget(key);
-                Look::Settled(outcome)
-            }
-        }
-    }
-
-    fn swap_waker(&mut self, key: usize, waker: &mut Waker) {
-        if let State::Waiting(current) = &mut self.waiters[key].state {
-            std::mem::swap(current, waker);
-        }
-    }
-
-    /// Removes the entry of a waiter that stands in the line no longer.
-    fn forget(&mut self, key: usize) -> State {
-        let state = self.waiters.remove(key).state;
-        if self.waiters.is_empty() && self.waiters.capacity() > KEPT_ENTRIES {
-            self.waiters = Slab::new();
-        }
-        state
     }
 }
 

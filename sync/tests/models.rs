@@ -1006,7 +1006,7 @@ fn the_queue_agrees_with_its_model() {
 struct BroadcastModel {
     sender: Option<broadcast::Sender<u64>>,
     real: [Rc<RefCell<Option<broadcast::Receiver<u64>>>>; 2],
-    receivers: [Waiter<Result<u64, broadcast::RecvError>>; 2],
+    receivers: [Waiter<Result<u64, broadcast::error::RecvError>>; 2],
     /// How many were sent, and what each receiver sees next.
     sent: u64,
     next: [Option<u64>; 2],
@@ -1027,12 +1027,12 @@ impl Model for BroadcastModel {
                 let kept = self.sent.saturating_sub(CAPACITY);
                 let expected = if next < kept {
                     self.next[who] = Some(kept);
-                    Some(Err(broadcast::RecvError::Lagged(kept - next)))
+                    Some(Err(broadcast::error::RecvError::Lagged(kept - next)))
                 } else if next < self.sent {
                     self.next[who] = Some(next + 1);
                     Some(Ok(next))
                 } else if self.sender.is_none() {
-                    Some(Err(broadcast::RecvError::Closed))
+                    Some(Err(broadcast::error::RecvError::Closed))
                 } else {
                     None
                 };

@@ -1,17 +1,29 @@
 //! The sending end of the channel.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::rc::Rc;
 
-use super::error::TrySendError;
+use super::error::{SendError, TrySendError};
 use super::{Channel, OwnedPermit, Permit, PermitIterator, Reserve, Room, SenderSink, Sending, WeakSender};
 use crate::event::EventWait;
 use crate::semaphore::TryAcquireError;
 
 /// The end that sends. Clone it for more senders.
-pub struct Sender<T> {
+///
+/// `L` says whether the channel has a limit; name it [`UnboundedSender`](super::UnboundedSender) if it has none.
+pub struct Sender<T, L = Bounded> {
     pub(super) channel: Rc<Channel<T>>,
+    limit: PhantomData<L>,
 }
+
+/// Says that a channel has a limit, and `send` may have to wait.
+#[derive(Debug)]
+pub enum Bounded {}
+
+/// Says that a channel has no limit, and `send` never waits.
+#[derive(Debug)]
+pub enum Unbounded {}
 
 impl<T> Sender<T> {
     /// Waits for room, and sends.
@@ -147,20 +159,6 @@ impl<T> Sender<T> {
         }
     }
 
-    /// Waits until the receiver has gone or has [closed](super::Receiver::close) the channel.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future undoes the wait, and nothing else.
-    pub fn closed(&self) -> EventWait<'_> {
-        self.channel.closed.wait()
-    }
-
-    /// Whether a message would come back.
-    pub fn is_closed(&self) -> bool {
-        self.channel.slots.is_closed()
-    }
-
     /// How many messages would go in without waiting.
     pub fn capacity(&self) -> usize {
         self.channel.free_room()
@@ -169,26 +167,6 @@ impl<T> Sender<T> {
     /// How many messages the channel holds at most.
     pub fn max_capacity(&self) -> usize {
         self.channel.capacity
-    }
-
-    /// Whether both send into one channel.
-    pub fn same_channel(&self, other: &Self) -> bool {
-        Rc::ptr_eq(&self.channel, &other.channel)
-    }
-
-    /// Makes a sender that does not keep the channel open.
-    pub fn downgrade(&self) -> WeakSender<T> {
-        WeakSender::new(&self.channel)
-    }
-
-    /// How many senders there are; weak ones do not count.
-    pub fn strong_count(&self) -> usize {
-        self.channel.senders.get()
-    }
-
-    /// How many weak senders there are.
-    pub fn weak_count(&self) -> usize {
-        Rc::weak_count(&self.channel)
     }
 
     /// Turns it into a [`Sink`](futures_sink::Sink).
@@ -205,14 +183,79 @@ impl<T> Sender<T> {
     }
 }
 
-impl<T> Clone for Sender<T> {
-    fn clone(&self) -> Self {
-        self.channel.senders.set(self.channel.senders.get() + 1);
-        Self { channel: self.channel.clone() }
+impl<T> Sender<T, Unbounded> {
+    /// Sends; it never waits.
+    ///
+    /// # Errors
+    ///
+    /// Gives the message back if the receiver has gone or has [closed](super::Receiver::close) the channel.
+    ///
+    /// ```
+    /// # use handcar_sync::mpsc::{self, error::SendError};
+    /// let (sender, mut receiver) = mpsc::unbounded_channel();
+    /// sender.send(1).unwrap();
+    /// receiver.close();
+    /// assert_eq!(sender.send(2), Err(SendError(2)));
+    /// assert_eq!(receiver.try_recv(), Ok(1));
+    /// ```
+    #[inline]
+    pub fn send(&self, message: T) -> Result<(), SendError<T>> {
+        if self.channel.slots.try_take(1).is_err() {
+            return Err(SendError(message));
+        }
+        self.channel.push(message);
+        Ok(())
     }
 }
 
-impl<T> Drop for Sender<T> {
+impl<T, L> Sender<T, L> {
+    pub(super) fn new(channel: Rc<Channel<T>>) -> Self {
+        Self { channel, limit: PhantomData }
+    }
+
+    /// Waits until the receiver has gone or has [closed](super::Receiver::close) the channel.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future undoes the wait, and nothing else.
+    pub fn closed(&self) -> EventWait<'_> {
+        self.channel.closed.wait()
+    }
+
+    /// Whether a message would come back.
+    pub fn is_closed(&self) -> bool {
+        self.channel.slots.is_closed()
+    }
+
+    /// Whether both send into one channel.
+    pub fn same_channel(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.channel, &other.channel)
+    }
+
+    /// Makes a sender that does not keep the channel open.
+    pub fn downgrade(&self) -> WeakSender<T, L> {
+        WeakSender::new(&self.channel)
+    }
+
+    /// How many senders there are; weak ones do not count.
+    pub fn strong_count(&self) -> usize {
+        self.channel.senders.get()
+    }
+
+    /// How many weak senders there are.
+    pub fn weak_count(&self) -> usize {
+        Rc::weak_count(&self.channel)
+    }
+}
+
+impl<T, L> Clone for Sender<T, L> {
+    fn clone(&self) -> Self {
+        self.channel.senders.set(self.channel.senders.get() + 1);
+        Self::new(self.channel.clone())
+    }
+}
+
+impl<T, L> Drop for Sender<T, L> {
     fn drop(&mut self) {
         // A count of its own: the one in the `Rc` still includes this sender.
         self.channel.senders.set(self.channel.senders.get() - 1);
@@ -222,7 +265,7 @@ impl<T> Drop for Sender<T> {
     }
 }
 
-impl<T> fmt::Debug for Sender<T> {
+impl<T, L> fmt::Debug for Sender<T, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Sender").field(&self.channel).finish()
     }

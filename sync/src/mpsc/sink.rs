@@ -1,12 +1,13 @@
-//! The sending end of a bounded channel as a `Sink`.
+//! The sending end as a `Sink`.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_sink::Sink;
+use handcar_executor::budget;
 
 use super::error::SendError;
-use super::{Sender, leave};
+use super::{Sender, Unbounded, leave};
 use crate::wait_queue::Ticket;
 
 /// A [`Sender`] as a [`Sink`], made by [`Sender::into_sink`].
@@ -92,5 +93,26 @@ impl<T> Sink<T> for SenderSink<T> {
 impl<T> Drop for SenderSink<T> {
     fn drop(&mut self) {
         self.give_up_slot();
+    }
+}
+
+impl<T> Sink<T> for Sender<T, Unbounded> {
+    type Error = SendError<T>;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError<T>>> {
+        budget::poll(cx).map(Ok)
+    }
+
+    fn start_send(self: Pin<&mut Self>, message: T) -> Result<(), SendError<T>> {
+        budget::spend();
+        self.send(message)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), SendError<T>>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), SendError<T>>> {
+        Poll::Ready(Ok(()))
     }
 }

@@ -4,9 +4,10 @@
 //! channel still is open is the count of senders, since the receiver holds the `Rc` as well.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::rc::{Rc, Weak};
 
-use super::{Channel, Sender, UnboundedSender};
+use super::{Bounded, Channel, Sender};
 
 /// A [`Sender`] that does not keep the channel open, made by [`Sender::downgrade`].
 ///
@@ -21,20 +22,21 @@ use super::{Channel, Sender, UnboundedSender};
 /// assert_eq!((receiver.recv().await, receiver.recv().await), (Some(1), None));
 /// # });
 /// ```
-pub struct WeakSender<T> {
+pub struct WeakSender<T, L = Bounded> {
     channel: Weak<Channel<T>>,
+    limit: PhantomData<L>,
 }
 
-impl<T> WeakSender<T> {
+impl<T, L> WeakSender<T, L> {
     pub(super) fn new(channel: &Rc<Channel<T>>) -> Self {
-        Self { channel: Rc::downgrade(channel) }
+        Self { channel: Rc::downgrade(channel), limit: PhantomData }
     }
 
     /// Makes a sender of it, if there is one left.
-    pub fn upgrade(&self) -> Option<Sender<T>> {
+    pub fn upgrade(&self) -> Option<Sender<T, L>> {
         let channel = self.channel.upgrade().filter(|channel| channel.senders.get() > 0)?;
         channel.senders.set(channel.senders.get() + 1);
-        Some(Sender { channel })
+        Some(Sender::new(channel))
     }
 
     /// How many senders there are; weak ones do not count.
@@ -48,48 +50,14 @@ impl<T> WeakSender<T> {
     }
 }
 
-impl<T> Clone for WeakSender<T> {
+impl<T, L> Clone for WeakSender<T, L> {
     fn clone(&self) -> Self {
-        Self { channel: self.channel.clone() }
+        Self { channel: self.channel.clone(), limit: PhantomData }
     }
 }
 
-impl<T> fmt::Debug for WeakSender<T> {
+impl<T, L> fmt::Debug for WeakSender<T, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WeakSender").field("senders", &self.strong_count()).finish()
-    }
-}
-
-/// An [`UnboundedSender`] that does not keep the channel open, made by [`UnboundedSender::downgrade`].
-pub struct WeakUnboundedSender<T> {
-    pub(super) bounded: WeakSender<T>,
-}
-
-impl<T> WeakUnboundedSender<T> {
-    /// Makes a sender of it, if there is one left.
-    pub fn upgrade(&self) -> Option<UnboundedSender<T>> {
-        self.bounded.upgrade().map(|bounded| UnboundedSender { bounded })
-    }
-
-    /// As [`WeakSender::strong_count`].
-    pub fn strong_count(&self) -> usize {
-        self.bounded.strong_count()
-    }
-
-    /// As [`WeakSender::weak_count`].
-    pub fn weak_count(&self) -> usize {
-        self.bounded.weak_count()
-    }
-}
-
-impl<T> Clone for WeakUnboundedSender<T> {
-    fn clone(&self) -> Self {
-        Self { bounded: self.bounded.clone() }
-    }
-}
-
-impl<T> fmt::Debug for WeakUnboundedSender<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.bounded.fmt(f)
     }
 }
