@@ -3,9 +3,11 @@
 use std::cell;
 use std::convert::Infallible;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+
+use handcar_executor::budget;
 
 use crate::event::{Event, EventWait};
 use crate::semaphore::{Semaphore, TryAcquireError};
@@ -121,7 +123,10 @@ impl<T> OnceCell<T> {
         F: FnOnce() -> U,
         U: Future<Output = Result<T, E>>,
     {
+        // So that a loop over a value that is there suspends now and then.
+        poll_fn(budget::poll).await;
         if let Some(value) = self.value.get() {
+            budget::spend();
             return Ok(value);
         }
         let _turn = self.turn.acquire().await.expect("nobody closes the semaphore of a cell");

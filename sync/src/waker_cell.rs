@@ -16,8 +16,12 @@ pub(crate) struct WakerCell(Cell<Option<Waker>>);
 impl WakerCell {
     /// Sees to it that the next [`wake`](Self::wake) reaches `waker`. Foreign code may run: look again afterwards.
     pub(crate) fn register(&self, waker: &Waker) {
-        let old = self.0.take().filter(|old| old.will_wake(waker));
-        self.0.set(Some(old.unwrap_or_else(|| waker.clone())));
+        let old = self.0.take();
+        if old.as_ref().is_some_and(|old| old.will_wake(waker)) {
+            self.0.set(old);
+        } else {
+            self.0.set(Some(waker.clone()));
+        }
     }
 
     /// Puts a waker in, for a caller that has cloned it beforehand; the old one is to be dropped when all is done.

@@ -87,6 +87,8 @@ impl<T> Receiver<T> {
     /// Polls for what [`recv_many`](Self::recv_many) waits for. The last waker counts.
     pub fn poll_recv_many(&mut self, cx: &mut Context<'_>, buffer: &mut Vec<T>, limit: usize) -> Poll<usize> {
         if limit == 0 {
+            ready!(budget::poll(cx));
+            budget::spend();
             return Poll::Ready(0);
         }
         let Some(first) = ready!(self.poll_recv(cx)) else { return Poll::Ready(0) };
