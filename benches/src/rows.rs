@@ -10,6 +10,7 @@ use crate::workloads::channels::{self, PingPong, Producers, Unbounded};
 use crate::workloads::connections::{Accept, IdleConnection};
 use crate::workloads::echo::{self, Echo};
 use crate::workloads::memory::{Allocated, Idle, Resident, Sleeping};
+use crate::workloads::mutex;
 use crate::workloads::oneshot::{AlreadySent, Oneshot};
 use crate::workloads::semaphore::{self, Contended, Uncontended};
 use crate::workloads::sleepers::{self, Sleepers};
@@ -20,6 +21,9 @@ use crate::workloads::tcp::{self, RoundTrip};
 use crate::workloads::thread_wake::{self, ThreadWake, ThreadWakeEarly, ThreadWakeWatching};
 use crate::workloads::timeout::{self, Timeout};
 use crate::workloads::{NetWorkload, SyncWorkload, With, Workload};
+
+/// What shows which share is the executor's, and which the primitive's.
+const ON_TOKIO: &str = "handcar's sync on tokio";
 
 /// All rows, in the order of the table.
 pub fn all() -> Vec<Row> {
@@ -62,6 +66,23 @@ pub fn all() -> Vec<Row> {
             .each_with::<Uncontended>()
             .bare(semaphore::counter),
         Row::new("semaphore-queue", "semaphore, 1000 tasks for 10 permits").target(0.22).each_with::<Contended>(),
+        Row::new("mutex", "mutex, uncontended")
+            .target(0.08)
+            .enter(Role::Ours, Handcar::NAME, inside::<Handcar, mutex::Uncontended<HandcarSync>>)
+            .enter(Role::Rival, Tokio::<LocalSet>::NAME, inside::<Tokio<LocalSet>, mutex::Uncontended<TokioSync>>)
+            .enter(
+                Role::Rival,
+                Tokio::<LocalRuntime>::NAME,
+                inside::<Tokio<LocalRuntime>, mutex::Uncontended<TokioSync>>,
+            )
+            .enter(Role::Context, ON_TOKIO, inside::<Tokio<LocalRuntime>, mutex::Uncontended<HandcarSync>>)
+            .bare(semaphore::counter),
+        Row::new("mutex-queue", "mutex, 100 tasks")
+            .target(0.21)
+            .enter(Role::Ours, Handcar::NAME, inside::<Handcar, mutex::Contended<HandcarSync>>)
+            .enter(Role::Rival, Tokio::<LocalSet>::NAME, inside::<Tokio<LocalSet>, mutex::Contended<TokioSync>>)
+            .enter(Role::Rival, Tokio::<LocalRuntime>::NAME, inside::<Tokio<LocalRuntime>, mutex::Contended<TokioSync>>)
+            .enter(Role::Context, ON_TOKIO, inside::<Tokio<LocalRuntime>, mutex::Contended<HandcarSync>>),
         Row::new("timeout-0", "timeout around one yield").target(0.17).each::<Timeout<0>>().bare(timeout::deadlines),
         Row::new("timeout-10000", "timeout, 10,000 others armed").target(0.17).each::<Timeout<10_000>>(),
         Row::new("sleepers", "100,000 tasks that sleep 1 to 100 ms")
@@ -222,7 +243,7 @@ impl Row {
         self.enter(Role::Ours, Handcar::NAME, inside::<Handcar, With<W, HandcarSync>>)
             .enter(Role::Rival, Tokio::<LocalSet>::NAME, inside::<Tokio<LocalSet>, With<W, TokioSync>>)
             .enter(Role::Rival, Tokio::<LocalRuntime>::NAME, inside::<Tokio<LocalRuntime>, With<W, TokioSync>>)
-            .enter(Role::Context, "handcar's sync on tokio", inside::<Tokio<LocalRuntime>, With<W, HandcarSync>>)
+            .enter(Role::Context, ON_TOKIO, inside::<Tokio<LocalRuntime>, With<W, HandcarSync>>)
     }
 
     /// Enters every runtime with its own sockets.
