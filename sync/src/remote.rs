@@ -12,7 +12,7 @@
 //!
 //! A runtime on a simulated clock cannot know whether another thread is about to send. So the channel [holds](Clock::hold) the
 //! clock for as long as there is a sender and a receiver: of the runtime in which it was made, and then of the one in which
-//! the receiver last looked.
+//! the receiver last looked. A sender that is kept on the runtime's own thread holds it as well.
 
 use std::collections::VecDeque;
 use std::fmt;
