@@ -39,7 +39,7 @@ fn what_belongs_to_a_runtime_stays_on_its_thread() {
     are!(false, false:
         handcar::Runtime, handcar::Builder, handcar::Spawner, handcar::Clock,
         handcar::JoinHandle<()>, handcar::AbortHandle,
-        handcar::Sleep, handcar::Interval, handcar::Tick<'static>, handcar::Timeout<()>,
+        handcar::Sleep, handcar::Interval, handcar::Tick<'static>, handcar::Timeout<std::future::Ready<()>>,
         net::TcpListener, net::TcpStream, net::Source<std::io::PipeReader>,
         net::Accept<'static>, net::Incoming<'static>, net::Peek<'static>,
         net::ReadHalf<'static>, net::WriteHalf<'static>, net::OwnedReadHalf, net::OwnedWriteHalf, net::ReuniteError,

@@ -29,6 +29,7 @@
 use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell, UnsafeCell};
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -38,7 +39,7 @@ use std::task::{Context, Poll, Waker, ready};
 use pin_project_lite::pin_project;
 
 use crate::join_error::{CancelKind, CancelReason, JoinError, PanicPayload};
-use crate::layer::{Ending, Raised};
+use crate::layer::{self, Ending};
 use crate::machine::budget;
 use crate::machine::core::Core;
 use crate::machine::mailbox::Address;
@@ -73,6 +74,8 @@ pub(crate) trait Join<T>: Run {
 pub(crate) enum Progress {
     Pending,
     Finished,
+    /// It had finished before: it woke itself in its last poll.
+    Over,
     /// It is the turn of the future that `block_on` was given; it lives on `block_on`'s stack.
     Main,
 }
@@ -311,7 +314,7 @@ impl<F: Future> Run for TaskCell<F> {
     fn poll(&self, core: &Core, id: TaskId) -> Progress {
         let header = &self.header;
         if header.finished.get() {
-            return Progress::Finished; // it woke itself in its last poll
+            return Progress::Over;
         }
         let flagged = header.cancelled();
         let result = if let Some(reason) = flagged
@@ -319,8 +322,10 @@ impl<F: Future> Run for TaskCell<F> {
         {
             Err(JoinError::Cancelled(reason))
         } else {
-            let _raised = flagged.map(|_| Raised::new());
-            let waker = id.waker();
+            if flagged.is_some() {
+                layer::raise();
+            }
+            let waker = ManuallyDrop::new(id.waker()); // there is nothing to drop
             let mut cx = Context::from_waker(&waker);
             let poll = || {
                 self.with_stage(|stage| match stage.project() {
@@ -331,7 +336,10 @@ impl<F: Future> Run for TaskCell<F> {
             match catch_unwind(AssertUnwindSafe(poll)) {
                 Ok(Poll::Pending) => return Progress::Pending,
                 Ok(Poll::Ready(output)) => Ok(output),
-                Err(payload) => Err(JoinError::panicked(payload)),
+                Err(payload) => match layer::take_over(header.ending.get(), PanicPayload::new(payload)) {
+                    Ok(()) => return self.poll(core, id),
+                    Err(payload) => Err(JoinError::Panicked(payload)),
+                },
             }
         };
         self.finish(core, result);

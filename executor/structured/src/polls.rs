@@ -16,7 +16,6 @@ use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use handcar_executor::Instant;
 use handcar_executor::layer::{self, Alarm, DueTime, Ending};
@@ -38,6 +37,15 @@ pub(crate) struct Light {
     pub(crate) at: &'static Location<'static>,
     pub(crate) due: Option<DueTime>,
     pub(crate) flag: Option<Flag>,
+}
+
+impl Light {
+    const BLANK: Light = Light { kind: Kind::Scope, at: Location::caller(), due: None, flag: None };
+
+    /// Why it is cancelled, if it is. A deadline that has come counts before the scope itself has seen it.
+    fn flag(&self) -> Option<Flag> {
+        self.flag.or_else(|| self.due.is_some_and(DueTime::has_come).then_some(Flag::Deadline))
+    }
 }
 
 /// Why a light scope is cancelled.
@@ -78,24 +86,55 @@ impl Frame {
 /// Calls `f` with `frame` on the stack. Returns the node that the frame is, or has become.
 #[inline]
 pub(crate) fn under<R>(frame: Frame, f: impl FnOnce() -> R) -> (Option<Rc<Node>>, R) {
+    FRAMES.with(|frames| frames.borrow_mut().push(frame));
+    above(f)
+}
+
+/// As [`under`], for a light scope. Its frame is written field by field, in its place: a copy of it would be read in other
+/// pieces than those in which it was written just before, for which processors have to wait.
+#[inline]
+pub(crate) fn under_light<R>(write: impl FnOnce(&mut Light), f: impl FnOnce() -> R) -> (Option<Rc<Node>>, R) {
+    FRAMES.with(|frames| {
+        let mut frames = frames.borrow_mut();
+        frames.push(Frame::Light(Light::BLANK));
+        if let Some(Frame::Light(light)) = frames.last_mut() {
+            write(light);
+        }
+    });
+    above(f)
+}
+
+/// Calls `f`, then takes its frame off.
+#[inline]
+fn above<R>(f: impl FnOnce() -> R) -> (Option<Rc<Node>>, R) {
     struct Pop;
     impl Drop for Pop {
         fn drop(&mut self) {
             drop(pop());
         }
     }
-    #[inline]
-    fn pop() -> Option<Rc<Node>> {
-        match FRAMES.with(|frames| frames.borrow_mut().pop()) {
-            Some(Frame::Heavy(node)) => Some(node),
-            _ => None,
-        }
-    }
-    FRAMES.with(|frames| frames.borrow_mut().push(frame));
     let unwinding = Pop;
     let result = f();
     std::mem::forget(unwinding);
     (pop(), result)
+}
+
+#[inline]
+fn pop() -> Option<Rc<Node>> {
+    FRAMES.with(|frames| {
+        let mut frames = frames.borrow_mut();
+        if let Some(Frame::Light(_)) = frames.last() {
+            let left = frames.len() - 1;
+            frames.truncate(left);
+            return None;
+        }
+        let frame = frames.pop();
+        drop(frames);
+        match frame {
+            Some(Frame::Heavy(node)) => Some(node),
+            _ => None,
+        }
+    })
 }
 
 /// While it lives, the stack is an empty one: for a runtime that is driven, or ends, inside a poll of another.
@@ -148,7 +187,7 @@ fn attach_to(frames: &mut Vec<Frame>) -> Option<Rc<Node>> {
             Frame::Member(group) => task_node(Some(Rc::clone(group))),
             Frame::Light(light) => {
                 let node = Node::new(light.kind, light.at, parent, light.due.map(|due| Alarm::at(due.deadline())));
-                if let Some(flag) = light.flag {
+                if let Some(flag) = light.flag() {
                     node.cancel(flag.reason(light.at));
                 }
                 node
@@ -162,13 +201,17 @@ fn attach_to(frames: &mut Vec<Frame>) -> Option<Rc<Node>> {
 
 /// A node for the task that is being polled.
 fn task_node(group: Option<Rc<Node>>) -> Rc<Node> {
-    let flagged = layer::attention() & layer::FLAGGED != 0;
-    let reason = flagged.then(|| task_reason(group.as_deref())).flatten();
+    let reason = is_task_flagged().then(|| task_reason(group.as_deref())).flatten();
     let node = Node::new(Kind::Task, Location::caller(), group, None);
     if let Some(reason) = reason {
         node.cancel(reason);
     }
     node
+}
+
+/// Whether the task that is being polled was cancelled.
+pub(crate) fn is_task_flagged() -> bool {
+    layer::attention() & layer::FLAGGED != 0
 }
 
 /// Why the task that is being polled was cancelled, if it was.
@@ -202,17 +245,18 @@ pub(crate) fn is_flagged() -> bool {
         for frame in frames.borrow().iter().rev() {
             match frame {
                 Frame::Light(light) if light.kind.is_shield() => return false,
-                Frame::Light(light) if light.flag.is_some() => return true,
+                Frame::Light(light) if light.flag().is_some() => return true,
                 Frame::Light(_) => {}
                 Frame::Heavy(node) => return node.is_cancelled(),
                 Frame::Member(_) => break,
             }
         }
-        layer::attention() & layer::FLAGGED != 0
+        is_task_flagged()
     })
 }
 
 /// Whether what is around is cancelled, but will not drop what lives in it now, because something in it is protected.
+#[inline]
 pub(crate) fn is_held() -> bool {
     FRAMES.with(|frames| match frames.borrow().last() {
         Some(Frame::Heavy(node)) => node.is_cancelled() && node.is_protected(),
@@ -227,7 +271,7 @@ pub(crate) fn reason() -> Option<CancelReason> {
         for (above, frame) in frames.iter().rev().enumerate() {
             let own = match frame {
                 Frame::Light(light) if light.kind.is_shield() => return None,
-                Frame::Light(light) => light.flag.map(|flag| flag.reason(light.at)),
+                Frame::Light(light) => light.flag().map(|flag| flag.reason(light.at)),
                 Frame::Heavy(node) if node.kind.is_shield() => return None,
                 Frame::Heavy(node) => match node.reason() {
                     // A task may have cancelled itself in this poll.
@@ -237,7 +281,7 @@ pub(crate) fn reason() -> Option<CancelReason> {
                 Frame::Member(group) => task_reason(Some(group)),
             };
             if let Some(own) = own {
-                return Some(if above == 0 { own } else { CancelReason::below(&Arc::new(own)) });
+                return Some(if above == 0 { own } else { CancelReason::below(&own) });
             }
         }
         match frames.first() {

@@ -24,6 +24,7 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::thread;
 
 use handcar_executor::layer::{self, Alarm};
 use handcar_executor::{PanicPayload, Report};
@@ -39,7 +40,7 @@ pub(crate) enum Outcome<T> {
     Value(T),
     Panicked(PanicPayload),
     /// Without a reason: by the deadline of a scope without a node.
-    Cancelled(Option<Box<CancelReason>>),
+    Cancelled(Option<CancelReason>),
 }
 
 pin_project! {
@@ -84,36 +85,31 @@ impl<F: Future> Stage<F> {
     }
 }
 
+#[inline]
+pub(crate) fn poll_body<F: Future>(stage: Pin<&mut Stage<F>>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    match stage.project() {
+        StageView::Body { body } => body.poll(cx),
+        _ => panic!("a scope was polled after it had ended"),
+    }
+}
+
 /// Polls the body; when it has ended, drops it and returns how.
 #[inline]
 pub(crate) fn step<F: Future>(mut stage: Pin<&mut Stage<F>>, cx: &mut Context<'_>) -> Option<Outcome<F::Output>> {
-    let mut value = None;
-    let poll = || {
-        let StageView::Body { body } = stage.as_mut().project() else {
-            panic!("a scope was polled after it had ended")
-        };
-        if let Poll::Ready(ready) = body.poll(cx) {
-            value = Some(ready);
-            stage.set(Stage::Over);
-        }
-    };
-    match catch_unwind(AssertUnwindSafe(poll)) {
-        Ok(()) => value.map(Outcome::Value),
-        Err(payload) => Some(step_panicked(stage, value, payload)),
+    match catch_unwind(AssertUnwindSafe(|| poll_body(stage.as_mut(), cx))) {
+        Ok(Poll::Pending) => None,
+        Ok(Poll::Ready(value)) => Some(drop_body(stage, Outcome::Value(value))),
+        Err(payload) => Some(step_panicked(stage, payload)),
     }
 }
 
 #[cold]
-fn step_panicked<F: Future>(
-    stage: Pin<&mut Stage<F>>,
-    value: Option<F::Output>,
-    payload: Box<dyn Any + Send>,
-) -> Outcome<F::Output> {
-    discard(value);
+fn step_panicked<F: Future>(stage: Pin<&mut Stage<F>>, payload: Box<dyn Any + Send>) -> Outcome<F::Output> {
     drop_body(stage, Outcome::Panicked(PanicPayload::new(payload)))
 }
 
 /// Drops the body. A panic of its destructor takes the place of `outcome`, unless that is a panic already.
+#[inline]
 pub(crate) fn drop_body<F: Future>(mut stage: Pin<&mut Stage<F>>, outcome: Outcome<F::Output>) -> Outcome<F::Output> {
     let Err(payload) = catch_unwind(AssertUnwindSafe(|| stage.set(Stage::Over))) else { return outcome };
     match outcome {
@@ -146,7 +142,9 @@ pub(crate) fn poll_node<F: Future>(
         return if polls::is_flagged() { Poll::Pending } else { ended(node) };
     }
     node.keep_waker(cx);
-    if node.kind != Kind::Task {
+    if node.kind == Kind::Task {
+        cancel_if_flagged(node);
+    } else {
         node.reparent(polls::attach().as_ref());
     }
     node.look_at_clock(cx);
@@ -157,17 +155,26 @@ pub(crate) fn poll_node<F: Future>(
         }
     }
     if stage.is_body() {
-        node.look_at_clock(cx); // it may have cancelled itself, or moved its deadline
+        // It may have cancelled itself, or moved its deadline.
+        if node.kind == Kind::Task {
+            cancel_if_flagged(node);
+        }
+        node.look_at_clock(cx);
         if must_end(node) && (!node.is_protected() || node.is_grace_over()) {
             if node.is_protected() {
                 layer::report(Report::CutShort { what: "what a scope shields", at: node.at });
             }
-            let cancelled = Outcome::Cancelled(node.reason().map(Box::new));
-            let (_, outcome) = polls::under(Frame::Heavy(Rc::clone(node)), || drop_body(stage.as_mut(), cancelled));
-            stage.set(Stage::Drain { outcome: Box::new(outcome) });
+            drain_from(node, stage.as_mut(), Outcome::Cancelled(node.reason()));
         }
     }
     drain(node, stage, cx)
+}
+
+/// A task's handle has flagged it: now its node is cancelled.
+fn cancel_if_flagged(node: &Rc<Node>) {
+    if polls::is_task_flagged() && !node.is_cancelled_itself() {
+        node.cancel(polls::task_reason(node.parent().as_deref()).unwrap_or_default());
+    }
 }
 
 /// Whether the body of a scope has to go. If only what is around is cancelled, that drops it, unless something holds it back;
@@ -191,9 +198,7 @@ fn drain<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>>, cx: &mut Con
     if let Some(panic) = panicked {
         if stage.is_body() {
             // The panic of a cleanup beside the body: the scope ends with it.
-            let (_, outcome) =
-                polls::under(Frame::Heavy(Rc::clone(node)), || drop_body(stage.as_mut(), Outcome::Panicked(panic)));
-            stage.set(Stage::Drain { outcome: Box::new(outcome) });
+            drain_from(node, stage.as_mut(), Outcome::Panicked(panic));
             return drain(node, stage, cx);
         }
         stage.as_mut().panicked(panic, node.at);
@@ -224,7 +229,7 @@ fn report<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>>) -> Poll<Out
 }
 
 fn ended<T>(node: &Node) -> Poll<Outcome<T>> {
-    Poll::Ready(Outcome::Cancelled(node.reason().map(Box::new)))
+    Poll::Ready(Outcome::Cancelled(node.reason()))
 }
 
 /// What a wrapper has of its scope between two polls.
@@ -237,38 +242,25 @@ enum Head {
 struct Small {
     kind: Kind,
     flag: Option<Flag>,
-    /// The alarm has been polled: a body that is ready at once costs no timer.
-    armed: bool,
     at: &'static Location<'static>,
     alarm: Option<Alarm>,
 }
 
 impl Small {
     #[inline]
-    fn frame(&self) -> Frame {
-        let due = self.alarm.as_ref().map(Alarm::due_time);
-        Frame::Light(Light { kind: self.kind, at: self.at, due, flag: self.flag })
+    fn write(&self, frame: &mut Light) {
+        frame.kind = self.kind;
+        frame.at = self.at;
+        frame.due = self.alarm.as_ref().map(Alarm::due_time);
+        frame.flag = self.flag;
     }
 
-    /// Notes whether the deadline has passed; before the first poll of the body it arms nothing.
-    #[inline]
-    fn look_before_body(&mut self, cx: &mut Context<'_>) {
-        if self.armed {
-            self.look_at_clock(cx);
-        } else if let Some(alarm) = &self.alarm
-            && self.flag.is_none()
-            && alarm.is_due_unarmed()
-        {
-            self.flag = Some(Flag::Deadline);
-        }
-    }
-
+    /// Notes whether the deadline has passed. Only after the body's poll: one that is ready at once costs no timer.
     #[inline]
     fn look_at_clock(&mut self, cx: &mut Context<'_>) {
         if let Some(alarm) = &mut self.alarm
             && self.flag.is_none()
         {
-            self.armed = true;
             self.flag = alarm.poll(cx).is_ready().then_some(Flag::Deadline);
         }
     }
@@ -306,7 +298,7 @@ pub(crate) fn drop_node<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>
 
 impl<F: Future> Scoped<F> {
     pub(crate) fn light(kind: Kind, at: &'static Location<'static>, alarm: Option<Alarm>, body: F) -> Scoped<F> {
-        let small = Small { kind, flag: None, armed: false, at, alarm };
+        let small = Small { kind, flag: None, at, alarm };
         Scoped { head: Head::Light(small), stage: Stage::Body { body } }
     }
 
@@ -360,34 +352,46 @@ fn poll_light<F: Future>(
     cx: &mut Context<'_>,
 ) -> Poll<Outcome<F::Output>> {
     let Head::Light(small) = head else { unreachable!("the caller looked") };
-    small.look_before_body(cx);
-    if stage.is_body() {
-        let (node, outcome) = polls::under(small.frame(), || step(stage.as_mut(), cx));
-        if let Some(node) = node {
-            return got_node(head, &node, stage, outcome, cx);
-        }
-        if let Some(outcome) = outcome {
-            return Poll::Ready(outcome);
-        }
+    let StageView::Body { body } = stage.as_mut().project() else { return end_light(head, stage, cx) };
+    let poll = || catch_unwind(AssertUnwindSafe(|| body.poll(cx)));
+    let (node, polled) = polls::under_light(|frame| small.write(frame), poll);
+    if node.is_some() || polled.is_err() {
+        return light_rarely(head, node, stage, polled, cx);
+    }
+    if let Ok(Poll::Ready(value)) = polled {
+        return Poll::Ready(Outcome::Value(value)); // what is left of the body goes with the wrapper
     }
     small.look_at_clock(cx);
-    if small.flag.is_none() {
-        if !stage.is_body() {
-            return if polls::is_flagged() { Poll::Pending } else { Poll::Ready(Outcome::Cancelled(None)) };
-        }
-        let must_end = match small.kind {
+    let must_end = small.flag.is_some()
+        || match small.kind {
             Kind::Catch => polls::is_flagged(),
             kind => !kind.is_shield() && polls::is_held(),
         };
-        if !must_end {
-            return Poll::Pending;
-        }
+    if must_end { end_light(head, stage, cx) } else { Poll::Pending }
+}
+
+/// Something has attached to a light scope, or its body has panicked.
+#[cold]
+fn light_rarely<F: Future>(
+    head: &mut Head,
+    node: Option<Rc<Node>>,
+    stage: Pin<&mut Stage<F>>,
+    polled: thread::Result<Poll<F::Output>>,
+    cx: &mut Context<'_>,
+) -> Poll<Outcome<F::Output>> {
+    let outcome = match polled {
+        Ok(Poll::Pending) => None,
+        Ok(Poll::Ready(value)) => Some(Outcome::Value(value)),
+        Err(payload) => Some(Outcome::Panicked(PanicPayload::new(payload))),
+    };
+    match (node, outcome) {
+        (Some(node), outcome) => got_node(head, &node, stage, outcome, cx),
+        (None, Some(outcome)) => drop_light(head, stage, outcome, cx),
+        (None, None) => Poll::Pending,
     }
-    end_light(head, stage, cx)
 }
 
 /// Something has attached to a light scope.
-#[cold]
 fn got_node<F: Future>(
     head: &mut Head,
     node: &Rc<Node>,
@@ -397,9 +401,29 @@ fn got_node<F: Future>(
 ) -> Poll<Outcome<F::Output>> {
     *head = Head::Heavy(Rc::clone(node));
     if let Some(outcome) = outcome {
-        stage.set(Stage::Drain { outcome: Box::new(outcome) });
+        drain_from(node, stage.as_mut(), outcome);
     }
     poll_node(node, stage, true, cx)
+}
+
+/// The body is at its end: drops it under its frame. What is left are the cleanups.
+pub(crate) fn drain_from<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>>, outcome: Outcome<F::Output>) {
+    let (_, outcome) = polls::under(Frame::Heavy(Rc::clone(node)), || drop_body(stage.as_mut(), outcome));
+    stage.set(Stage::Drain { outcome: Box::new(outcome) });
+}
+
+/// The body of a light scope is at its end.
+fn drop_light<F: Future>(
+    head: &mut Head,
+    mut stage: Pin<&mut Stage<F>>,
+    outcome: Outcome<F::Output>,
+    cx: &mut Context<'_>,
+) -> Poll<Outcome<F::Output>> {
+    let Head::Light(small) = head else { unreachable!("the caller looked") };
+    match polls::under_light(|frame| small.write(frame), || drop_body(stage.as_mut(), outcome)) {
+        (Some(node), outcome) => got_node(head, &node, stage, Some(outcome), cx), // its destructor has left a cleanup
+        (None, outcome) => Poll::Ready(outcome),
+    }
 }
 
 /// A light scope is cancelled.
@@ -409,16 +433,10 @@ fn end_light<F: Future>(
     mut stage: Pin<&mut Stage<F>>,
     cx: &mut Context<'_>,
 ) -> Poll<Outcome<F::Output>> {
-    if stage.is_body()
-        && let Head::Light(small) = head
-    {
-        let drop_it = || drop_body(stage.as_mut(), Outcome::Cancelled(None));
-        let (node, outcome) = polls::under(small.frame(), drop_it);
-        if let Some(node) = node {
-            return got_node(head, &node, stage, Some(outcome), cx); // the body's destructor has left a cleanup
-        }
-        if let Outcome::Panicked(_) = outcome {
-            return Poll::Ready(outcome);
+    if stage.is_body() {
+        let ended = drop_light(head, stage.as_mut(), Outcome::Cancelled(None), cx);
+        if !matches!((&*head, &ended), (Head::Light(_), Poll::Ready(Outcome::Cancelled(_)))) {
+            return ended;
         }
         stage.set(Stage::Parked);
     }

@@ -2,7 +2,7 @@
 //!
 //! The future that the kernel polls is this wrapper, in the task's one allocation. It has no frame on the poll stack and no
 //! node until something in the task attaches to its scope; then the thread's attention says so (see
-//! [`layer`](handcar_executor::layer)).
+//! [`layer`](handcar_executor::layer)). Nor does it catch a panic of the body: the loop does, and polls the wrapper once more.
 //!
 //! ```text
 //!     New -- first poll --> Plain -- something attached --> Noded
@@ -15,70 +15,23 @@
 //! The child of a group is the same, but always has a frame, which names its group.
 
 use std::future::Future;
-use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use handcar_executor::layer::{self, Ending};
+use handcar_executor::layer;
 use pin_project_lite::pin_project;
 
-use crate::join::JoinHandle;
 use crate::node::Node;
 use crate::polls::{self, Frame};
 use crate::reason::CancelReason;
-use crate::scoped::{Outcome, Stage, drop_body, drop_node, poll_node, step};
-
-/// Spawns a task on the current runtime. It is polled first when its turn comes, never inside this call.
-///
-/// The task is a cancel scope of its own: its cleanups are awaited before it ends.
-///
-/// ```
-/// handcar_structured::run(async {
-///     let task = handcar_structured::spawn(async { "done" });
-///     assert_eq!(task.await.unwrap(), "done");
-/// });
-/// ```
-///
-/// # Panics
-///
-/// Outside a runtime; if the runtime holds as many tasks as it can.
-#[track_caller]
-pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
-    spawn_at(future, None, Location::caller())
-}
-
-/// As [`spawn`], with a name for reports, events and errors.
-///
-/// # Panics
-///
-/// As [`spawn`].
-#[track_caller]
-pub fn spawn_named<F>(name: impl Into<Arc<str>>, future: F) -> JoinHandle<F::Output>
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
-    spawn_at(future, Some(name.into()), Location::caller())
-}
-
-#[track_caller]
-pub(crate) fn spawn_at<F>(future: F, name: Option<Arc<str>>, at: &'static Location<'static>) -> JoinHandle<F::Output>
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
-    JoinHandle::new(layer::spawn(Task::new(future, None), Ending::Own, name, at))
-}
+use crate::scoped::{Outcome, Stage, drain_from, drop_body, drop_node, poll_body, poll_node, step};
 
 enum Link {
     New(Option<Rc<Node>>),
     Plain,
+    /// A plain one, whose body has just panicked.
+    Panicked,
     Member(Rc<Node>),
     Noded(Rc<Node>),
 }
@@ -96,7 +49,7 @@ pin_project! {
             let mut this = this.project();
             match this.link {
                 Link::Noded(node) => drop_node(node, this.stage),
-                Link::Plain | Link::New(None) => {
+                Link::Plain | Link::Panicked | Link::New(None) => {
                     this.stage.set(Stage::Over);
                     if let Some(node) = attached() {
                         node.close();
@@ -114,11 +67,17 @@ pin_project! {
 }
 
 /// The output of a task: its value, or why it was cancelled.
-pub(crate) type Ended<T> = Result<T, Box<CancelReason>>;
+pub(crate) type Ended<T> = Result<T, CancelReason>;
 
 impl<F: Future> Task<F> {
     pub(crate) fn new(future: F, group: Option<Rc<Node>>) -> Task<F> {
         Task { link: Link::New(group), stage: Stage::Body { body: future } }
+    }
+
+    /// As [`poll`](Future::poll), with a panic as a value.
+    pub(crate) fn poll_outcome(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<F::Output>> {
+        let this = self.project();
+        poll_rarely(this.link, this.stage, cx)
     }
 }
 
@@ -127,26 +86,42 @@ impl<F: Future> Future for Task<F> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        /// Notes on the way of a panic that the next poll has to do with it.
+        struct Unwinding<'a>(&'a mut Link);
+        impl Drop for Unwinding<'_> {
+            fn drop(&mut self) {
+                *self.0 = Link::Panicked;
+            }
+        }
         let mut this = self.project();
         match this.link {
             Link::Plain => {}
             Link::New(None) if layer::attention() == 0 => *this.link = Link::Plain,
-            _ => return poll_rarely(this.link, this.stage, cx),
+            _ => return poll_rarely(this.link, this.stage, cx).map(end),
         }
-        let stepped = step(this.stage.as_mut(), cx);
+        let unwinding = Unwinding(this.link);
+        let polled = poll_body(this.stage.as_mut(), cx);
+        std::mem::forget(unwinding);
         if layer::attention() == 0 {
-            return stepped.map_or(Poll::Pending, end);
+            return polled.map(Ok); // what is left of the body goes with the task
         }
-        attend(this.link, this.stage, stepped, cx)
+        attend(this.link, this.stage, stepped(polled), cx).map(end)
     }
 }
 
-#[inline]
-fn end<T>(outcome: Outcome<T>) -> Poll<Ended<T>> {
+#[cold]
+fn end<T>(outcome: Outcome<T>) -> Ended<T> {
     match outcome {
-        Outcome::Value(value) => Poll::Ready(Ok(value)),
-        Outcome::Panicked(panic) => panic.resume(),
-        Outcome::Cancelled(reason) => Poll::Ready(Err(reason.unwrap_or_else(|| Box::new(flagged(None))))),
+        Outcome::Value(value) => Ok(value),
+        Outcome::Panicked(panic) => layer::end_with(panic),
+        Outcome::Cancelled(reason) => Err(reason.unwrap_or_else(|| flagged(None))),
+    }
+}
+
+fn stepped<T>(polled: Poll<T>) -> Option<Outcome<T>> {
+    match polled {
+        Poll::Ready(value) => Some(Outcome::Value(value)),
+        Poll::Pending => None,
     }
 }
 
@@ -154,10 +129,6 @@ fn end<T>(outcome: Outcome<T>) -> Poll<Ended<T>> {
 #[track_caller]
 fn flagged(group: Option<&Node>) -> CancelReason {
     polls::task_reason(group).unwrap_or_default()
-}
-
-fn is_flagged() -> bool {
-    layer::attention() & layer::FLAGGED != 0
 }
 
 /// The node that something has attached in this poll.
@@ -178,13 +149,16 @@ fn attend<F: Future>(
     mut stage: Pin<&mut Stage<F>>,
     mut stepped: Option<Outcome<F::Output>>,
     cx: &mut Context<'_>,
-) -> Poll<Ended<F::Output>> {
+) -> Poll<Outcome<F::Output>> {
     let mut node = attached();
-    if node.is_none() && stepped.is_none() && is_flagged() {
-        stepped = Some(drop_body(stage.as_mut(), Outcome::Cancelled(None)));
+    if node.is_none() && polls::is_task_flagged() {
+        stepped = stepped.or(Some(Outcome::Cancelled(None)));
+    }
+    if node.is_none() {
+        stepped = stepped.map(|outcome| drop_body(stage.as_mut(), outcome));
         node = attached(); // the body's destructor has left a cleanup
     }
-    let Some(node) = node else { return stepped.map_or(Poll::Pending, end) };
+    let Some(node) = node else { return stepped.map_or(Poll::Pending, Poll::Ready) };
     *link = Link::Noded(Rc::clone(&node));
     go_on(&node, stage, stepped, cx)
 }
@@ -195,65 +169,56 @@ fn go_on<F: Future>(
     mut stage: Pin<&mut Stage<F>>,
     stepped: Option<Outcome<F::Output>>,
     cx: &mut Context<'_>,
-) -> Poll<Ended<F::Output>> {
-    cancel_if_flagged(node);
+) -> Poll<Outcome<F::Output>> {
     if let Some(outcome) = stepped {
-        stage.set(Stage::Drain { outcome: Box::new(outcome) });
+        drain_from(node, stage.as_mut(), outcome);
     }
     poll_node(node, stage, true, cx).map(|outcome| settled(node, outcome))
 }
 
-fn settled<T>(node: &Node, outcome: Outcome<T>) -> Ended<T> {
+fn settled<T>(node: &Node, outcome: Outcome<T>) -> Outcome<T> {
     match outcome {
-        Outcome::Value(value) => Ok(value),
-        Outcome::Panicked(panic) => panic.resume(),
-        Outcome::Cancelled(reason) => {
-            Err(reason.unwrap_or_else(|| Box::new(node.reason().unwrap_or_else(|| flagged(None)))))
-        }
+        Outcome::Cancelled(None) => Outcome::Cancelled(Some(node.reason().unwrap_or_else(|| flagged(None)))),
+        outcome => outcome,
     }
 }
 
-fn cancel_if_flagged(node: &Rc<Node>) {
-    if is_flagged() && !node.is_cancelled_itself() {
-        node.cancel(flagged(node.parent().as_deref()));
-    }
-}
-
-/// A task that was cancelled before its first poll, the child of a group, and a task with a node.
+/// A task that was cancelled before its first poll, one whose body has panicked, the child of a group, a task with a node.
 #[inline(never)]
 fn poll_rarely<F: Future>(
     link: &mut Link,
     mut stage: Pin<&mut Stage<F>>,
     cx: &mut Context<'_>,
-) -> Poll<Ended<F::Output>> {
+) -> Poll<Outcome<F::Output>> {
     let group = match link {
         Link::Noded(node) => {
             let node = Rc::clone(node);
-            cancel_if_flagged(&node);
             return poll_node(&node, stage, false, cx).map(|outcome| settled(&node, outcome));
         }
         Link::New(group) => {
             let group = group.take();
             *link = group.clone().map_or(Link::Plain, Link::Member);
-            if is_flagged() {
+            if polls::is_task_flagged() {
                 return never_polled(link, group, stage, cx);
             }
-            let Some(group) = group else {
-                let stepped = step(stage.as_mut(), cx);
-                return attend(link, stage, stepped, cx);
-            };
+            let Some(group) = group else { unreachable!("a plain task begins where it is seen to be one") };
             group
         }
         Link::Member(group) => Rc::clone(group),
+        Link::Panicked => {
+            let panic = layer::take_panic().expect("the loop leaves what a body panicked with");
+            let outcome = drop_body(stage.as_mut(), Outcome::Panicked(panic));
+            return attend(link, stage, Some(outcome), cx);
+        }
         Link::Plain => unreachable!("a plain task is polled where it is seen to be one"),
     };
     let (mut node, mut stepped) = polls::under(Frame::Member(Rc::clone(&group)), || step(stage.as_mut(), cx));
-    if node.is_none() && stepped.is_none() && is_flagged() {
-        let cancelled = Outcome::Cancelled(Some(Box::new(flagged(Some(&group)))));
+    if node.is_none() && stepped.is_none() && polls::is_task_flagged() {
+        let cancelled = Outcome::Cancelled(Some(flagged(Some(&group))));
         let (left, outcome) = polls::under(Frame::Member(group), || drop_body(stage.as_mut(), cancelled));
         (node, stepped) = (left, Some(outcome));
     }
-    let Some(node) = node else { return stepped.map_or(Poll::Pending, end) };
+    let Some(node) = node else { return stepped.map_or(Poll::Pending, Poll::Ready) };
     *link = Link::Noded(Rc::clone(&node));
     go_on(&node, stage, stepped, cx)
 }
@@ -264,8 +229,8 @@ fn never_polled<F: Future>(
     group: Option<Rc<Node>>,
     mut stage: Pin<&mut Stage<F>>,
     cx: &mut Context<'_>,
-) -> Poll<Ended<F::Output>> {
-    let cancelled = Outcome::Cancelled(Some(Box::new(flagged(group.as_deref()))));
+) -> Poll<Outcome<F::Output>> {
+    let cancelled = Outcome::Cancelled(Some(flagged(group.as_deref())));
     let Some(group) = group else {
         let outcome = drop_body(stage.as_mut(), cancelled);
         return attend(link, stage, Some(outcome), cx);
@@ -275,6 +240,6 @@ fn never_polled<F: Future>(
             *link = Link::Noded(Rc::clone(&node));
             go_on(&node, stage, Some(outcome), cx)
         }
-        (_, outcome) => end(outcome),
+        (_, outcome) => Poll::Ready(outcome),
     }
 }
