@@ -17,6 +17,7 @@ mod permits;
 mod queue;
 mod rate_limiter;
 mod remote;
+mod reserve;
 mod watch;
 
 use common::Waiter;
