@@ -30,6 +30,17 @@ macro_rules! says {
     };
 }
 
+/// Gives a type whose messages need not have it a `Debug` of what its own methods say.
+macro_rules! shows {
+    ($type:ident<$($generic:ident $(: $bound:ident)?),+> $($what:ident),+) => {
+        impl<$($generic $(: $bound)?),+> std::fmt::Debug for $type<$($generic),+> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($type))$(.field(stringify!($what), &self.$what()))+.finish_non_exhaustive()
+            }
+        }
+    };
+}
+
 mod barrier;
 mod condition;
 mod event;

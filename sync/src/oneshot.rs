@@ -13,7 +13,6 @@
 //! ```
 
 use std::cell::Cell;
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -264,17 +263,9 @@ impl<T> Drop for Closed<'_, T> {
     }
 }
 
-impl<T> fmt::Debug for Sender<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sender").field("closed", &self.is_closed()).finish()
-    }
-}
+shows!(Sender<T> is_closed);
 
-impl<T> fmt::Debug for Receiver<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiver").field("empty", &self.is_empty()).finish_non_exhaustive()
-    }
-}
+shows!(Receiver<T> is_empty, is_terminated);
 
 /// The sender went without sending, or the receiver had closed the channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,7 +11,6 @@
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::VecDeque;
-use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -341,12 +340,4 @@ impl<S: Store> AnyQueue<S> {
     }
 }
 
-impl<S: Store> fmt::Debug for AnyQueue<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Queue")
-            .field("capacity", &self.capacity)
-            .field("unfinished", &self.unfinished.get())
-            .field("closed", &self.is_closed())
-            .finish_non_exhaustive()
-    }
-}
+shows!(AnyQueue<S: Store> capacity, unfinished, is_closed);

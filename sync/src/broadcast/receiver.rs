@@ -1,6 +1,5 @@
 //! The end of a broadcast channel that receives.
 
-use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -176,8 +175,4 @@ impl<T: Clone> Receive for Receiver<T> {
     }
 }
 
-impl<T> fmt::Debug for Receiver<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiver").field("unseen", &self.len()).finish_non_exhaustive()
-    }
-}
+shows!(Receiver<T> len, is_closed);

@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::fmt;
 use std::rc::{Rc, Weak};
 
 use super::error::SendError;
@@ -122,11 +121,7 @@ impl<T> Drop for Sender<T> {
     }
 }
 
-impl<T> fmt::Debug for Sender<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sender").field("receivers", &self.receiver_count()).finish_non_exhaustive()
-    }
-}
+shows!(Sender<T> len, receiver_count);
 
 /// A [`Sender`] that does not keep the channel open, made by [`Sender::downgrade`].
 pub struct WeakSender<T> {
@@ -158,8 +153,4 @@ impl<T> Clone for WeakSender<T> {
     }
 }
 
-impl<T> fmt::Debug for WeakSender<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WeakSender").field("senders", &self.strong_count()).finish()
-    }
-}
+shows!(WeakSender<T> strong_count);

@@ -1,6 +1,5 @@
 //! The receiving end of the channel.
 
-use std::fmt;
 use std::future::Future;
 use std::iter;
 use std::mem;
@@ -216,8 +215,4 @@ impl<T> Future for RecvMany<'_, T> {
     }
 }
 
-impl<T> fmt::Debug for Receiver<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Receiver").field(&self.channel).finish()
-    }
-}
+shows!(Receiver<T> len, max_capacity, is_closed, sender_strong_count);

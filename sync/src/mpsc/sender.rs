@@ -1,6 +1,5 @@
 //! The sending end of the channel.
 
-use std::fmt;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
@@ -265,8 +264,4 @@ impl<T, L> Drop for Sender<T, L> {
     }
 }
 
-impl<T, L> fmt::Debug for Sender<T, L> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Sender").field(&self.channel).finish()
-    }
-}
+shows!(Sender < T, L > is_closed, strong_count);

@@ -3,7 +3,6 @@
 //! They hold the channel's memory and nothing else, so the `Rc`'s own counts are all that they need. What tells whether the
 //! channel still is open is the count of senders, since the receiver holds the `Rc` as well.
 
-use std::fmt;
 use std::marker::PhantomData;
 use std::rc::{Rc, Weak};
 
@@ -56,8 +55,4 @@ impl<T, L> Clone for WeakSender<T, L> {
     }
 }
 
-impl<T, L> fmt::Debug for WeakSender<T, L> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WeakSender").field("senders", &self.strong_count()).finish()
-    }
-}
+shows!(WeakSender < T, L > strong_count);

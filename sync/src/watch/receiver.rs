@@ -1,6 +1,5 @@
 //! The end of a watch channel that follows the value, and its waits.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -189,8 +188,4 @@ impl<T, F: FnMut(&T) -> bool> Future for WaitFor<'_, T, F> {
     }
 }
 
-impl<T> fmt::Debug for Receiver<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Receiver").field(&self.channel).finish()
-    }
-}
+shows!(Receiver<T> is_closed);

@@ -1,7 +1,6 @@
 //! The end of a watch channel that sets the value.
 
 use std::cell::Cell;
-use std::fmt;
 use std::rc::Rc;
 
 use super::error::SendError;
@@ -174,8 +173,4 @@ impl<T> Drop for Sender<T> {
     }
 }
 
-impl<T> fmt::Debug for Sender<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Sender").field(&self.channel).finish()
-    }
-}
+shows!(Sender<T> sender_count, receiver_count);
