@@ -10,6 +10,7 @@ use crate::workloads::channels::{self, PingPong, Producers, Unbounded};
 use crate::workloads::connections::{Accept, IdleConnection};
 use crate::workloads::echo::{self, Echo};
 use crate::workloads::memory::{Allocated, Idle, Resident, Sleeping};
+use crate::workloads::mutex;
 use crate::workloads::oneshot::{AlreadySent, Oneshot};
 use crate::workloads::semaphore::{self, Contended, Uncontended};
 use crate::workloads::several;
@@ -23,7 +24,7 @@ use crate::workloads::timeout::{self, Timeout};
 use crate::workloads::{NetWorkload, SeveralWorkload, SyncWorkload, With, Workload};
 
 /// All rows, in the order of the table.
-#[allow(clippy::too_many_lines)] // it is a table
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 pub fn all() -> Vec<Row> {
     vec![
         Row::new("spawn-join", "spawn + join, 1000 at a time").target(0.24).each::<SpawnJoin>().bare(spawn::boxes),
@@ -64,6 +65,13 @@ pub fn all() -> Vec<Row> {
             .each_with::<Uncontended>()
             .bare(semaphore::counter),
         Row::new("semaphore-queue", "semaphore, 1000 tasks for 10 permits").target(0.22).each_with::<Contended>(),
+        Row::new("mutex", "mutex, uncontended")
+            .target(0.08)
+            .each_beside::<mutex::Uncontended<HandcarSync>, mutex::Uncontended<TokioSync>>()
+            .bare(semaphore::counter),
+        Row::new("mutex-queue", "mutex, 100 tasks")
+            .target(0.21)
+            .each_beside::<mutex::Contended<HandcarSync>, mutex::Contended<TokioSync>>(),
         Row::new("timeout-0", "timeout around one yield").target(0.17).each::<Timeout<0>>().bare(timeout::deadlines),
         Row::new("timeout-10000", "timeout, 10,000 others armed").target(0.17).each::<Timeout<10_000>>(),
         Row::new("gather", "gather of 1000 that yield once").target(0.15).each_several::<several::Gather>(),
@@ -227,10 +235,15 @@ impl Row {
 
     /// Enters every runtime with its own channels and locks, and shows Handcar's on tokio's executor.
     fn each_with<W: SyncWorkload>(self) -> Row {
-        self.enter(Role::Ours, Handcar::NAME, inside::<Handcar, With<W, HandcarSync>>)
-            .enter(Role::Rival, Tokio::<LocalSet>::NAME, inside::<Tokio<LocalSet>, With<W, TokioSync>>)
-            .enter(Role::Rival, Tokio::<LocalRuntime>::NAME, inside::<Tokio<LocalRuntime>, With<W, TokioSync>>)
-            .enter(Role::Context, "handcar's sync on tokio", inside::<Tokio<LocalRuntime>, With<W, HandcarSync>>)
+        self.each_beside::<With<W, HandcarSync>, With<W, TokioSync>>()
+    }
+
+    /// As [`each_with`](Row::each_with), for a workload that is two: with Handcar's locks, and with tokio's.
+    fn each_beside<Ours: Workload, Theirs: Workload>(self) -> Row {
+        self.enter(Role::Ours, Handcar::NAME, inside::<Handcar, Ours>)
+            .enter(Role::Rival, Tokio::<LocalSet>::NAME, inside::<Tokio<LocalSet>, Theirs>)
+            .enter(Role::Rival, Tokio::<LocalRuntime>::NAME, inside::<Tokio<LocalRuntime>, Theirs>)
+            .enter(Role::Context, "handcar's sync on tokio", inside::<Tokio<LocalRuntime>, Ours>)
     }
 
     /// Enters every runtime with its own sockets.

@@ -7,6 +7,7 @@ pub(crate) mod channels;
 pub(crate) mod connections;
 pub(crate) mod echo;
 pub(crate) mod memory;
+pub(crate) mod mutex;
 pub(crate) mod oneshot;
 pub(crate) mod semaphore;
 pub(crate) mod several;

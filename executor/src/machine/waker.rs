@@ -59,18 +59,16 @@ impl TaskId {
         TaskId((executor as usize) << (SLOT_BITS + QUARTER_BITS) | (generation as usize) << SLOT_BITS | slot as usize)
     }
 
-    /// The first child of a block.
+    /// The first child of a block; from it the one `at_place`.
     #[allow(clippy::cast_possible_truncation)]
     pub(crate) fn of_block(executor: u16, generation: u16, block: usize) -> TaskId {
         TaskId::new(executor, generation, (CHILD | block << BLOCK_BITS) as u32)
     }
 
-    /// The child in place `place` of the block of which this is the first.
     pub(crate) fn at_place(self, place: usize) -> TaskId {
         TaskId(self.0 | place)
     }
 
-    #[inline]
     pub(crate) fn is_child(self) -> bool {
         self.0 & CHILD != 0
     }

@@ -34,7 +34,7 @@
 //! 7. `task`, `spawn`, `join`, `runtime`, `shutdown`: tasks and the runtime's end
 //! 8. `group`, `crew`, `gate`, `group_child`, `group_handle`, `group_run`, `group_start`, `group_builder`: task groups
 //! 9. `borrowing`: scopes whose children borrow
-//! 10. `group_error`: what went wrong in a group
+//! 10. `group_error`, `handling`: what went wrong in a group, and `except*`
 //! 11. `branch`, `branches`, `gather`, `as_completed`, `race`: many futures in one task
 //! 12. `together`, `gather_macros`: a few futures of different types
 #![deny(unsafe_code)]
@@ -56,6 +56,7 @@ mod group_error;
 mod group_handle;
 mod group_run;
 mod group_start;
+mod handling;
 mod join;
 mod node;
 mod observe;
@@ -81,7 +82,7 @@ pub use gather::{Catching, Failure, Gather, GatherResults, TryGather, gather, ga
 pub use gather_macros::{GatherTuple, TryGatherTuple};
 pub use group::{TaskGroup, task_group};
 pub use group_builder::{GroupBuilder, OnChildPanic, OnError};
-pub use group_error::{GroupError, Handling, HoldsError, Iter, Leaf, LeafCause};
+pub use group_error::{GroupError, Iter, Leaf, LeafCause};
 pub use group_handle::{GroupHandle, TaskEnd};
 pub use group_start::{Start, StartError, Started};
 pub use handcar_executor::{
@@ -89,6 +90,7 @@ pub use handcar_executor::{
     PanicPayload, Report, RunError, Sleep, TaskId, TaskInfo, Tick, ToThread, Turn, WakeHandle, YieldNow, current_task,
     interval, interval_at, sleep, sleep_until, to_thread, try_to_thread, yield_now,
 };
+pub use handling::{Handling, HoldsError};
 pub use join::{JoinError, JoinHandle};
 pub use observe::{Cancellable, WaitCancelled, cancellable, cancelled, effective_deadline, is_cancelled};
 pub use race::{OfAnyTypes, OfOneType, Race, RaceTuple, Racers, race};
