@@ -338,3 +338,37 @@ fn it_works_in_a_task_and_beside_a_gather() {
         assert_eq!(task.await.unwrap(), [1, 3]);
     });
 }
+
+/// Notes what it borrows when it is dropped.
+struct Reads<'a>(&'a String, Log);
+
+impl Drop for Reads<'_> {
+    fn drop(&mut self) {
+        self.1.note(self.0);
+    }
+}
+
+#[test]
+fn a_result_that_borrows_is_dropped_with_its_handle_also_inside_the_drop_of_another_result() {
+    /// Runs a whole scope in its destructor, over a local.
+    struct Outer(Log);
+    impl Drop for Outer {
+        fn drop(&mut self) {
+            let text = String::from("a local of the destructor");
+            let spawned = scope(async |s| Ok::<_, String>(s.spawn(async { Ok(Reads(&text, self.0.clone())) })));
+            let handle = spawned.now_or_never().expect("nothing in it waits").unwrap();
+            drop(handle);
+            self.0.note("the handle is gone");
+        }
+    }
+    let log = Log::new();
+    test_run(async {
+        let inside = log.clone();
+        let task = spawn(async move { Outer(inside) });
+        yield_now().await;
+        yield_now().await;
+        assert!(task.is_finished());
+        drop(task);
+    });
+    assert_eq!(log.take(), ["a local of the destructor", "the handle is gone"]);
+}
