@@ -49,12 +49,21 @@ pin_project! {
             match this.link {
                 Link::Noded(node) => drop_node(node, this.stage),
                 Link::Plain | Link::Panicked | Link::New => {
+                    let _close = CloseAttached;
                     this.stage.set(Stage::Over);
-                    if let Some(node) = attached() {
-                        node.close();
-                    }
                 }
             }
+        }
+    }
+}
+
+/// Closes what the body's destructor has attached, also if that panics.
+struct CloseAttached;
+
+impl Drop for CloseAttached {
+    fn drop(&mut self) {
+        if let Some(node) = attached() {
+            node.close();
         }
     }
 }
