@@ -123,7 +123,7 @@ pub fn running_id() -> Option<TaskId> {
     context::with_current(|core| core.of_running(|header| header.id.get())).flatten()
 }
 
-/// As [`spawn`], on the runtime of `spawner`; nothing if that has ended.
+/// As [`spawn`], on the runtime of `spawner`; nothing if that has ended: then the future is not even made.
 ///
 /// # Panics
 ///
@@ -131,7 +131,7 @@ pub fn running_id() -> Option<TaskId> {
 #[track_caller]
 pub fn spawn_on<F>(
     spawner: &Spawner,
-    future: F,
+    future: impl FnOnce() -> F,
     ending: Ending,
     at: &'static Location<'static>,
 ) -> Option<JoinHandle<F::Output>>
@@ -139,7 +139,7 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    spawner.core().map(|core| core.spawn(future, ending, None, at))
+    spawner.core().map(|core| core.spawn(future(), ending, None, at))
 }
 
 /// The ending of the task that is being polled, if one is.

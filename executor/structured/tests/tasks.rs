@@ -4,8 +4,9 @@ use std::cell::RefCell;
 use std::error::Error;
 use std::rc::Rc;
 
+use futures::task::LocalSpawn;
 use handcar_structured::{
-    CancelKind, JoinHandle, cancellable, defer, is_cancelled, shield, spawn, spawn_named, timeout, yield_now,
+    CancelKind, JoinHandle, Runtime, cancellable, defer, is_cancelled, shield, spawn, spawn_named, timeout, yield_now,
 };
 
 mod common;
@@ -236,4 +237,29 @@ fn main_panics_after_everything_has_ended() {
     });
     assert_eq!(panic, "oh");
     assert_eq!(log.take(), ["1 cleanup"]);
+}
+
+#[test]
+fn a_spawn_that_is_refused_leaves_the_task_that_asked_as_it_was() {
+    let log = Log::new();
+    test_run(async {
+        let inside = log.clone();
+        let cleanup = move |what: &'static str| {
+            let log = inside.clone();
+            defer(async move {
+                secs(1).await;
+                log.at(what);
+            })
+        };
+        let asks = spawn(async move {
+            let _own = cleanup("its own");
+            let ended = Runtime::new().unwrap().spawner();
+            let captured = OnDrop::new(move || drop(cleanup("of what was refused")));
+            let refused = async move { drop(captured) };
+            assert!(ended.spawn_local_obj(Box::new(refused).into()).is_err());
+        });
+        asks.await.unwrap();
+        log.at("joined");
+    });
+    assert_eq!(log.take(), ["1 of what was refused", "2 its own", "2 joined"]);
 }
