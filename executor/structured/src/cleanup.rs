@@ -74,7 +74,7 @@ impl Cleanup {
         let task = async move {
             let outcome = std::future::poll_fn(|cx| future.as_mut().poll(cx)).await;
             if let Outcome::Panicked(panic) = outcome {
-                layer::end_with(panic);
+                panic.resume();
             }
         };
         layer::spawn(task, Ending::Member, None, at).detach();

@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use futures::FutureExt;
 use handcar_structured::{
@@ -205,6 +207,31 @@ fn a_guard_that_outlives_its_task_becomes_a_task_that_the_runtimes_end_awaits() 
     });
     drop(runtime);
     assert_eq!(log.take().len(), 2, "the cleanup ended after main");
+}
+
+#[test]
+fn so_does_one_whose_destructor_panics_and_the_panic_is_reported() {
+    /// Ready at once.
+    struct Bomb;
+    impl Future for Bomb {
+        type Output = ();
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+            Poll::Ready(())
+        }
+    }
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("in the cleanup's destructor");
+        }
+    }
+    let _dog = watchdog();
+    let reports = Reports::default();
+    reports.builder().build().unwrap().block_on(async {
+        let guard = spawn(async { defer(Bomb) }).await.unwrap();
+        drop(guard);
+        secs(1).await;
+    });
+    assert_eq!(reports.take(), ["panicked: in the cleanup's destructor"]);
 }
 
 #[test]
