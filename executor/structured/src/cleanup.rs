@@ -31,6 +31,9 @@ thread_local! {
     static NEXT: Cell<u64> = const { Cell::new(0) };
 }
 
+/// How often, at the end of the grace period, cleanups that cleanups have deferred get their one poll.
+const CUT_ROUNDS: u32 = 1000;
+
 pub(crate) struct Cleanup {
     /// Of the call to `defer`.
     order: u64,
@@ -98,16 +101,27 @@ pub(crate) fn run(node: &Rc<Node>, first: &mut Option<PanicPayload>, cx: &mut Co
     }
 }
 
-/// The grace period is over: drops the one that has begun, polls each other one once.
+/// The grace period is over: drops the one that has begun, polls each other one once. What these defer has its turn after them;
+/// where that comes to no end, the rest is leaked.
 pub(crate) fn cut(node: &Rc<Node>, first: &mut Option<PanicPayload>, cx: &mut Context<'_>) {
-    loop {
-        let Some(mut cleanup) = node.begun.take().or_else(|| node.cleanups.borrow_mut().pop()) else { return };
-        let polled = if cleanup.begun { Poll::Pending } else { poll(node, &mut cleanup, cx) };
-        match polled {
-            Poll::Pending => layer::report(Report::CutShort { what: "a cleanup", at: cleanup.at }),
-            Poll::Ready(outcome) => keep(outcome, first, cleanup.at),
+    for _ in 0..CUT_ROUNDS {
+        let mut round = node.cleanups.take();
+        round.extend(node.begun.take());
+        if round.is_empty() {
+            return;
         }
-        discard(node, cleanup, first);
+        while let Some(mut cleanup) = round.pop() {
+            let polled = if cleanup.begun { Poll::Pending } else { poll(node, &mut cleanup, cx) };
+            match polled {
+                Poll::Pending => layer::report(Report::CutShort { what: "a cleanup", at: cleanup.at }),
+                Poll::Ready(outcome) => keep(outcome, first, cleanup.at),
+            }
+            discard(node, cleanup, first);
+        }
+    }
+    for cleanup in node.cleanups.take() {
+        layer::report(Report::CutShort { what: "a cleanup that defers without end", at: cleanup.at });
+        std::mem::forget(cleanup);
     }
 }
 

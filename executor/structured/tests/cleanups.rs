@@ -1,6 +1,6 @@
 //! Cleanups: when they run, in which order, what cuts them, what becomes of their panics.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -303,6 +303,34 @@ fn the_grace_period_cuts_what_hangs_and_the_older_ones_still_get_one_poll() {
     });
     assert_eq!(log.take(), ["1 newest", "6 older", "6 oldest, ready at once", "6 out"]);
     assert_eq!(reports.take(), ["cut short: a cleanup", "cut short: a cleanup"]);
+}
+
+#[test]
+fn cleanups_that_defer_cleanups_without_end_are_cut_too_and_the_older_ones_get_their_poll() {
+    /// Hangs, and when it is dropped, another one takes its place.
+    fn without_end(begun: &Rc<Cell<u32>>) -> Pin<Box<dyn Future<Output = ()>>> {
+        let begun = Rc::clone(begun);
+        Box::pin(async move {
+            begun.set(begun.get() + 1);
+            let _next = defer(without_end(&begun));
+            for_ever().await;
+        })
+    }
+    let _dog = watchdog();
+    let (log, reports, begun) = (Log::new(), Reports::default(), Rc::default());
+    reports.builder().build().unwrap().block_on(async {
+        let body = async {
+            let in_cleanup = log.clone();
+            let _older = defer(async move { in_cleanup.note("older") });
+            let _newest = defer(without_end(&begun));
+            for_ever().await;
+        };
+        assert_eq!(move_on_after(s(1), body).await, None);
+        assert_eq!(seconds(), 6, "the grace period is five seconds");
+    });
+    assert_eq!(log.take(), ["older"]);
+    assert!(begun.get() > 1);
+    assert_eq!(reports.take().last().unwrap(), "cut short: a cleanup that defers without end");
 }
 
 #[test]
