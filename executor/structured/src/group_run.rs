@@ -5,7 +5,8 @@
 //!     2. poll the children that borrow, if it is a scope; a task group's are on the run queue
 //!     3. run the cleanups of the group's own scope
 //!     4. is anything of these left?  ---> Pending
-//!     5. report: a panic, or a value that nothing is missing from, always; anything else only if nothing around is cancelled
+//!     5. report: a panic, or a value that nothing is missing from, always; anything else only if nothing around is cancelled,
+//!        else wait to be dropped, or to be polled elsewhere
 //! ```
 
 use std::cell::Cell;
@@ -34,8 +35,8 @@ pin_project! {
         value: Option<T>,
         // Dropped after the body.
         locals: L,
-        // The result is there, or it never will be: something around will drop this.
-        ended: bool,
+        // It has ended, but only what is around it reports that, and drops it.
+        parked: bool,
     }
 
     impl<F: Future, T, E, L> PinnedDrop for RunGroup<F, T, E, L> where E: fmt::Display, E: 'static {
@@ -57,7 +58,7 @@ impl Locals for () {
 
 impl<F: Future, T, E: fmt::Display + 'static, L> RunGroup<F, T, E, L> {
     pub(crate) fn new(crew: Rc<Crew<E>>, body: F, locals: L) -> RunGroup<F, T, E, L> {
-        RunGroup { crew, body: Stage::Body { body }, value: None, locals, ended: false }
+        RunGroup { crew, body: Stage::Body { body }, value: None, locals, parked: false }
     }
 
     /// The future is dropped: whoever lives is cancelled.
@@ -98,8 +99,9 @@ where
         let mut this = self.project();
         let crew = &**this.crew;
         let node = &crew.node;
-        if *this.ended {
-            return Poll::Pending;
+        if *this.parked {
+            node.reparent(polls::attach().as_ref());
+            return if node.is_cancelled_from_above() { Poll::Pending } else { Poll::Ready(Err(end(crew))) };
         }
         let _polled = Polled::new(&crew.is_polled);
         node.keep_waker(cx);
@@ -123,21 +125,19 @@ where
         if panic.is_none() && !is_value {
             if node.is_cancelled_from_above() {
                 crew.report_errors();
-                *this.ended = true;
+                crew.errors.borrow_mut().set_cancelled(node.reason());
+                *this.parked = true;
                 return Poll::Pending;
             }
             if node.parent().is_some_and(|parent| parent.cancel_expired()) {
                 return Poll::Pending;
             }
         }
-        *this.ended = true;
-        crew.state.set(State::Closed);
-        node.close();
+        let mut errors = end(crew);
         if let Some(panic) = panic {
-            crew.report_errors();
+            Crew::report(errors);
             panic.resume();
         }
-        let mut errors = crew.errors.replace(GroupError::new(node.at));
         Poll::Ready(match this.value.take() {
             Some(value) if errors.is_empty() => Ok(value),
             _ => {
@@ -148,6 +148,13 @@ where
             }
         })
     }
+}
+
+/// The group has ended, with these errors.
+fn end<E: fmt::Display + 'static>(crew: &Crew<E>) -> GroupError<E> {
+    crew.state.set(State::Closed);
+    crew.node.close();
+    crew.errors.replace(GroupError::new(crew.node.at))
 }
 
 /// While it lives, the group is being polled.
