@@ -185,6 +185,7 @@ impl Node {
             return;
         }
         let holds = self.holds.take();
+        let was_cancelled = self.is_cancelled_from_above();
         let old = self.unlink();
         self.link(parent.cloned());
         for _ in 0..holds {
@@ -197,6 +198,9 @@ impl Node {
         }
         self.holds.set(holds);
         if !self.kind.is_shield() {
+            if self.is_cancelled_from_above() && !was_cancelled {
+                self.wake(); // an observer in it may be one that is polled only when it is woken
+            }
             self.spread();
         }
     }

@@ -11,7 +11,7 @@ use futures::FutureExt;
 use futures::stream::{FuturesUnordered, StreamExt};
 use handcar_structured::{
     CancelKind, CancelReason, CancelScope, Instant, cancellable, cancelled, defer, effective_deadline, is_cancelled,
-    move_on_after, shield, shield_for, sleep, spawn, timeout, yield_now,
+    move_on_after, scope_of, shield, shield_for, sleep, spawn, timeout, yield_now,
 };
 
 mod common;
@@ -518,6 +518,29 @@ fn a_scope_carried_to_another_parent_belongs_there() {
         let seen = second.run(carried.take().unwrap()).await;
         assert_eq!(seen.unwrap().unwrap(), 3, "cancelled with the second one, caught, and then it completed");
     });
+}
+
+#[test]
+fn an_observer_in_a_scope_carried_into_a_cancelled_one_hears_of_it() {
+    let log = Log::new();
+    test_run(async {
+        let body = async {
+            // Polls only those that were woken.
+            let mut observers = FuturesUnordered::from_iter([cancelled()]);
+            observers.next().await;
+            log.note("heard");
+            for_ever().await;
+        };
+        let mut carried = Box::pin(scope_of(body));
+        assert!(futures::poll!(carried.as_mut()).is_pending());
+        let outer = CancelScope::new();
+        let beside_a_shield = async {
+            outer.cancel();
+            futures::join!(carried, shield(secs(1)))
+        };
+        assert!(outer.run(beside_a_shield).await.is_err());
+    });
+    assert_eq!(log.take(), ["heard"]);
 }
 
 #[test]
