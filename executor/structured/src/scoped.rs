@@ -27,7 +27,7 @@ use std::task::{Context, Poll};
 use std::thread;
 
 use handcar_executor::layer::{self, Alarm};
-use handcar_executor::{PanicPayload, Report};
+use handcar_executor::{PanicPayload, Report, current_task};
 use pin_project_lite::pin_project;
 
 use crate::cleanup;
@@ -114,7 +114,7 @@ pub(crate) fn drop_body<F: Future>(mut stage: Pin<&mut Stage<F>>, outcome: Outco
     let Err(payload) = catch_unwind(AssertUnwindSafe(|| stage.set(Stage::Over))) else { return outcome };
     match outcome {
         Outcome::Panicked(first) => {
-            drop(PanicPayload::new(payload));
+            report_second(PanicPayload::new(payload));
             Outcome::Panicked(first)
         }
         outcome => {
@@ -127,7 +127,24 @@ pub(crate) fn drop_body<F: Future>(mut stage: Pin<&mut Stage<F>>, outcome: Outco
 /// Drops a value beside a panic that goes on: another panic would be one too many.
 pub(crate) fn discard<T>(value: Option<T>) {
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
-        drop(PanicPayload::new(again));
+        report_second(PanicPayload::new(again));
+    }
+}
+
+/// Reports a panic beside another one that goes on; outside a runtime the panic hook has printed it.
+#[cold]
+pub(crate) fn report_second(panic: PanicPayload) {
+    if let Some(task) = current_task() {
+        layer::report_panic(task, panic);
+    }
+}
+
+/// Keeps the first panic, which goes on when everything has ended.
+#[cold]
+pub(crate) fn keep_first(first: &mut Option<PanicPayload>, panic: PanicPayload) {
+    match first {
+        None => *first = Some(panic),
+        Some(_) => report_second(panic),
     }
 }
 

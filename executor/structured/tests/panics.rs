@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use common::{Log, OnDrop, Reports, panic_of, simulated, text, watchdog};
 use handcar_structured::{
-    Builder, Clock, JoinError, JoinHandle, Report, Runtime, defer, scope, scope_of, sleep, spawn, timeout, yield_now,
+    Builder, Clock, JoinError, JoinHandle, Report, Runtime, defer, gather, scope, scope_of, sleep, spawn, timeout,
+    yield_now,
 };
 
 async fn panic_in<T>(task: JoinHandle<T>) -> String {
@@ -139,11 +140,32 @@ impl Drop for Twice {
 }
 
 #[test]
-fn the_first_of_two_panics_is_the_tasks_end() {
+fn the_first_of_two_panics_is_the_tasks_end_and_the_second_is_reported() {
     let _watchdog = watchdog();
-    simulated().block_on(async {
+    let reports = Reports::default();
+    reports.builder().build().unwrap().block_on(async {
         assert_eq!(panic_in(spawn(Twice("plain"))).await, "plain: polled");
+        assert_eq!(reports.take(), ["panicked: plain: dropped"]);
         assert_eq!(panic_in(spawn(scope_of(Twice("scope")))).await, "scope: polled");
+        assert_eq!(reports.take(), ["panicked: scope: dropped"]);
+    });
+}
+
+#[test]
+fn of_two_futures_that_panic_together_the_first_goes_on_and_the_second_is_reported() {
+    let _watchdog = watchdog();
+    let reports = Reports::default();
+    let panics = async |what| {
+        yield_now().await;
+        assert!(what == "", "{what}");
+    };
+    reports.builder().build().unwrap().block_on(async {
+        let many = spawn(gather([panics("first"), panics("second")]));
+        assert_eq!(panic_in(many).await, "first");
+        assert_eq!(reports.take(), ["panicked: second"]);
+        let two = spawn(async move { gather!(panics("first"), panics("second")).await });
+        assert_eq!(panic_in(two).await, "first");
+        assert_eq!(reports.take(), ["panicked: second"]);
     });
 }
 
