@@ -18,7 +18,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker, ready};
 
 use handcar_executor::layer::{self, Ending};
 use handcar_executor::{PanicPayload, Report};
@@ -69,18 +69,44 @@ impl Cleanup {
     }
 
     fn run_as_task(self) {
-        let Cleanup { at, mut future, .. } = self;
+        let at = self.at;
         if layer::grace().is_none() {
-            drop(future);
+            drop(self);
             return layer::report(Report::CutShort { what: "a cleanup that outlived its runtime", at });
         }
-        let task = async move {
-            let outcome = std::future::poll_fn(|cx| future.as_mut().poll(cx)).await;
-            if let Outcome::Panicked(panic) = outcome {
-                panic.resume();
+        layer::spawn(AsTask(Some(self)), Ending::Member, None, at).detach();
+    }
+}
+
+/// A cleanup with no scope left to await it. The runtime's end does, within the grace period.
+struct AsTask(Option<Cleanup>);
+
+impl Future for AsTask {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let cleanup = self.0.as_mut().expect("a task is not polled after its end");
+        let outcome = ready!(cleanup.poll(cx));
+        self.0 = None;
+        if let Outcome::Panicked(panic) = outcome {
+            panic.resume();
+        }
+        Poll::Ready(())
+    }
+}
+
+impl Drop for AsTask {
+    /// The runtime has ended, and its grace period is over: as in [`cut`].
+    fn drop(&mut self) {
+        let Some(mut cleanup) = self.0.take() else { return };
+        let mut cx = Context::from_waker(Waker::noop());
+        match if cleanup.begun { Poll::Pending } else { cleanup.poll(&mut cx) } {
+            Poll::Pending => layer::report(Report::CutShort { what: "a cleanup", at: cleanup.at }),
+            Poll::Ready(Outcome::Panicked(panic)) => {
+                layer::report(Report::CleanupPanicked { at: cleanup.at, payload: panic });
             }
-        };
-        layer::spawn(task, Ending::Member, None, at).detach();
+            Poll::Ready(_) => {}
+        }
     }
 }
 

@@ -400,8 +400,8 @@ impl Node {
         }
         let mut left = self.cleanups.take();
         left.extend(self.begun.take());
-        for cleanup in left {
-            cleanup.hand_to(parent.clone());
+        for cleanup in left.into_iter().rev() {
+            cleanup.hand_to(parent.clone()); // the newest first: at the root each becomes a task
         }
         drop(self.clock.take());
     }

@@ -9,7 +9,8 @@ use std::task::{Context, Poll};
 
 use futures::FutureExt;
 use handcar_structured::{
-    CancelScope, DeferGuard, cancelled, defer, is_cancelled, move_on_after, scope_of, shield, spawn, timeout, yield_now,
+    CancelScope, DeferGuard, TaskGroup, cancelled, defer, is_cancelled, move_on_after, scope_of, shield, spawn,
+    timeout, yield_now,
 };
 
 mod common;
@@ -523,6 +524,34 @@ fn the_runtimes_end_never_hangs() {
         yield_now().await;
     });
     drop(runtime);
+    assert_eq!(reports.take(), ["cut short: what a scope shields", "cut short: a cleanup"]);
+}
+
+#[test]
+fn a_cleanup_that_comes_when_the_grace_period_is_over_gets_its_one_poll_and_one_that_hangs_is_reported() {
+    let _dog = watchdog();
+    let (log, reports) = (Log::new(), Reports::default());
+    let runtime = reports.builder().build().unwrap();
+    runtime.block_on(async {
+        let log = log.clone();
+        let unbounded = TaskGroup::builder().grace(None).run(async move |group| {
+            group.spawn(async move {
+                let (quick, begins) = (log.clone(), log.clone());
+                let _hangs = defer(async move {
+                    begins.note("begins");
+                    for_ever().await;
+                });
+                let _quick = defer(async move { quick.note("quick") });
+                shield(for_ever()).await;
+                Ok::<_, String>(())
+            });
+            Ok(())
+        });
+        spawn(unbounded).detach_ignoring();
+        yield_now().await;
+    });
+    drop(runtime); // it drops the child, whose group would have waited for ever
+    assert_eq!(log.take(), ["quick", "begins"]);
     assert_eq!(reports.take(), ["cut short: what a scope shields", "cut short: a cleanup"]);
 }
 
