@@ -220,6 +220,30 @@ pub(crate) fn is_task_flagged() -> bool {
     layer::attention() & layer::FLAGGED != 0
 }
 
+/// The handle of the task that is being polled may have flagged it: now `node`, which is its own, is cancelled.
+pub(crate) fn cancel_if_flagged(node: &Rc<Node>) {
+    if is_task_flagged() && !node.is_cancelled_itself() {
+        node.cancel(task_reason(node.parent().as_deref()).unwrap_or_default());
+    }
+}
+
+/// As [`cancel_if_flagged`], from below: a task that cancels itself may have a node already, whose turn is still to come.
+pub(crate) fn cancel_task() {
+    if !is_task_flagged() {
+        return;
+    }
+    let task = FRAMES.with(|frames| {
+        let frames = frames.borrow();
+        match frames.iter().rev().find(|frame| frame.is_task()) {
+            Some(Frame::Heavy(node)) => Some(Rc::clone(node)),
+            _ => None,
+        }
+    });
+    if let Some(node) = task {
+        cancel_if_flagged(&node);
+    }
+}
+
 /// Why the task that is being polled was cancelled, if it was.
 pub(crate) fn task_reason(group: Option<&Node>) -> Option<CancelReason> {
     let reason = layer::cancelled()?;

@@ -160,7 +160,7 @@ pub(crate) fn poll_node<F: Future>(
     }
     node.keep_waker(cx);
     if node.kind == Kind::Task {
-        cancel_if_flagged(node);
+        polls::cancel_if_flagged(node);
     } else {
         node.reparent(polls::attach().as_ref());
     }
@@ -174,7 +174,7 @@ pub(crate) fn poll_node<F: Future>(
     if stage.is_body() {
         // It may have cancelled itself, or moved its deadline.
         if node.kind == Kind::Task {
-            cancel_if_flagged(node);
+            polls::cancel_if_flagged(node);
         }
         node.look_at_clock(cx);
         if must_end(node) && (!node.is_protected() || node.is_grace_over()) {
@@ -185,13 +185,6 @@ pub(crate) fn poll_node<F: Future>(
         }
     }
     drain(node, stage, cx)
-}
-
-/// A task's handle has flagged it: now its node is cancelled.
-fn cancel_if_flagged(node: &Rc<Node>) {
-    if polls::is_task_flagged() && !node.is_cancelled_itself() {
-        node.cancel(polls::task_reason(node.parent().as_deref()).unwrap_or_default());
-    }
 }
 
 /// Whether the body of a scope has to go. If only what is around is cancelled, that drops it, unless something holds it back;
@@ -230,6 +223,7 @@ fn report<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>>) -> Poll<Out
     let is_inner = node.kind == Kind::Scope;
     let cancelled = matches!(&*stage, Stage::Drain { outcome } if matches!(**outcome, Outcome::Cancelled(_)));
     if is_inner && cancelled {
+        polls::cancel_task();
         if node.is_cancelled_from_above() {
             node.close();
             stage.set(Stage::Parked);
@@ -450,6 +444,7 @@ fn end_light<F: Future>(
         stage.set(Stage::Parked);
     }
     let reports = matches!(head, Head::Light(Small { kind: Kind::Catch, .. }));
+    polls::cancel_task();
     if !reports && (polls::is_flagged() || polls::cancel_expired()) {
         return Poll::Pending;
     }

@@ -10,8 +10,8 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::stream::{FuturesUnordered, StreamExt};
 use handcar_structured::{
-    CancelKind, CancelReason, CancelScope, Instant, cancellable, cancelled, defer, effective_deadline, is_cancelled,
-    move_on_after, scope_of, shield, shield_for, sleep, spawn, timeout, yield_now,
+    AbortHandle, CancelKind, CancelReason, CancelScope, Instant, cancellable, cancelled, defer, effective_deadline,
+    is_cancelled, move_on_after, scope_of, shield, shield_for, sleep, spawn, timeout, yield_now,
 };
 
 mod common;
@@ -121,6 +121,32 @@ fn cancelling_oneself_takes_effect_at_the_next_suspension() {
         assert!(result.is_err());
         assert_eq!(log.take(), ["still here"]);
     });
+}
+
+#[test]
+fn a_timeout_in_a_task_that_has_cancelled_itself_leaves_the_report_to_the_task() {
+    let log = Log::new();
+    test_run(async {
+        // Without a node; with one; and with another between the task and the timeout.
+        for case in 0..3 {
+            let own: Rc<RefCell<Option<AbortHandle>>> = Rc::default();
+            let (handle, inside) = (Rc::clone(&own), log.clone());
+            let task = spawn(async move {
+                let _guard = (case > 0).then(|| defer(async {}));
+                yield_now().await;
+                assert!(handle.take().unwrap().cancel());
+                let expired = async {
+                    let _guard = (case > 1).then(|| defer(async {}));
+                    timeout(Duration::ZERO, for_ever()).await
+                };
+                let _ = timeout(s(1), expired).await;
+                inside.note(case);
+            });
+            *own.borrow_mut() = Some(task.abort_handle());
+            assert!(task.await.is_err());
+        }
+    });
+    assert_eq!(log.take(), [""; 0]);
 }
 
 #[test]
