@@ -99,16 +99,16 @@ where
         let mut this = self.project();
         let crew = &**this.crew;
         let node = &crew.node;
-        if *this.parked {
-            node.reparent(polls::attach().as_ref());
-            return if node.is_cancelled_from_above() { Poll::Pending } else { Poll::Ready(Err(end(crew))) };
-        }
         let _polled = Polled::new(&crew.is_polled);
         node.keep_waker(cx);
         if crew.living.get() > 0 {
             refuse_cycle(node);
         }
         node.reparent(polls::attach().as_ref());
+        if *this.parked {
+            let waits = node.is_cancelled_from_above() || crew.living.get() > 0;
+            return if waits { Poll::Pending } else { Poll::Ready(Err(end(crew))) };
+        }
         node.look_at_clock(cx);
         if let Stage::Body { .. } = *this.body {
             poll_body(crew, this.body.as_mut(), this.value, cx);
