@@ -101,9 +101,6 @@ where
         let node = &crew.node;
         let _polled = Polled::new(&crew.is_polled);
         node.keep_waker(cx);
-        if crew.living.get() > 0 {
-            refuse_cycle(node);
-        }
         node.reparent(polls::attach().as_ref());
         if *this.parked {
             let waits = node.is_cancelled_from_above() || crew.living.get() > 0;
@@ -170,24 +167,6 @@ impl<'a> Polled<'a> {
 impl Drop for Polled<'_> {
     fn drop(&mut self) {
         self.0.set(false);
-    }
-}
-
-/// A group that is polled by one of its own children would wait for itself.
-fn refuse_cycle(node: &Rc<Node>) {
-    let parent = polls::attach();
-    if parent.as_ref().map(Rc::as_ptr) == node.parent().as_ref().map(Rc::as_ptr) {
-        return; // as ever
-    }
-    let mut around = parent;
-    while let Some(this) = around {
-        assert!(
-            !Rc::ptr_eq(&this, node),
-            "a child awaits the end of its own group (made at {}), which waits for that child: await the group where it was \
-             made, or the handle of a sibling",
-            node.at
-        );
-        around = this.parent();
     }
 }
 

@@ -184,6 +184,7 @@ impl Node {
         if same || self.kind == Kind::Task {
             return;
         }
+        self.refuse_cycle(parent);
         let holds = self.holds.take();
         let was_cancelled = self.is_cancelled_from_above();
         let old = self.unlink();
@@ -202,6 +203,23 @@ impl Node {
                 self.wake(); // an observer in it may be one that is polled only when it is woken
             }
             self.spread();
+        }
+    }
+
+    /// A group or scope that is polled by a child within it would wait for itself.
+    fn refuse_cycle(&self, parent: Option<&Rc<Node>>) {
+        if self.members.borrow().is_empty() && self.links.borrow().children.is_empty() {
+            return; // a new one, mostly
+        }
+        let mut around = parent.cloned();
+        while let Some(this) = around {
+            assert!(
+                !std::ptr::eq(&raw const *this, self),
+                "a child awaits the end of its own group or scope (made at {}), which waits for that child: await it where it \
+                 was made, or the handle of a sibling",
+                self.at
+            );
+            around = this.parent();
         }
     }
 
