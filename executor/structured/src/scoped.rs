@@ -365,11 +365,7 @@ fn poll_light<F: Future>(
         return Poll::Ready(Outcome::Value(value)); // what is left of the body goes with the wrapper
     }
     small.look_at_clock(cx);
-    let must_end = small.flag.is_some()
-        || match small.kind {
-            Kind::Catch => polls::is_flagged(),
-            kind => !kind.is_shield() && polls::is_held(),
-        };
+    let must_end = small.flag.is_some() || !small.kind.is_shield() && polls::is_held();
     if must_end { end_light(head, stage, cx) } else { Poll::Pending }
 }
 
@@ -443,9 +439,8 @@ fn end_light<F: Future>(
         }
         stage.set(Stage::Parked);
     }
-    let reports = matches!(head, Head::Light(Small { kind: Kind::Catch, .. }));
     polls::cancel_task();
-    if !reports && (polls::is_flagged() || polls::cancel_expired()) {
+    if polls::is_flagged() || polls::cancel_expired() {
         return Poll::Pending;
     }
     stage.set(Stage::Over);
