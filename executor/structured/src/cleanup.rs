@@ -128,16 +128,17 @@ pub(crate) fn run(node: &Rc<Node>, first: &mut Option<PanicPayload>, cx: &mut Co
 }
 
 /// The grace period is over: drops the one that has begun, polls each other one once. What these defer has its turn after them;
-/// where that comes to no end, the rest is leaked.
+/// where that comes to no end, the last are dropped unpolled, and what their destructors defer is leaked.
 pub(crate) fn cut(node: &Rc<Node>, first: &mut Option<PanicPayload>, cx: &mut Context<'_>) {
-    for _ in 0..CUT_ROUNDS {
-        let mut round = node.cleanups.take();
-        round.extend(node.begun.take());
-        if round.is_empty() {
+    for round in 0..=CUT_ROUNDS {
+        let mut cleanups = node.cleanups.take();
+        cleanups.extend(node.begun.take());
+        if cleanups.is_empty() {
             return;
         }
-        while let Some(mut cleanup) = round.pop() {
-            let polled = if cleanup.begun { Poll::Pending } else { poll(node, &mut cleanup, cx) };
+        while let Some(mut cleanup) = cleanups.pop() {
+            let polled =
+                if cleanup.begun || round == CUT_ROUNDS { Poll::Pending } else { poll(node, &mut cleanup, cx) };
             match polled {
                 Poll::Pending => layer::report(Report::CutShort { what: "a cleanup", at: cleanup.at }),
                 Poll::Ready(outcome) => keep(outcome, first, cleanup.at),
@@ -146,7 +147,7 @@ pub(crate) fn cut(node: &Rc<Node>, first: &mut Option<PanicPayload>, cx: &mut Co
         }
     }
     for cleanup in node.cleanups.take() {
-        layer::report(Report::CutShort { what: "a cleanup that defers without end", at: cleanup.at });
+        layer::report(Report::CutShort { what: "what a cleanup's destructor defers without end", at: cleanup.at });
         std::mem::forget(cleanup);
     }
 }

@@ -331,7 +331,7 @@ fn cleanups_that_defer_cleanups_without_end_are_cut_too_and_the_older_ones_get_t
     });
     assert_eq!(log.take(), ["older"]);
     assert!(begun.get() > 1);
-    assert_eq!(reports.take().last().unwrap(), "cut short: a cleanup that defers without end");
+    assert!(reports.take().iter().all(|report| report == "cut short: a cleanup"));
 }
 
 #[test]
