@@ -22,7 +22,6 @@ use pin_project_lite::pin_project;
 use crate::cleanup;
 use crate::crew::{Crew, State};
 use crate::group_error::{GroupError, Whose};
-use crate::node::Node;
 use crate::polls::{self, Frame};
 use crate::scoped::{Outcome, Stage, drop_body, drop_node, step};
 
