@@ -6,7 +6,8 @@ use std::rc::Rc;
 
 use futures::task::LocalSpawn;
 use handcar_structured::{
-    CancelKind, JoinHandle, Runtime, cancellable, defer, is_cancelled, shield, spawn, spawn_named, timeout, yield_now,
+    AbortHandle, CancelKind, JoinHandle, Runtime, cancellable, defer, is_cancelled, shield, spawn, spawn_named,
+    timeout, yield_now,
 };
 
 mod common;
@@ -262,4 +263,31 @@ fn a_spawn_that_is_refused_leaves_the_task_that_asked_as_it_was() {
         log.at("joined");
     });
     assert_eq!(log.take(), ["1 of what was refused", "2 its own", "2 joined"]);
+}
+
+#[test]
+fn an_aborted_task_whose_destructor_cancels_its_parent_ends_and_so_does_the_parent() {
+    let log = Log::new();
+    test_run(async {
+        let own: Rc<RefCell<Option<AbortHandle>>> = Rc::default();
+        let (handle, inside) = (Rc::clone(&own), log.clone());
+        let parent = spawn(async move {
+            let cancels_parent = OnDrop::new(move || assert!(handle.take().unwrap().cancel()));
+            let child = spawn(async move {
+                let _cancels = cancels_parent;
+                for_ever().await;
+            });
+            yield_now().await;
+            let _guard = defer(async move {
+                secs(1).await;
+                inside.at("cleanup");
+            });
+            assert!(child.cancel_and_wait().await.is_err());
+            for_ever().await;
+        });
+        *own.borrow_mut() = Some(parent.abort_handle());
+        assert!(parent.await.is_err());
+        log.at("joined");
+    });
+    assert_eq!(log.take(), ["1 cleanup", "1 joined"]);
 }
