@@ -110,8 +110,22 @@ impl Drop for AsTask {
     }
 }
 
+/// Polls the cleanups of `node`; with `may_cut`, cuts them if its grace period is over. Whether none is left, and the first panic.
+pub(crate) fn drain(node: &Rc<Node>, may_cut: bool, cx: &mut Context<'_>) -> (bool, Option<PanicPayload>) {
+    let mut panicked = None;
+    let mut drained = run(node, &mut panicked, cx);
+    if !drained && may_cut {
+        node.look_at_clock(cx);
+        if node.is_grace_over() {
+            cut(node, &mut panicked, cx);
+            drained = true;
+        }
+    }
+    (drained, panicked)
+}
+
 /// Polls the cleanups of `node`, one after the other. True when none is left.
-pub(crate) fn run(node: &Rc<Node>, first: &mut Option<PanicPayload>, cx: &mut Context<'_>) -> bool {
+fn run(node: &Rc<Node>, first: &mut Option<PanicPayload>, cx: &mut Context<'_>) -> bool {
     loop {
         let Some(mut cleanup) = node.begun.take().or_else(|| node.cleanups.borrow_mut().pop()) else { return true };
         match poll(node, &mut cleanup, cx) {
@@ -129,7 +143,7 @@ pub(crate) fn run(node: &Rc<Node>, first: &mut Option<PanicPayload>, cx: &mut Co
 
 /// The grace period is over: drops the one that has begun, polls each other one once. What these defer has its turn after them;
 /// where that comes to no end, the last are dropped unpolled, and what their destructors defer is leaked.
-pub(crate) fn cut(node: &Rc<Node>, first: &mut Option<PanicPayload>, cx: &mut Context<'_>) {
+fn cut(node: &Rc<Node>, first: &mut Option<PanicPayload>, cx: &mut Context<'_>) {
     for round in 0..=CUT_ROUNDS {
         let mut cleanups = node.cleanups.take();
         cleanups.extend(node.begun.take());

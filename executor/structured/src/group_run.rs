@@ -198,16 +198,7 @@ where
 
 /// Runs the cleanups of the group's own scope. True when none is left.
 fn drain<E: fmt::Display + 'static>(crew: &Crew<E>, cx: &mut Context<'_>) -> bool {
-    let node = &crew.node;
-    let mut panicked = None;
-    let mut drained = cleanup::run(node, &mut panicked, cx);
-    if !drained {
-        node.look_at_clock(cx);
-        if node.is_grace_over() {
-            cleanup::cut(node, &mut panicked, cx);
-            drained = true;
-        }
-    }
+    let (drained, panicked) = cleanup::drain(&crew.node, true, cx);
     if let Some(panic) = panicked {
         crew.panicked(Whose::Body, panic);
     }

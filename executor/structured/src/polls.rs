@@ -6,11 +6,12 @@
 //!                                                  attach: a light one becomes a node, below the one before it
 //! ```
 //!
-//! A scope that nobody asks anything of is *light*: a few words that stand on this stack while the body is polled. When something has to hold on to the scope (a cleanup, a shield, an observer), every light frame becomes
-//! a [`Node`], once; the wrapper finds it when it takes its frame off.
+//! A scope that nobody asks anything of is *light*: a few words that stand on this stack while the body is polled. When
+//! something has to hold on to the scope (a cleanup, a shield, an observer), every light frame becomes a [`Node`], once; the
+//! wrapper finds it when it takes its frame off.
 //!
 //! A task is lighter still: it has no frame at all until something attaches. Then its frame is put *below* the others, and
-//! the thread's attention tells the task's wrapper to take it (see [`layer`]).
+//! the thread's attention tells the task's wrapper to take it (see [`layer`]). Only the child of a group always has one.
 
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;

@@ -108,7 +108,7 @@ pub(crate) fn step_panicked<F: Future>(stage: Pin<&mut Stage<F>>, payload: Box<d
     drop_body(stage, Outcome::Panicked(PanicPayload::new(payload)))
 }
 
-/// Drops the body. A panic of its destructor takes the place of `outcome`, unless that is a panic already.
+/// Drops the body. A panic of its destructor takes the place of `outcome`, or is reported where that is a panic already.
 #[inline]
 pub(crate) fn drop_body<F: Future>(mut stage: Pin<&mut Stage<F>>, outcome: Outcome<F::Output>) -> Outcome<F::Output> {
     let Err(payload) = catch_unwind(AssertUnwindSafe(|| stage.set(Stage::Over))) else { return outcome };
@@ -196,15 +196,7 @@ fn must_end(node: &Node) -> bool {
 }
 
 fn drain<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>>, cx: &mut Context<'_>) -> Poll<Outcome<F::Output>> {
-    let mut panicked = None;
-    let mut drained = cleanup::run(node, &mut panicked, cx);
-    if !drained && !stage.is_body() {
-        node.look_at_clock(cx);
-        if node.is_grace_over() {
-            cleanup::cut(node, &mut panicked, cx);
-            drained = true;
-        }
-    }
+    let (drained, panicked) = cleanup::drain(node, !stage.is_body(), cx);
     if let Some(panic) = panicked {
         if stage.is_body() {
             // The panic of a cleanup beside the body: the scope ends with it.
@@ -278,7 +270,7 @@ impl Small {
 }
 
 pin_project! {
-    /// A body in a scope of its own. Everything that is a scope wraps one of these, but tasks and groups.
+    /// A body in a scope of its own. Everything that is a scope wraps one of these, but tasks, groups and branches.
     pub(crate) struct Scoped<F: Future> {
         head: Head,
         #[pin]
