@@ -37,8 +37,9 @@ pub struct RateLimiter {
     step: Duration,
     /// How far ahead of the rate one may go.
     slack: Duration,
-    /// When the next one is due at the rate.
-    due: Cell<Instant>,
+    /// When the next one is due at the rate, counted from the clock's start. Not an `Instant`, which saturates after 584 years: less
+    /// a slack of as much, such an end of time would be now.
+    due: Cell<Duration>,
     /// Held by the first in line, who sleeps.
     turn: Semaphore,
 }
@@ -53,10 +54,10 @@ impl RateLimiter {
     pub fn new(n: u32, per: Duration, burst: u32) -> Self {
         assert!(n > 0, "a rate of 0 would let nobody through, ever; use an `Event` to hold everybody up");
         assert!(burst > 0, "a burst of 0 would let nobody through; give it 1 for evenly spaced ones");
-        // Rounded up: in no period is there one too many.
-        let step = per.as_nanos().div_ceil(u128::from(n)).try_into().map_or(Duration::MAX, Duration::from_nanos);
+        // Rounded up: in no period is there one too many. Of what no clock will live to see, the least is enough.
+        let step = Duration::from_nanos(per.as_nanos().div_ceil(u128::from(n)).try_into().unwrap_or(u64::MAX));
         let slack = step.saturating_mul(burst - 1);
-        Self { step, slack, due: Cell::new(Instant::START), turn: Semaphore::new(1) }
+        Self { step, slack, due: Cell::new(Duration::ZERO), turn: Semaphore::new(1) }
     }
 
     /// Waits for the turn of this call, in the order of asking.
@@ -93,13 +94,13 @@ impl RateLimiter {
     fn use_up(&self, now: Instant) -> bool {
         let is_free = self.free_at() <= now;
         if is_free {
-            self.due.set(self.due.get().max(now) + self.step);
+            self.due.set(self.due.get().max(now.since_start()).saturating_add(self.step));
         }
         is_free
     }
 
     fn free_at(&self) -> Instant {
-        self.due.get() - self.slack
+        Instant::START + self.due.get().saturating_sub(self.slack)
     }
 }
 
