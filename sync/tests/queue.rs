@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
 use std::rc::Rc;
 
-use common::{Hand, Once, OnDrop, now, panic_message, poll_once, poll_with};
+use common::{Hand, OnDrop, Once, now, panic_message, poll_once, poll_with};
 use futures::StreamExt;
 use handcar_executor::{run, spawn};
 use handcar_sync::mpsc::error::{SendError, TryRecvError, TrySendError};
