@@ -97,8 +97,8 @@ impl<T> Receiver<T> {
     }
 
     /// How many messages it has not seen, those that made way included.
-    pub fn len(&self) -> u64 {
-        self.channel.ring.borrow().end() - self.next
+    pub fn len(&self) -> usize {
+        usize::try_from(self.channel.ring.borrow().end() - self.next).unwrap_or(usize::MAX)
     }
 
     /// Whether it has seen every message.
