@@ -72,3 +72,8 @@ pub mod net;
 #[cfg(feature = "signal")]
 pub mod signal;
 pub mod task;
+
+/// The blocks of the guide are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/cancellation.md")]
+mod guide {}
