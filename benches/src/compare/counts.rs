@@ -20,6 +20,9 @@ const OPERATIONS: u64 = 20 * STEP;
 /// The kernel's name for entering a system call.
 const SYSTEM_CALLS: &str = "raw_syscalls:sys_enter";
 
+/// Lets glibc choose the copy loops that any processor has, so that counts do not depend on this one.
+const OLD_PROCESSOR: &str = "glibc.cpu.hwcaps=-AVX_Fast_Unaligned_Load,-AVX2,-AVX512F,-AVX512VL,-ERMS,-FSRM,-SSSE3";
+
 /// Who counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tool {
@@ -53,8 +56,8 @@ pub(super) fn count(tool: Tool, rows: &[Row]) -> Value {
     json!({ "columns": tool.columns(), "counted": counted })
 }
 
-/// What one operation more adds.
-fn difference(tool: Tool, row: &str, entrant: &str) -> Result<Vec<f64>, String> {
+/// What one operation more adds, in the tool's columns.
+pub(super) fn difference(tool: Tool, row: &str, entrant: &str) -> Result<Vec<f64>, String> {
     let few = run(tool, row, entrant, OPERATIONS)?;
     let many = run(tool, row, entrant, 2 * few.operations)?;
     Ok(per_operation(&few, &many))
@@ -105,6 +108,7 @@ impl Tool {
                 let mut valgrind = Command::new("valgrind");
                 valgrind.args(["--tool=callgrind", "--compress-strings=no", "--compress-pos=no"]);
                 valgrind.arg(format!("--callgrind-out-file={}", file.display()));
+                valgrind.env("GLIBC_TUNABLES", OLD_PROCESSOR);
                 valgrind
             }
             Tool::Perf => {

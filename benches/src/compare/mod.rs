@@ -14,6 +14,7 @@
 //! machine alone does.
 
 mod counts;
+mod gate;
 mod json;
 mod options;
 mod sample;
@@ -58,6 +59,7 @@ fn perform(options: &Options) -> Result<(), String> {
             Ok(())
         }
         Task::Sample { entrant, effort } => sample::take(&rows, entrant, *effort),
+        Task::Gate { bless } => gate::run(&rows, *bless),
         Task::Count(tool) => write(options, &counts::count(*tool, &rows)),
         Task::Compare => compare(options, &rows),
     }

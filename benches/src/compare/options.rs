@@ -19,6 +19,8 @@ Compares Handcar with tokio, in one run.
   --json FILE        writes the results to FILE: all samples, and what they were measured on
   --instructions     counts instructions and allocations, under valgrind, instead of measuring time
   --system-calls     counts system calls, with perf, which may have to be root
+  --gate             fails if a hot path takes more instructions than benches/instructions.json says
+  --bless            writes that file
   --list             names the rows
 ";
 
@@ -26,6 +28,10 @@ Compares Handcar with tokio, in one run.
 pub(super) enum Task {
     Compare,
     Count(Tool),
+    /// Compare the instructions of the hot paths with the file that has them, or write that file.
+    Gate {
+        bless: bool,
+    },
     List,
     Help,
     /// Take one sample of the one row chosen, and print it: what the runner starts itself with.
@@ -65,6 +71,8 @@ impl Options {
                 Long("json") => options.json = Some(parser.value()?.into()),
                 Long("instructions") => options.task = Task::Count(Tool::Callgrind),
                 Long("system-calls") => options.task = Task::Count(Tool::Perf),
+                Long("gate") => options.task = Task::Gate { bless: false },
+                Long("bless") => options.task = Task::Gate { bless: true },
                 Long("list") => options.task = Task::List,
                 Long("help") | Short('h') => options.task = Task::Help,
                 Long("sample") => options.task = sample(&mut parser)?,
