@@ -9,7 +9,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::progress;
+use super::progress::Progress;
 use super::sample::{Printed, itself};
 use crate::bencher::{Effort, STEP};
 use crate::rows::{Row, Unit};
@@ -37,11 +37,13 @@ pub(super) enum Tool {
 pub(super) fn count(tool: Tool, rows: &[Row]) -> Value {
     let mut counted = Vec::new();
     println!("{:46} {:26}{}", "for one operation", "", line(tool.columns().iter().map(|&name| name.to_owned())));
-    for row in rows.iter().filter(|row| row.unit != Unit::Bytes) {
+    let rows: Vec<_> = rows.iter().filter(|row| row.unit != Unit::Bytes && row.parts.len() == 1).collect();
+    let mut progress = Progress::new(rows.iter().map(|row| row.entrants.len()).sum());
+    for row in rows {
         for entrant in &row.entrants {
-            progress(&format!("{}: {}", row.name, entrant.name));
+            progress.step(&format!("{}: {}", row.name, entrant.name));
             let counts = difference(tool, row.name, entrant.name);
-            progress("");
+            progress.end();
             let counts = match counts {
                 Ok(counts) => counts,
                 Err(message) => {

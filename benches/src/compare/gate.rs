@@ -17,7 +17,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::counts::{Tool, difference};
-use super::progress;
+use super::progress::Progress;
 use crate::machine;
 use crate::rows::{Role, Row};
 
@@ -58,16 +58,17 @@ pub(super) fn run(rows: &[Row], bless: bool) -> Result<(), String> {
     ))
 }
 
-fn count<'a>(rows: &[Row], names: impl Iterator<Item = &'a String>) -> Result<Counts, String> {
+fn count<'a>(rows: &[Row], names: impl ExactSizeIterator<Item = &'a String>) -> Result<Counts, String> {
     let mut counts = Counts::new();
+    let mut progress = Progress::new(names.len());
     for name in names {
         let row = rows.iter().find(|row| row.name == name).ok_or(format!("{FILE} names `{name}`, which is no row"))?;
         let ours = row.entrants.iter().find(|entrant| entrant.role == Role::Ours).expect("Handcar enters every row");
-        progress(name);
+        progress.step(name);
         let counted = difference(Tool::Callgrind, row.name, ours.name)?;
         counts.insert(name.clone(), (counted[0] * 10.0).round() / 10.0);
     }
-    progress("");
+    progress.end();
     Ok(counts)
 }
 
