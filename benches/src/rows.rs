@@ -16,6 +16,7 @@ use crate::workloads::channels::{self, PingPong, Producers, Unbounded};
 use crate::workloads::connections::{Accept, IdleConnection};
 use crate::workloads::echo::{self, Echo};
 use crate::workloads::memory::{Allocated, Idle, Resident, Sleeping};
+use crate::workloads::mutex;
 use crate::workloads::oneshot::{AlreadySent, Oneshot};
 use crate::workloads::semaphore::{self, Contended, Uncontended};
 use crate::workloads::sleepers::{self, Sleepers};
@@ -84,6 +85,17 @@ fn averages() -> Vec<Row> {
             .note(MONOIO_FRONT)
             .target(0.22)
             .each_with::<Contended>(),
+        Row::new("mutex", "mutex, uncontended")
+            .target(0.08)
+            .each_beside::<mutex::Uncontended<HandcarSync>, mutex::Uncontended<TokioSync>>()
+            .absent("async-unsync", NO_MUTEX)
+            .absent("local-sync", NO_MUTEX)
+            .bare(semaphore::counter),
+        Row::new("mutex-queue", "mutex, 100 tasks")
+            .target(0.21)
+            .each_beside::<mutex::Contended<HandcarSync>, mutex::Contended<TokioSync>>()
+            .absent("async-unsync", NO_MUTEX)
+            .absent("local-sync", NO_MUTEX),
         Row::new("timeout-0", "timeout around one yield")
             .target(0.17)
             .each_timed::<Timeout<0>>()
@@ -166,6 +178,7 @@ fn sockets() -> Vec<Row> {
     ]
 }
 
+const NO_MUTEX: &str = "it has no mutex";
 const ONE_CORE: &str = "Both threads share one core: over two the scheduler decides, 2 to 60 us for the same program.";
 const MONOIO_FRONT: &str = "monoio polls a task that wakes itself before all others; so among such tasks one runs on alone, and the \
                             others, timers and sockets wait for it.";
@@ -335,11 +348,15 @@ impl Row {
 
     /// Enters every runtime with its own channels and locks, and shows Handcar's on tokio's executor.
     fn each_with<W: SyncWorkload>(self) -> Row {
-        self.enter(Role::Ours, Handcar::NAME, inside::<Handcar, With<W, HandcarSync>>)
-            .enter(Role::Rival, Tokio::<LocalSet>::NAME, inside::<Tokio<LocalSet>, With<W, TokioSync>>)
-            .enter(Role::Rival, Tokio::<LocalRuntime>::NAME, inside::<Tokio<LocalRuntime>, With<W, TokioSync>>)
-            .enter(Role::Context, "handcar's sync on tokio", inside::<Tokio<LocalRuntime>, With<W, HandcarSync>>)
-            .peers_with::<W>()
+        self.each_beside::<With<W, HandcarSync>, With<W, TokioSync>>().peers_with::<W>()
+    }
+
+    /// As [`each_with`](Row::each_with), for a workload that is two: with Handcar's locks, and with tokio's.
+    fn each_beside<Ours: Workload, Theirs: Workload>(self) -> Row {
+        self.enter(Role::Ours, Handcar::NAME, inside::<Handcar, Ours>)
+            .enter(Role::Rival, Tokio::<LocalSet>::NAME, inside::<Tokio<LocalSet>, Theirs>)
+            .enter(Role::Rival, Tokio::<LocalRuntime>::NAME, inside::<Tokio<LocalRuntime>, Theirs>)
+            .enter(Role::Context, "handcar's sync on tokio", inside::<Tokio<LocalRuntime>, Ours>)
     }
 
     /// Enters every runtime with its own sockets.
@@ -382,7 +399,6 @@ impl Row {
     }
 
     /// Says why somebody does not enter.
-    #[cfg(feature = "peers")]
     fn absent(mut self, name: &'static str, reason: &'static str) -> Row {
         self.absent.push((name, reason));
         self

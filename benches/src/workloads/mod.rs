@@ -9,6 +9,7 @@ pub(crate) mod echo;
 #[cfg(feature = "peers")]
 pub(crate) mod http;
 pub(crate) mod memory;
+pub(crate) mod mutex;
 pub(crate) mod oneshot;
 pub(crate) mod semaphore;
 pub(crate) mod sleepers;

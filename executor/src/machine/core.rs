@@ -5,7 +5,7 @@
 //!     |                                                                                      |
 //!     |   pop a task from the run queue  ->  poll it  ->  finished? retire its slot          |
 //!     |        ^                                |                                            |
-//!     |        '---- until enough polls were made, or nothing is runnable                    |
+//!     |        '---- until enough polls were made, or nothing is runnable, nor in the mail   |
 //!     |                                                                                      |
 //!     |   look:  1. sources   the parker collects I/O; it blocks only if nothing is runnable |
 //!     |          2. clock     read once                                                      |
@@ -238,7 +238,7 @@ impl Core {
     /// The loop, up to main's turn or to the end of the next look.
     pub(crate) fn turn(&self, may_block: bool) -> Result<Turned, RunError> {
         while !self.pace.is_over() {
-            let Some((id, task)) = self.next_task() else { break };
+            let Some((id, task)) = self.next_task().or_else(|| self.next_by_mail()) else { break };
             let progress = self.run(id, &*task);
             if progress != Progress::Over {
                 self.pace.count();
@@ -254,6 +254,16 @@ impl Core {
     #[inline]
     fn next_task(&self) -> Option<(TaskId, Rc<dyn Run>)> {
         self.slots.borrow_mut().pop()
+    }
+
+    /// Nothing is runnable: mail that came during the polls does not have to wait for the next look.
+    fn next_by_mail(&self) -> Option<(TaskId, Rc<dyn Run>)> {
+        if !self.mailbox.has_mail() {
+            return None;
+        }
+        self.end_polls();
+        self.open_mail();
+        self.next_task()
     }
 
     #[inline]
