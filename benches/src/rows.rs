@@ -9,7 +9,7 @@ mod tails;
 pub use self::tails::CAPACITY;
 
 use crate::bencher::{Bencher, Effort, Quantiles};
-use crate::runtime::{Net, Runtime, Timers};
+use crate::runtime::{Net, Runtime, Several, Timers};
 use crate::runtimes::{Handcar, LocalRuntime, LocalSet, NoDrivers, TimeoutAt, Tokio};
 use crate::toolkits::{HandcarSync, TokioSync};
 use crate::workloads::channels::{self, PingPong, Producers, Unbounded};
@@ -19,6 +19,7 @@ use crate::workloads::memory::{Allocated, Idle, Resident, Sleeping};
 use crate::workloads::mutex;
 use crate::workloads::oneshot::{AlreadySent, Oneshot};
 use crate::workloads::semaphore::{self, Contended, Uncontended};
+use crate::workloads::several;
 use crate::workloads::sleepers::{self, Sleepers};
 use crate::workloads::spawn::{self, SpawnDetached, SpawnJoin};
 use crate::workloads::start::Start;
@@ -27,7 +28,7 @@ use crate::workloads::tails::QUANTILES;
 use crate::workloads::tcp::{self, RoundTrip};
 use crate::workloads::thread_wake::{self, ThreadWake, ThreadWakeEarly, ThreadWakeWatching};
 use crate::workloads::timeout::{self, ArmAndDrop, Timeout};
-use crate::workloads::{NetWorkload, SyncWorkload, TimedWorkload, With, Workload};
+use crate::workloads::{NetWorkload, SeveralWorkload, SyncWorkload, TimedWorkload, With, Workload};
 
 /// All rows, in the order of the table.
 pub fn all() -> Vec<Row> {
@@ -106,6 +107,12 @@ fn averages() -> Vec<Row> {
             .each_timed::<Timeout<10_000>>()
             .other_timeouts::<Timeout<10_000>>(),
         Row::new("sleep-dropped", "a sleep, polled once and dropped").each_timed::<ArmAndDrop>(),
+        Row::new("gather", "gather of 1000 that yield once").target(0.15).each_several::<several::Gather>(),
+        Row::new("gather-2", "`gather!` of two that yield once").target(1.0).each_several::<several::GatherTwo>(),
+        Row::new("group", "task group of 1000, with their values").target(0.18).each_several::<several::Group>(),
+        Row::new("scope", "borrowing scope of 1000 that yield once, JoinSet of 1000 that do not")
+            .target(0.24)
+            .each_several::<several::Scope>(),
         Row::new("sleepers", "100,000 tasks that sleep 1 to 100 ms")
             .unit(Unit::CpuNanoseconds)
             .target(0.65)
@@ -367,6 +374,13 @@ impl Row {
             .peers_net::<W>()
     }
 
+    /// As [`each`](Row::each), with each runtime's ways to wait for several things.
+    fn each_several<W: SeveralWorkload>(self) -> Row {
+        self.enter(Role::Ours, Handcar::NAME, inside_several::<Handcar, W>)
+            .enter(Role::Rival, Tokio::<LocalSet>::NAME, inside_several::<Tokio<LocalSet>, W>)
+            .enter(Role::Rival, Tokio::<LocalRuntime>::NAME, inside_several::<Tokio<LocalRuntime>, W>)
+    }
+
     /// As [`each`](Row::each), for the one workload that starts its runtimes itself.
     fn each_outside(self) -> Row {
         self.enter(Role::Ours, Handcar::NAME, Start::drive::<Handcar>)
@@ -430,6 +444,10 @@ fn inside_timed<R: Timers, W: TimedWorkload>(bencher: &mut Bencher) {
 
 fn inside_net<R: Net, W: NetWorkload>(bencher: &mut Bencher) {
     spawned::<R>(bencher, async |bencher| W::drive::<R>(bencher).await.expect("the loopback works"));
+}
+
+fn inside_several<R: Several, W: SeveralWorkload>(bencher: &mut Bencher) {
+    spawned::<R>(bencher, async |bencher| W::drive::<R>(bencher).await);
 }
 
 fn spawned<R: Runtime>(bencher: &mut Bencher, drive: impl AsyncFnOnce(&mut Bencher) + 'static) {
