@@ -24,15 +24,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::join_error::{CancelReason, PanicPayload};
-use crate::machine::context;
-use crate::machine::join::JoinHandle;
+use crate::join_error::{CancelKind, CancelReason, PanicPayload};
+use crate::machine::join::{AbortHandle, JoinHandle};
 use crate::machine::task::{Header, TaskInfo};
+use crate::machine::waker::TaskId;
+use crate::machine::{context, join};
 use crate::report::{self, Report};
 use crate::runtime::{self, Runtime};
 use crate::spawn::Spawner;
 use crate::time::clock::Instant;
 
+pub use crate::local::{Host, Local, LocalTask};
 pub use crate::time::sleep::{Alarm, DueTime};
 
 /// What the loop does with a task that was cancelled.
@@ -116,6 +118,11 @@ where
     context::current("spawn").spawn(future, ending, name, at)
 }
 
+/// The number of the task that is being polled, if one is.
+pub fn running_id() -> Option<TaskId> {
+    context::with_current(|core| core.of_running(|header| header.id.get())).flatten()
+}
+
 /// As [`spawn`], on the runtime of `spawner`; nothing if that has ended.
 ///
 /// # Panics
@@ -153,6 +160,12 @@ pub fn grace() -> Option<Option<Duration>> {
 /// The clock at the loop's last look: every timer that was due then has fired.
 pub fn looked_at() -> Option<Instant> {
     context::with_current(|core| core.timers.looked_at())
+}
+
+/// Cancels a task for a reason of that kind. False if it has ended or was cancelled before.
+#[track_caller]
+pub fn cancel(task: &AbortHandle, kind: CancelKind) -> bool {
+    join::cancel(&*task.task, CancelReason::new(kind))
 }
 
 /// Cancels every task of the current runtime that ends by a rule of its own, as the runtime's end does.

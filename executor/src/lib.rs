@@ -27,10 +27,12 @@
 //! * `time`: clocks, sleeping, timeouts, intervals
 //! * `pool`: threads for calls that block
 //! * `report`, `observe`: what nobody waits for, and looking on
-//! * [`layer`]: what structured concurrency, which stands on top, hooks into
+//! * [`layer`], `local`: what structured concurrency, which stands on top, hooks into
 
+mod bits;
 mod join_error;
 pub mod layer;
+mod local;
 mod machine;
 mod observe;
 mod pool;

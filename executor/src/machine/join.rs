@@ -15,9 +15,9 @@ use std::task::{Context, Poll};
 
 use crate::join_error::{CancelKind, CancelReason, JoinError};
 use crate::layer::{self, Ending};
+use crate::machine::core;
 use crate::machine::task::{self, Join, Run, TaskInfo};
 use crate::machine::waker::TaskId;
-use crate::machine::{context, core};
 use crate::observe::Cause;
 use crate::report::{self, Report};
 
@@ -97,7 +97,9 @@ impl<T> JoinHandle<T> {
 
     /// Lets the task run on and drops what it returns. A panic is still reported.
     pub fn detach_ignoring(mut self) {
-        if let Some(task) = self.task.take() {
+        if let Some(task) = self.task.take()
+            && task.header().joined.get()
+        {
             release(task);
         }
     }
@@ -202,12 +204,12 @@ fn release<T>(task: Rc<dyn Join<T>>) {
     }
 }
 
-fn cancel(task: &(impl Run + ?Sized), reason: CancelReason) -> bool {
+pub(crate) fn cancel(task: &(impl Run + ?Sized), reason: CancelReason) -> bool {
     let header = task.header();
     let flagged = header.flag(reason);
     if flagged {
         let id = header.id.get();
-        if header.ending.get() != Ending::Dropped && context::with_current(|core| core.is_running(id)) == Some(true) {
+        if header.ending.get() != Ending::Dropped && layer::running_id() == Some(id) {
             layer::raise(); // it has cancelled itself: its wrapper looks when this poll is over
         }
         core::because(Cause::Cancel, || id.wake());
@@ -218,7 +220,7 @@ fn cancel(task: &(impl Run + ?Sized), reason: CancelReason) -> bool {
 /// Cancels a task without waiting for it. Made by [`JoinHandle::abort_handle`].
 #[derive(Clone)]
 pub struct AbortHandle {
-    task: Rc<dyn Run>,
+    pub(crate) task: Rc<dyn Run>,
 }
 
 impl AbortHandle {
@@ -226,12 +228,6 @@ impl AbortHandle {
     #[track_caller]
     pub fn cancel(&self) -> bool {
         cancel(&*self.task, CancelReason::new(CancelKind::Explicit))
-    }
-
-    /// As [`cancel`](AbortHandle::cancel), with another kind of reason.
-    #[track_caller]
-    pub fn cancel_as(&self, kind: CancelKind) -> bool {
-        cancel(&*self.task, CancelReason::new(kind))
     }
 
     /// Who the task is.

@@ -32,21 +32,36 @@
 //! 5. `cleanup`, `bracket`: what is awaited however a scope is left
 //! 6. `scope`, `token`, `shield`, `observe`, `timeout`: what programs use
 //! 7. `task`, `spawn`, `join`, `runtime`, `shutdown`: tasks and the runtime's end
-//! 8. `group`, `group_error`, `borrowing`: task groups, and scopes whose children borrow
-//! 9. `branches`, `gather`: many futures in one task
+//! 8. `group`, `crew`, `gate`, `group_child`, `group_handle`, `group_run`, `group_start`, `group_builder`: task groups
+//! 9. `borrowing`: scopes whose children borrow
+//! 10. `group_error`, `handling`: what went wrong in a group, and `except*`
+//! 11. `branch`, `branches`, `gather`, `as_completed`, `race`: many futures in one task
+//! 12. `together`, `gather_macros`: a few futures of different types
 #![deny(unsafe_code)]
 
+mod as_completed;
 mod borrowing;
 mod bracket;
+mod branch;
 mod branches;
 mod cleanup;
+mod crew;
+mod gate;
 mod gather;
+mod gather_macros;
 mod group;
+mod group_builder;
+mod group_child;
 mod group_error;
+mod group_handle;
+mod group_run;
+mod group_start;
+mod handling;
 mod join;
 mod node;
 mod observe;
 mod polls;
+mod race;
 mod reason;
 mod runtime;
 mod scope;
@@ -56,33 +71,40 @@ mod shutdown;
 mod spawn;
 mod task;
 mod timeout;
+mod together;
 mod token;
 
-pub use borrowing::{Scope, ScopeHandle, scope};
+pub use as_completed::{AsCompleted, as_completed};
+pub use borrowing::{Scope, scope};
 pub use bracket::{BracketError, bracket};
 pub use cleanup::{DeferGuard, RunCleanup, defer};
-pub use gather::{
-    AsCompleted, Catching, Failure, Gather, GatherResults, Race, TryGather, as_completed, gather, gather_results, race,
-    try_gather,
-};
-pub use group::{GroupBuilder, GroupHandle, OnChildPanic, OnError, TaskEnd, TaskGroup, task_group};
-pub use group_error::{GroupError, Handling, HoldsError, Iter, Leaf, LeafCause};
+pub use gather::{Catching, Failure, Gather, GatherResults, TryGather, gather, gather_results, try_gather};
+pub use gather_macros::{GatherTuple, TryGatherTuple};
+pub use group::{TaskGroup, task_group};
+pub use group_builder::{GroupBuilder, OnChildPanic, OnError};
+pub use group_error::{GroupError, Iter, Leaf, LeafCause};
+pub use group_handle::{GroupHandle, TaskEnd};
+pub use group_start::{Start, StartError, Started};
 pub use handcar_executor::{
     AbortHandle, Cause, Clock, ClockHold, Deadlock, Event, Instant, Interval, Metrics, MissedTickBehavior, OnPanic,
     PanicPayload, Report, RunError, Sleep, TaskId, TaskInfo, Tick, ToThread, Turn, WakeHandle, YieldNow, current_task,
     interval, interval_at, sleep, sleep_until, to_thread, try_to_thread, yield_now,
 };
+pub use handling::{Handling, HoldsError};
 pub use join::{JoinError, JoinHandle};
 pub use observe::{Cancellable, WaitCancelled, cancellable, cancelled, effective_deadline, is_cancelled};
+pub use race::{OfAnyTypes, OfOneType, Race, RaceTuple, Racers, race};
 pub use reason::{CancelKind, CancelReason, Cancelled};
 pub use runtime::{Builder, Runtime, run, try_run};
 pub use scope::{CancelScope, RunScope, scope_of};
 pub use shield::{Shield, shield, shield_for};
 pub use spawn::{Spawner, spawn, spawn_named};
 pub use timeout::{Deadline, Elapsed, MoveOn, Timeout, move_on_after, timeout, timeout_at, timeout_scope};
+pub use together::{OneOf, TryTuple, Tuple};
 pub use token::{CancelToken, DropGuard};
 
-/// The blocks of the guide are compiled and run.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/cancellation.md")]
-mod guide {}
+/// What the macros expand to.
+#[doc(hidden)]
+pub mod macros {
+    pub use crate::gather_macros::{gather, try_gather};
+}

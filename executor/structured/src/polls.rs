@@ -119,6 +119,12 @@ fn above<R>(f: impl FnOnce() -> R) -> (Option<Rc<Node>>, R) {
     (pop(), result)
 }
 
+/// Whether the innermost frame is, or has become, a node.
+#[inline]
+pub(crate) fn is_attached() -> bool {
+    FRAMES.with(|frames| matches!(frames.borrow().last(), Some(Frame::Heavy(_))))
+}
+
 #[inline]
 fn pop() -> Option<Rc<Node>> {
     FRAMES.with(|frames| {
