@@ -92,10 +92,12 @@ impl RateLimiter {
 
     /// Counts one, if it may go now.
     fn use_up(&self, now: Instant) -> bool {
-        let is_free = self.free_at() <= now;
-        if is_free {
-            self.due.set(self.due.get().max(now.since_start()).saturating_add(self.step));
-        }
+        let now = now.since_start();
+        // Nobody is ever further ahead than the limit, but for who was so by the clock of an earlier runtime.
+        let limit = now.saturating_add(self.slack).saturating_add(self.step);
+        let due = self.due.get().clamp(now, limit);
+        let is_free = due.saturating_sub(self.slack) <= now;
+        self.due.set(if is_free { due.saturating_add(self.step) } else { due });
         is_free
     }
 
@@ -129,12 +131,12 @@ impl Future for RateAcquire<'_> {
         if let Stage::Waiting(ticket) = stage {
             let turn = ready!(limiter.turn.poll_acquire(ticket, 1, cx, "RateAcquire"));
             debug_assert!(turn.is_ok(), "nobody closes the semaphore of a limiter");
-            *stage = Stage::Sleeping(sleep_until(limiter.free_at()));
+            *stage = Stage::Sleeping(sleep_until(Instant::NEVER));
         }
         let Stage::Sleeping(sleep) = stage else { crate::wait_queue::polled_after_ready("RateAcquire") };
         while !limiter.use_up(Instant::now()) {
-            ready!(Pin::new(&mut *sleep).poll(cx));
             sleep.reset(limiter.free_at());
+            ready!(Pin::new(&mut *sleep).poll(cx));
         }
         *stage = Stage::Done;
         limiter.turn.release(1);

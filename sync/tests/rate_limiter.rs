@@ -83,6 +83,19 @@ fn a_burst_of_more_than_the_clock_can_count_has_an_end_too() {
 }
 
 #[test]
+fn a_runtime_does_not_wait_for_the_clock_of_an_earlier_one() {
+    let limiter = RateLimiter::new(1, SECOND, 2);
+    simulate(async {
+        sleep(SECOND * 3600).await;
+        limiter.acquire().await;
+    });
+    simulate(async {
+        limiter.acquire().await;
+        assert!(Instant::now().since_start() <= SECOND);
+    });
+}
+
+#[test]
 fn misuse_panics_with_the_remedy() {
     assert!(panic_message(|| RateLimiter::new(0, SECOND, 1)).contains("`Event`"));
     assert!(panic_message(|| RateLimiter::new(1, SECOND, 0)).contains("give it 1"));
