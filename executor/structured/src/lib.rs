@@ -34,6 +34,7 @@
 //! 7. `task`, `join`, `runtime`: tasks and the runtime's end
 //! 8. `group`, `group_error`, `borrowing`: task groups, and scopes whose children borrow
 //! 9. `branches`, `gather`: many futures in one task
+//! 10. `generator`: streams written as a body
 #![deny(unsafe_code)]
 
 mod borrowing;
@@ -41,6 +42,7 @@ mod bracket;
 mod branches;
 mod cleanup;
 mod gather;
+mod generator;
 mod group;
 mod group_error;
 mod join;
@@ -63,6 +65,7 @@ pub use gather::{
     AsCompleted, Catching, Failure, Gather, GatherResults, Race, TryGather, as_completed, gather, gather_results, race,
     try_gather,
 };
+pub use generator::{Generate, TryGenerate, Yield, Yielder, generate, try_generate};
 pub use group::{GroupBuilder, GroupHandle, OnChildPanic, OnError, TaskEnd, TaskGroup, task_group};
 pub use group_error::{GroupError, Handling, HoldsError, Iter, Leaf, LeafCause};
 pub use handcar_executor::{

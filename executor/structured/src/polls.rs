@@ -277,3 +277,23 @@ pub(crate) fn cancel_expired() -> bool {
     });
     innermost.is_some_and(|node| node.cancel_expired())
 }
+
+/// How many scopes are on the stack. The task's own does not count: it may come in below the others in the middle of a poll.
+pub(crate) fn depth() -> usize {
+    FRAMES.with(|frames| frames.borrow().len() - first_is_task(&frames.borrow()))
+}
+
+/// The line of the outermost scope above the first `depth` ones.
+pub(crate) fn opened_above(depth: usize) -> Option<&'static Location<'static>> {
+    FRAMES.with(|frames| {
+        let frames = frames.borrow();
+        frames.get(depth + first_is_task(&frames)).map(|frame| match frame {
+            Frame::Light(light) => light.at,
+            Frame::Heavy(node) | Frame::Member(node) => node.at,
+        })
+    })
+}
+
+fn first_is_task(frames: &[Frame]) -> usize {
+    usize::from(frames.first().is_some_and(Frame::is_task))
+}
