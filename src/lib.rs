@@ -30,6 +30,7 @@
 //! | tasks | [`spawn`], [`spawn_named`], [`yield_now`], [`JoinHandle`], [`Spawner`], [`task`] |
 //! | time | [`sleep`], [`interval`], [`timeout`], [`Instant`], [`Clock`] |
 //! | between tasks | [`sync`]: channels, queues, locks, semaphores, events |
+//! | one item after the other | [`stream`]: generators, `next`, `map`, `collect` |
 //! | network | [`net`]: TCP, name lookup |
 //! | the process | [`signal`] |
 //! | blocking calls | [`to_thread`] |
@@ -61,4 +62,5 @@ pub use handcar_hyper as hyper;
 pub mod net;
 #[cfg(feature = "signal")]
 pub mod signal;
+pub mod stream;
 pub mod task;
