@@ -28,6 +28,7 @@ use handcar_executor::{Delegates, PanicPayload, Report, budget};
 use pin_project_lite::pin_project;
 use slab::Slab;
 
+use crate::context;
 use crate::group::{GroupBuilder, Inner, Locals, RunGroup, TaskEnd};
 use crate::group_error::{GroupError, Whose};
 use crate::node::{Kind, Node};
@@ -161,6 +162,7 @@ impl<'scope, E: fmt::Display + 'static> Scope<'scope, '_, E> {
             scoped: Scoped::light(Kind::Catch, at, None, child),
             begun: false,
             at,
+            context: context::current(),
             slot: Rc::clone(&slot),
             inner: Rc::clone(&self.inner),
         });
@@ -304,6 +306,8 @@ pin_project! {
         scoped: Scoped<F>,
         begun: bool,
         at: &'static Location<'static>,
+        // The variables that it has inherited.
+        context: Option<context::Context>,
         slot: Rc<Slot<T>>,
         inner: Rc<Inner<E>>,
     }
@@ -342,7 +346,7 @@ impl<T, E: fmt::Display + 'static, F: Future<Output = Result<T, E>>> Future for 
         if let Some(reason) = cancelled {
             this.scoped.as_mut().node().cancel(reason);
         }
-        let result = match this.scoped.poll(cx) {
+        let result = match context::enter(this.context.clone(), || this.scoped.poll(cx)) {
             Poll::Pending => {
                 let before = this.slot.child.replace(Some(cx.waker().clone()));
                 drop(before);

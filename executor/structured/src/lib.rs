@@ -35,12 +35,14 @@
 //! 8. `group`, `group_error`, `borrowing`: task groups, and scopes whose children borrow
 //! 9. `branches`, `gather`: many futures in one task
 //! 10. `generator`: streams written as a body
+//! 11. `context`: variables that a task and what it spawns carry along
 #![deny(unsafe_code)]
 
 mod borrowing;
 mod bracket;
 mod branches;
 mod cleanup;
+mod context;
 mod gather;
 mod generator;
 mod group;
@@ -55,12 +57,14 @@ mod scope;
 mod scoped;
 mod shield;
 mod task;
+mod thread;
 mod timeout;
 mod token;
 
 pub use borrowing::{Scope, ScopeHandle, scope};
 pub use bracket::{BracketError, bracket};
 pub use cleanup::{DeferGuard, RunCleanup, defer};
+pub use context::{ContextVar, WithVar};
 pub use gather::{
     AsCompleted, Catching, Failure, Gather, GatherResults, Race, TryGather, as_completed, gather, gather_results, race,
     try_gather,
@@ -71,7 +75,7 @@ pub use group_error::{GroupError, Handling, HoldsError, Iter, Leaf, LeafCause};
 pub use handcar_executor::{
     AbortHandle, Cause, Clock, ClockHold, Deadlock, Event, Instant, Interval, Metrics, MissedTickBehavior, OnPanic,
     PanicPayload, Report, RunError, Sleep, Spawner, TaskId, TaskInfo, Tick, ToThread, Turn, WakeHandle, YieldNow,
-    interval, interval_at, sleep, sleep_until, to_thread, try_to_thread, yield_now,
+    interval, interval_at, sleep, sleep_until, yield_now,
 };
 pub use join::{JoinError, JoinHandle};
 pub use observe::{Cancellable, WaitCancelled, cancellable, cancelled, effective_deadline, is_cancelled};
@@ -80,6 +84,7 @@ pub use runtime::{Builder, Runtime, run, try_run};
 pub use scope::{CancelScope, RunScope, scope_of};
 pub use shield::{Shield, shield, shield_for};
 pub use task::{spawn, spawn_named};
+pub use thread::{to_thread, try_to_thread};
 pub use timeout::{Deadline, Elapsed, MoveOn, Timeout, move_on_after, timeout, timeout_at, timeout_scope};
 pub use token::{CancelToken, DropGuard};
 

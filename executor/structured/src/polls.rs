@@ -21,6 +21,7 @@ use std::sync::Arc;
 use handcar_executor::Instant;
 use handcar_executor::layer::{self, Alarm, DueTime, Ending};
 
+use crate::context;
 use crate::node::{Kind, Node};
 use crate::reason::{CancelKind, CancelReason};
 
@@ -98,16 +99,17 @@ pub(crate) fn under<R>(frame: Frame, f: impl FnOnce() -> R) -> (Option<Rc<Node>>
     (pop(), result)
 }
 
-/// While it lives, the stack is an empty one: for a runtime that is driven, or ends, inside a poll of another.
+/// While it lives, the stack is an empty one, and so is the context: for a runtime that is driven, or ends, inside a poll of another.
 pub(crate) struct Isolated {
     outer: Vec<Frame>,
     attention: u8,
+    _context: context::Restore,
 }
 
 impl Isolated {
     pub(crate) fn new() -> Isolated {
         let outer = FRAMES.with(|frames| frames.take());
-        Isolated { outer, attention: layer::set_attention(0) }
+        Isolated { outer, attention: layer::set_attention(0), _context: context::replace(None) }
     }
 }
 
@@ -161,7 +163,7 @@ fn attach_to(frames: &mut Vec<Frame>) -> Option<Rc<Node>> {
 }
 
 /// A node for the task that is being polled.
-fn task_node(group: Option<Rc<Node>>) -> Rc<Node> {
+pub(crate) fn task_node(group: Option<Rc<Node>>) -> Rc<Node> {
     let flagged = layer::attention() & layer::FLAGGED != 0;
     let reason = flagged.then(|| task_reason(group.as_deref())).flatten();
     let node = Node::new(Kind::Task, Location::caller(), group, None);

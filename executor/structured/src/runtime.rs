@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use handcar_executor::{self as kernel, Clock, Event, OnPanic, Report, RunError};
 
+use crate::context;
 use crate::join::JoinHandle;
 use crate::node::{Kind, Node};
 use crate::polls::Isolated;
@@ -163,6 +164,9 @@ impl Runtime {
     #[track_caller]
     pub fn try_block_on<F: IntoFuture>(&self, future: F) -> Result<F::Output, RunError> {
         let root = Node::new(Kind::Task, Location::caller(), None, None);
+        if let Some(context) = context::current() {
+            let _ = root.context.set(context);
+        }
         let main = async move {
             let mut scoped = pin!(Scoped::heavy(root, future.into_future()));
             poll_fn(|cx| match scoped.as_mut().poll(cx) {

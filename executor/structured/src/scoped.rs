@@ -145,6 +145,7 @@ pub(crate) fn poll_node<F: Future>(
     if matches!(*stage, Stage::Parked) {
         return if polls::is_flagged() { Poll::Pending } else { ended(node) };
     }
+    let _context = node.enter_context();
     node.keep_waker(cx);
     if node.kind != Kind::Task {
         node.reparent(polls::attach().as_ref());
@@ -301,6 +302,7 @@ pub(crate) fn drop_node<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>
         }
     }
     let _close = Close(node);
+    let _context = node.enter_context();
     polls::under(Frame::Heavy(Rc::clone(node)), || stage.set(Stage::Over));
 }
 

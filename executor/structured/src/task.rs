@@ -19,11 +19,12 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context as Polling, Poll};
 
 use handcar_executor::layer::{self, Ending};
 use pin_project_lite::pin_project;
 
+use crate::context::{self, Context};
 use crate::join::JoinHandle;
 use crate::node::Node;
 use crate::polls::{self, Frame};
@@ -78,6 +79,8 @@ where
 
 enum Link {
     New(Option<Rc<Node>>),
+    /// New, and spawned where context variables are set: see `context.rs`.
+    Inheriting(Box<(Context, Option<Rc<Node>>)>),
     Plain,
     Member(Rc<Node>),
     Noded(Rc<Node>),
@@ -94,6 +97,7 @@ pin_project! {
     impl<F: Future> PinnedDrop for Task<F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
+            let _context = inherit(this.link);
             match this.link {
                 Link::Noded(node) => drop_node(node, this.stage),
                 Link::Plain | Link::New(None) => {
@@ -108,6 +112,7 @@ pin_project! {
                         node.close();
                     }
                 }
+                Link::Inheriting(_) => unreachable!("it has just become new"),
             }
         }
     }
@@ -118,7 +123,11 @@ pub(crate) type Ended<T> = Result<T, Box<CancelReason>>;
 
 impl<F: Future> Task<F> {
     pub(crate) fn new(future: F, group: Option<Rc<Node>>) -> Task<F> {
-        Task { link: Link::New(group), stage: Stage::Body { body: future } }
+        let link = match context::current() {
+            None => Link::New(group),
+            Some(context) => Link::Inheriting(Box::new((context, group))),
+        };
+        Task { link, stage: Stage::Body { body: future } }
     }
 }
 
@@ -126,7 +135,7 @@ impl<F: Future> Future for Task<F> {
     type Output = Ended<F::Output>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Polling<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         match this.link {
             Link::Plain => {}
@@ -177,7 +186,7 @@ fn attend<F: Future>(
     link: &mut Link,
     mut stage: Pin<&mut Stage<F>>,
     mut stepped: Option<Outcome<F::Output>>,
-    cx: &mut Context<'_>,
+    cx: &mut Polling<'_>,
 ) -> Poll<Ended<F::Output>> {
     let mut node = attached();
     if node.is_none() && stepped.is_none() && is_flagged() {
@@ -194,7 +203,7 @@ fn go_on<F: Future>(
     node: &Rc<Node>,
     mut stage: Pin<&mut Stage<F>>,
     stepped: Option<Outcome<F::Output>>,
-    cx: &mut Context<'_>,
+    cx: &mut Polling<'_>,
 ) -> Poll<Ended<F::Output>> {
     cancel_if_flagged(node);
     if let Some(outcome) = stepped {
@@ -224,7 +233,7 @@ fn cancel_if_flagged(node: &Rc<Node>) {
 fn poll_rarely<F: Future>(
     link: &mut Link,
     mut stage: Pin<&mut Stage<F>>,
-    cx: &mut Context<'_>,
+    cx: &mut Polling<'_>,
 ) -> Poll<Ended<F::Output>> {
     let group = match link {
         Link::Noded(node) => {
@@ -245,6 +254,7 @@ fn poll_rarely<F: Future>(
             group
         }
         Link::Member(group) => Rc::clone(group),
+        Link::Inheriting(_) => return begin_in_context(link, stage, cx),
         Link::Plain => unreachable!("a plain task is polled where it is seen to be one"),
     };
     let (mut node, mut stepped) = polls::under(Frame::Member(Rc::clone(&group)), || step(stage.as_mut(), cx));
@@ -258,12 +268,40 @@ fn poll_rarely<F: Future>(
     go_on(&node, stage, stepped, cx)
 }
 
+/// Makes a task new of one that inherits, and enters what it inherits.
+fn inherit(link: &mut Link) -> Option<context::Restore> {
+    let Link::Inheriting(_) = link else { return None };
+    let Link::Inheriting(parts) = std::mem::replace(link, Link::Plain) else { unreachable!("it was seen to inherit") };
+    let (context, group) = *parts;
+    *link = Link::New(group);
+    Some(context::replace(Some(context)))
+}
+
+/// The first poll of a task that inherits: it gets a node, which keeps the context.
+#[cold]
+fn begin_in_context<F: Future>(
+    link: &mut Link,
+    stage: Pin<&mut Stage<F>>,
+    cx: &mut Polling<'_>,
+) -> Poll<Ended<F::Output>> {
+    let _context = inherit(link);
+    if !is_flagged() {
+        let Link::New(group) = link else { unreachable!("it inherited a moment ago") };
+        let node = polls::task_node(group.take());
+        if let Some(context) = context::current() {
+            let _ = node.context.set(context);
+        }
+        *link = Link::Noded(node);
+    }
+    poll_rarely(link, stage, cx)
+}
+
 /// Cancelled before its first poll: it is dropped.
 fn never_polled<F: Future>(
     link: &mut Link,
     group: Option<Rc<Node>>,
     mut stage: Pin<&mut Stage<F>>,
-    cx: &mut Context<'_>,
+    cx: &mut Polling<'_>,
 ) -> Poll<Ended<F::Output>> {
     let cancelled = Outcome::Cancelled(Some(Box::new(flagged(group.as_deref()))));
     let Some(group) = group else {
