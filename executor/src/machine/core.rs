@@ -461,7 +461,12 @@ impl Core {
         let end = self.grace.map(|grace| self.timers.clock.now() + grace + DRAIN_SLACK);
         let alarm = end.map(|end| self.timers.arm_at(end, TaskId::NONE.waker()));
         while self.slots.borrow().has_queued() || self.task_count() > 0 {
-            if self.turn(true).is_err() || end.is_some_and(|end| self.timers.looked_at() >= end) {
+            // It sleeps only while there is somebody to wait for: the polls of this turn may have ended the last task.
+            let mut turned = self.turn(false).map(drop);
+            if turned.is_ok() && !self.slots.borrow().has_queued() && self.task_count() > 0 {
+                turned = self.look(true);
+            }
+            if turned.is_err() || end.is_some_and(|end| self.timers.looked_at() >= end) {
                 break;
             }
             if let Some((task, payload)) = self.reporter.take_fatal() {

@@ -3,9 +3,11 @@
 use std::cell::RefCell;
 use std::error::Error;
 use std::rc::Rc;
+use std::time::Duration;
 
 use handcar_structured::{
-    CancelKind, JoinHandle, cancellable, defer, is_cancelled, shield, spawn, spawn_named, timeout, yield_now,
+    Builder, CancelKind, JoinHandle, cancellable, defer, is_cancelled, shield, sleep, spawn, spawn_named, timeout,
+    yield_now,
 };
 
 mod common;
@@ -236,4 +238,13 @@ fn main_panics_after_everything_has_ended() {
     });
     assert_eq!(panic, "oh");
     assert_eq!(log.take(), ["1 cleanup"]);
+}
+
+#[test]
+fn the_runtimes_end_does_not_outlast_its_last_task() {
+    let _dog = watchdog();
+    let runtime = Builder::new().grace(Some(Duration::from_secs(3600))).build().unwrap();
+    runtime.spawn(shield(sleep(Duration::from_millis(5)))).detach();
+    runtime.block_on(yield_now());
+    drop(runtime); // in the system's time: the watchdog would not wait for an hour
 }
