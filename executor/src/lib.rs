@@ -25,10 +25,11 @@
 //!
 //! * `runtime`, `spawn`: building a runtime, running it, spawning on it
 //! * `time`: clocks, sleeping, timeouts, intervals
-//! * `pool`: threads for calls that block
+//! * `pool`, `job`: threads, and calls that block
 //! * `report`, `observe`: what nobody waits for, and looking on
 //! * [`layer`]: what structured concurrency, which stands on top, hooks into
 
+mod job;
 mod join_error;
 pub mod layer;
 mod machine;
@@ -39,6 +40,7 @@ mod runtime;
 mod spawn;
 mod time;
 
+pub use job::{JobInfo, ToThread, to_thread, try_to_thread};
 pub use join_error::{CancelKind, CancelReason, JoinError, PanicPayload};
 pub use machine::delegate::Delegates;
 pub use machine::join::{AbortHandle, JoinHandle};
@@ -47,7 +49,6 @@ pub use machine::task::TaskInfo;
 pub use machine::waker::TaskId;
 pub use machine::{budget, park};
 pub use observe::{Cause, Event};
-pub use pool::{ToThread, to_thread, try_to_thread};
 pub use report::Report;
 pub use runtime::{Builder, Deadlock, Metrics, OnPanic, RunError, Runtime, Turn, run, try_run};
 pub use spawn::{Spawner, YieldNow, spawn, spawn_named, yield_now};

@@ -12,6 +12,7 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::job::JobInfo;
 use crate::join_error::PanicPayload;
 use crate::machine::context;
 use crate::machine::mailbox::{self, Address};
@@ -42,13 +43,15 @@ pub enum Report {
     },
     /// A blocking job panicked after its caller had gone.
     JobPanicked {
+        /// Which job.
+        job: JobInfo,
         /// What it panicked with.
         payload: PanicPayload,
     },
     /// The runtime ended while blocking jobs were still running, and left them behind after the grace period.
     JobsLeft {
-        /// How many.
-        count: usize,
+        /// Which jobs.
+        jobs: Vec<JobInfo>,
     },
     /// The grace period was over, and this was dropped before it had ended.
     CutShort {
@@ -56,6 +59,16 @@ pub enum Report {
         what: &'static str,
         /// The line that made it.
         at: &'static Location<'static>,
+    },
+    /// A shielded future was dropped before it had ended, by what polled it: a shield holds off cancels, and nothing else.
+    ShieldDropped {
+        /// The line that shielded it.
+        at: &'static Location<'static>,
+    },
+    /// A blocking job was running when the grace period was over, or when a combinator dropped its future. It runs on.
+    JobAbandoned {
+        /// Which job.
+        job: JobInfo,
     },
     /// A cleanup or a destructor panicked where another panic goes on already.
     CleanupPanicked {
@@ -89,15 +102,26 @@ impl fmt::Display for Report {
             Report::Panicked { task, payload } => write!(f, "{task} panicked: {payload}"),
             Report::Failed { task, error } => write!(f, "{task} failed: {error}"),
             Report::WakerPanicked { payload } => write!(f, "a foreign waker panicked: {payload}"),
-            Report::JobPanicked { payload } => write!(f, "an abandoned blocking job panicked: {payload}"),
+            Report::JobPanicked { job, payload } => write!(f, "the abandoned {job} panicked: {payload}"),
             Report::CutShort { what, at } => {
                 write!(f, "the grace period was over: {what}, made at {at}, was dropped before it had ended")
             }
+            Report::ShieldDropped { at } => write!(
+                f,
+                "the future shielded at {at} was dropped before it had ended, by what polled it: a shield holds off cancels only; poll it to \
+                 its end, or put what must happen into `defer`"
+            ),
+            Report::JobAbandoned { job } => write!(
+                f,
+                "the {job} outlasted whoever waited for it: it runs on, and nobody gets what it returns; give it a longer grace period, \
+                 or say `abandon_on_cancel`"
+            ),
             Report::CleanupPanicked { at, payload } => write!(f, "the cleanup made at {at} panicked: {payload}"),
             Report::CleanupFailed { at, error } => write!(f, "the cleanup made at {at} failed: {error}"),
             Report::GroupCut { error } => write!(f, "a group was cancelled from outside: {error}"),
-            Report::JobsLeft { count } => {
-                write!(f, "{count} blocking jobs outlived the grace period and were left behind")
+            Report::JobsLeft { jobs } => {
+                write!(f, "{} blocking jobs outlived the grace period and were left behind:", jobs.len())?;
+                jobs.iter().try_for_each(|job| write!(f, "\n  {job}"))
             }
             Report::TasksLeft { tasks } => {
                 write!(

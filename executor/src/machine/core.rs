@@ -114,7 +114,7 @@ impl Core {
             address,
             slots: RefCell::new(Slots::new(address.executor)),
             timers: Rc::new(Timers::new(clock)),
-            pool: Pool::new(builder.blocking_threads, Arc::clone(&mailbox)),
+            pool: Pool::new(builder.blocking_threads),
             mailbox,
             parker: RefCell::new(None),
             reporter: Reporter::new(builder.on_report, builder.panics_are_fatal),
@@ -433,9 +433,9 @@ impl Core {
         }
         self.closing.set(Closing::Closed);
         self.end_tasks();
-        let jobs_left = self.pool.shut_down(self.grace);
-        if jobs_left > 0 {
-            self.reporter.report(Report::JobsLeft { count: jobs_left });
+        let jobs = self.pool.shut_down(self.grace);
+        if !jobs.is_empty() {
+            self.reporter.report(Report::JobsLeft { jobs });
         }
         self.mailbox.close();
         if self.mailbox.has_mail() {

@@ -704,9 +704,6 @@ where
         node.look_at_clock(cx); // it may have cancelled itself
     }
     if outcome.is_none() && node.is_cancelled() && (!node.is_protected() || node.is_grace_over()) {
-        if node.is_protected() {
-            layer::report(Report::CutShort { what: "what a group's body shields", at: node.at });
-        }
         outcome = Some(polls::under(frame(), || drop_body(body.as_mut(), Outcome::Cancelled(None))).1);
     }
     match outcome {

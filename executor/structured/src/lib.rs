@@ -73,8 +73,8 @@ pub use generator::{Generate, TryGenerate, Yield, Yielder, generate, try_generat
 pub use group::{GroupBuilder, GroupHandle, OnChildPanic, OnError, TaskEnd, TaskGroup, task_group};
 pub use group_error::{GroupError, Handling, HoldsError, Iter, Leaf, LeafCause};
 pub use handcar_executor::{
-    AbortHandle, Cause, Clock, ClockHold, Deadlock, Event, Instant, Interval, Metrics, MissedTickBehavior, OnPanic,
-    PanicPayload, Report, RunError, Sleep, Spawner, TaskId, TaskInfo, Tick, ToThread, Turn, WakeHandle, YieldNow,
+    AbortHandle, Cause, Clock, ClockHold, Deadlock, Event, Instant, Interval, JobInfo, Metrics, MissedTickBehavior,
+    OnPanic, PanicPayload, Report, RunError, Sleep, Spawner, TaskId, TaskInfo, Tick, Turn, WakeHandle, YieldNow,
     interval, interval_at, sleep, sleep_until, yield_now,
 };
 pub use join::{JoinError, JoinHandle};
@@ -84,7 +84,7 @@ pub use runtime::{Builder, Runtime, run, try_run};
 pub use scope::{CancelScope, RunScope, scope_of};
 pub use shield::{Shield, shield, shield_for};
 pub use task::{spawn, spawn_named};
-pub use thread::{to_thread, try_to_thread};
+pub use thread::{ToThread, to_thread, try_to_thread};
 pub use timeout::{Deadline, Elapsed, MoveOn, Timeout, move_on_after, timeout, timeout_at, timeout_scope};
 pub use token::{CancelToken, DropGuard};
 

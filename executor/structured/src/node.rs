@@ -467,6 +467,18 @@ impl Node {
         self.clock.borrow().over
     }
 
+    /// Whether the grace period of something around it, up to its task, is over.
+    pub(crate) fn is_grace_over_around(&self) -> bool {
+        let mut node = self.parent();
+        while let Some(this) = node {
+            if this.is_grace_over() {
+                return true;
+            }
+            node = this.parent();
+        }
+        false
+    }
+
     /// Moves the deadline; its wrapper arms it.
     pub(crate) fn set_deadline(&self, deadline: Option<Instant>) {
         if self.closed.get() || self.is_cancelled_itself() {

@@ -160,9 +160,6 @@ pub(crate) fn poll_node<F: Future>(
     if stage.is_body() {
         node.look_at_clock(cx); // it may have cancelled itself, or moved its deadline
         if must_end(node) && (!node.is_protected() || node.is_grace_over()) {
-            if node.is_protected() {
-                layer::report(Report::CutShort { what: "what a scope shields", at: node.at });
-            }
             let cancelled = Outcome::Cancelled(node.reason().map(Box::new));
             let (_, outcome) = polls::under(Frame::Heavy(Rc::clone(node)), || drop_body(stage.as_mut(), cancelled));
             stage.set(Stage::Drain { outcome: Box::new(outcome) });

@@ -246,7 +246,7 @@ fn a_next_that_was_cut_off_with_a_shield_whose_grace_was_over_loses_nothing() {
         assert_eq!(seconds(), 6);
         assert_eq!(slow.next().await, Some(7));
     });
-    assert_eq!(reports.take(), ["cut short: what a scope shields"]);
+    assert_eq!(reports.take(), ["cut short: a shielded future"]);
 }
 
 #[test]
