@@ -28,27 +28,38 @@
 //! |---|---|
 //! | starting | [`run`], [`try_run`], [`main`](macro@main), [`test`](macro@test), [`Builder`], [`Runtime`] |
 //! | tasks | [`spawn`], [`spawn_named`], [`yield_now`], [`JoinHandle`], [`Spawner`], [`task`] |
-//! | time | [`sleep`], [`interval`], [`timeout`], [`Instant`], [`Clock`] |
+//! | tasks that belong together | [`task_group`], [`scope()`], [`gather`], [`race`], [`as_completed`], [`GroupError`] |
+//! | cancelling | [`CancelScope`], [`CancelToken`], [`shield`], [`cancellable`], [`cancelled`], [`is_cancelled`] |
+//! | cleaning up | [`defer`], [`bracket`], [`scope_of`] |
+//! | time | [`sleep`], [`interval`], [`timeout`], [`move_on_after`], [`timeout_scope`], [`Instant`], [`Clock`] |
 //! | between tasks | [`sync`]: channels, queues, locks, semaphores, events |
 //! | one item after the other | [`stream`]: generators, `next`, `map`, `collect` |
 //! | network | [`net`]: TCP, name lookup |
 //! | the process | [`signal`] |
+//! | what a request carries along | [`context_var!`], [`ContextVar`] |
 //! | blocking calls | [`to_thread`] |
 //! | hyper on this runtime | `hyper`, behind the feature of that name |
 //!
 //! Everything stays on the thread that made it. Dropping a [`JoinHandle`] cancels its task; detaching says what becomes of
-//! the result.
+//! the result. Whatever is cancelled ends by drop, and its cleanups are awaited; the guide is `docs/cancellation.md`.
 //!
 //! # The packages behind it
 //!
 //! This crate is a face: it only gathers. The machine is `handcar-executor`, which is made to be read from top to bottom;
-//! `handcar-io-reactor` waits for descriptors, `handcar-sync` is everything that tasks do with each other.
+//! `handcar-structured` gives its tasks cancel scopes, cleanups and groups, `handcar-io-reactor` waits for descriptors,
+//! `handcar-sync` is everything that tasks do with each other.
 
-pub use handcar_executor::{
-    AbortHandle, Builder, CancelKind, CancelReason, Cause, Clock, ClockHold, Deadlock, Elapsed, Event, Instant,
-    Interval, JoinError, JoinHandle, Metrics, MissedTickBehavior, OnPanic, PanicPayload, Report, RunError, Runtime,
-    Sleep, Spawner, Tick, Timeout, ToThread, Turn, WakeHandle, YieldNow, interval, interval_at, run, sleep,
-    sleep_until, spawn, spawn_named, timeout, timeout_at, to_thread, try_run, try_to_thread, yield_now,
+pub use handcar_structured::{
+    AbortHandle, AsCompleted, BracketError, Builder, CancelKind, CancelReason, CancelScope, CancelToken, Cancellable,
+    Cancelled, Catching, Cause, Clock, ClockHold, ContextVar, Deadline, Deadlock, DeferGuard, DropGuard, Elapsed,
+    Event, Failure, Gather, GatherResults, GroupBuilder, GroupError, GroupHandle, Handling, HoldsError, Instant,
+    Interval, JobInfo, JoinError, JoinHandle, Leaf, LeafCause, Metrics, MissedTickBehavior, MoveOn, OnChildPanic,
+    OnError, OnPanic, PanicPayload, Race, Report, RunCleanup, RunError, RunScope, Runtime, Scope, ScopeHandle, Shield,
+    Sleep, Spawner, TaskEnd, TaskGroup, Tick, Timeout, ToThread, TryGather, Turn, WaitCancelled, WakeHandle, WithVar,
+    YieldNow, as_completed, bracket, cancellable, cancelled, context_var, defer, effective_deadline, gather,
+    gather_results, generate, interval, interval_at, is_cancelled, move_on_after, race, run, scope, scope_of, shield,
+    shield_for, sleep, sleep_until, spawn, spawn_named, task_group, timeout, timeout_at, timeout_scope, to_thread,
+    try_gather, try_generate, try_run, try_to_thread, yield_now,
 };
 pub use handcar_sync as sync;
 

@@ -25,10 +25,10 @@ use handcar_sync::mpsc;
 ///
 /// ```
 /// use handcar::stream::{StreamExt, stream_task};
-/// use handcar_structured::{sleep, task_group, timeout};
+/// use handcar::{sleep, task_group, timeout};
 /// use std::time::Duration;
 ///
-/// handcar_structured::run(async {
+/// handcar::run(async {
 ///     let sum = task_group(async |g| {
 ///         let mut numbers = stream_task(&g, async |y| {
 ///             for n in 1..=3 {

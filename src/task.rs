@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-pub use handcar_executor::{TaskId, TaskInfo, current_task as current};
+pub use handcar_structured::{TaskId, TaskInfo, current_task as current};
 
 /// The number of the task that is being polled, if one is.
 ///

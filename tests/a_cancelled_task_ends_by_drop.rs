@@ -15,9 +15,9 @@ use handcar::sync::{Semaphore, mpsc, oneshot};
 use handcar::{CancelKind, JoinError, JoinHandle, sleep, spawn, timeout, to_thread, yield_now};
 
 #[track_caller]
-fn assert_cancelled<T: std::fmt::Debug>(end: Result<T, JoinError>, kind: CancelKind) {
+fn assert_cancelled<T: std::fmt::Debug>(end: Result<T, JoinError>, kind: &CancelKind) {
     match end {
-        Err(JoinError::Cancelled(reason)) => assert_eq!(reason.kind, kind),
+        Err(JoinError::Cancelled(reason)) => assert_eq!(reason.kind(), kind),
         other => panic!("{other:?}"),
     }
 }
@@ -40,7 +40,7 @@ fn a_task_that_cancels_itself_runs_on_to_its_next_suspension() {
             tell.send(task.abort_handle()).unwrap();
             let end = task.await;
             if suspends {
-                assert_cancelled(end, CancelKind::Explicit);
+                assert_cancelled(end, &CancelKind::Explicit);
             } else {
                 assert_eq!(end.unwrap(), 7, "its value counts");
             }
@@ -74,7 +74,7 @@ fn the_line_that_cancelled_is_told() {
         let line = line!() + 1;
         let end = task.cancel_and_wait().await.unwrap_err();
         let JoinError::Cancelled(reason) = &end else { panic!("{end}") };
-        assert_eq!((reason.at.file(), reason.at.line()), (file!(), line));
+        assert_eq!((reason.at().file(), reason.at().line()), (file!(), line));
         assert!(end.to_string().contains(&format!("{}:{line}", file!())), "{end}");
     });
 }
@@ -174,7 +174,7 @@ fn destructors_of_a_cancelled_task_may_use_the_runtime() {
         });
         yield_now().await;
         yield_now().await;
-        assert_cancelled(task.cancel_and_wait().await, CancelKind::Explicit);
+        assert_cancelled(task.cancel_and_wait().await, &CancelKind::Explicit);
         while log.take().is_empty() {
             yield_now().await;
         }
@@ -190,7 +190,7 @@ fn a_task_cancelled_before_its_first_poll_is_never_polled() {
             let _token = token;
             unreachable!("it was cancelled before it began");
         });
-        assert_cancelled::<()>(task.cancel_and_wait().await, CancelKind::Explicit);
+        assert_cancelled::<()>(task.cancel_and_wait().await, &CancelKind::Explicit);
         assert_eq!(living.count(), 0);
     });
 }

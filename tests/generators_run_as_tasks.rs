@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use handcar::stream::{StreamExt, generate, stream_task, try_generate};
-use handcar_structured::{Builder, Clock, Instant, defer, sleep, task_group, timeout};
+use handcar::{Builder, Clock, Instant, defer, sleep, task_group, timeout};
 
 #[derive(Clone, Default)]
 struct Log(Rc<RefCell<Vec<String>>>);

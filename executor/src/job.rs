@@ -75,17 +75,17 @@ where
     T: Send + 'static,
 {
     let core = context::current("to_thread");
-    let threads = Arc::clone(core.pool.threads());
     let holder = core.timers.clock.holder();
     let stage = Stage::Waiting { work: Box::new(f), waker: None, hold: holder.hold() };
     let job = Arc::new(Job {
         at: Location::caller(),
+        threads: Arc::clone(core.pool.threads()),
         holder,
         mailbox: Arc::clone(&core.mailbox),
         state: Mutex::new(State { name: None, stage }),
     });
-    threads.submit(Arc::clone(&job) as Arc<dyn Queued>)?;
-    Ok(ToThread { job, threads, runtime: core.address })
+    job.threads.submit(Arc::clone(&job) as Arc<dyn Queued>)?;
+    Ok(ToThread { job, runtime: core.address })
 }
 
 /// Who a blocking job is: in reports.
@@ -122,6 +122,7 @@ type Work<T> = Box<dyn FnOnce() -> T + Send>;
 
 struct Job<T> {
     at: &'static Location<'static>,
+    threads: Arc<Threads>,
     holder: Holder,
     mailbox: Arc<Mailbox>,
     state: Mutex<State<T>>,
@@ -228,7 +229,6 @@ impl<T: Send> Queued for Job<T> {
 #[must_use = "a job whose future is dropped before it has started never runs"]
 pub struct ToThread<T> {
     job: Arc<Job<T>>,
-    threads: Arc<Threads>,
     runtime: Address,
 }
 
@@ -317,7 +317,7 @@ impl<T: Send + 'static> Future for ToThread<T> {
 impl<T: Send + 'static> ToThread<T> {
     #[cold]
     fn queue_again(&self) {
-        if let Err(error) = self.threads.submit(Arc::clone(&self.job) as Arc<dyn Queued>) {
+        if let Err(error) = self.job.threads.submit(Arc::clone(&self.job) as Arc<dyn Queued>) {
             self.withdraw();
             panic!("no thread could be started for a blocking job: {error}");
         }

@@ -11,7 +11,8 @@
 //!               made a scope for it in this poll
 //! ```
 //!
-//! The byte is zero nearly always. So a task that never uses the layer pays one load and one branch for each poll.
+//! Each poll begins with a byte of zero, and it stays so nearly always. So a task that never uses the layer pays one load and
+//! one branch for each poll.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -24,6 +25,7 @@ use crate::machine::context;
 use crate::machine::join::JoinHandle;
 use crate::machine::task::{Header, TaskInfo};
 use crate::report::{self, Report};
+use crate::spawn::Spawner;
 use crate::time::clock::Instant;
 
 pub use crate::time::sleep::{Alarm, DueTime};
@@ -59,19 +61,9 @@ pub fn set_attention(bits: u8) -> u8 {
     ATTENTION.replace(bits)
 }
 
-/// While it lives, the task that is being polled counts as cancelled.
-pub(crate) struct Raised(u8);
-
-impl Raised {
-    pub(crate) fn new() -> Raised {
-        Raised(set_attention(FLAGGED))
-    }
-}
-
-impl Drop for Raised {
-    fn drop(&mut self) {
-        set_attention(self.0);
-    }
+/// The task that is being polled was cancelled, or has just cancelled itself. The next poll begins with another attention.
+pub(crate) fn raise() {
+    set_attention(attention() | FLAGGED);
 }
 
 /// Spawns a task on the current runtime that ends as `ending` says.
@@ -91,6 +83,25 @@ where
     F::Output: 'static,
 {
     context::current("spawn").spawn(future, ending, name, at)
+}
+
+/// As [`spawn`], on the runtime of `spawner`; nothing if that has ended.
+///
+/// # Panics
+///
+/// If the runtime holds as many tasks as it can.
+#[track_caller]
+pub fn spawn_on<F>(
+    spawner: &Spawner,
+    future: F,
+    ending: Ending,
+    at: &'static Location<'static>,
+) -> Option<JoinHandle<F::Output>>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    spawner.core().map(|core| core.spawn(future, ending, None, at))
 }
 
 /// The ending of the task that is being polled, if one is.

@@ -74,6 +74,11 @@ impl Spawner {
         Spawner { core: Rc::downgrade(core) }
     }
 
+    /// The runtime, unless it has ended.
+    pub(crate) fn core(&self) -> Option<Rc<Core>> {
+        self.core.upgrade()
+    }
+
     /// The current runtime's.
     ///
     /// # Panics
@@ -95,14 +100,14 @@ impl Spawner {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let Some(core) = self.core.upgrade() else { panic!("the runtime of this spawner has ended") };
+        let Some(core) = self.core() else { panic!("the runtime of this spawner has ended") };
         core.spawn(future, Ending::Dropped, None, Location::caller())
     }
 }
 
 impl LocalSpawn for Spawner {
     fn spawn_local_obj(&self, future: LocalFutureObj<'static, ()>) -> Result<(), SpawnError> {
-        let core = self.core.upgrade().ok_or_else(SpawnError::shutdown)?;
+        let core = self.core().ok_or_else(SpawnError::shutdown)?;
         core.spawn(future, Ending::Dropped, None, Location::caller()).detach();
         Ok(())
     }

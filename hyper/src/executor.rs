@@ -1,6 +1,6 @@
 //! Where hyper puts its tasks.
 
-use handcar_executor::spawn;
+use handcar_structured::spawn;
 use hyper::rt::Executor;
 
 /// Spawns hyper's tasks on the current runtime and lets them run on by themselves; a panic in one is reported.
@@ -9,9 +9,9 @@ use hyper::rt::Executor;
 /// use handcar_hyper::HyperExecutor;
 /// use hyper::rt::Executor;
 ///
-/// handcar_executor::run(async {
+/// handcar_structured::run(async {
 ///     HyperExecutor.execute(async { println!("nobody waits for me") });
-///     handcar_executor::yield_now().await;
+///     handcar_structured::yield_now().await;
 /// });
 /// ```
 ///

@@ -52,7 +52,7 @@ pin_project! {
     ///
     /// # let mut wire = b"GET / HTTP/1.0\r\n\r\n".to_vec();
     /// # let stream = Cursor::new(&mut wire);
-    /// # handcar_executor::run(async {
+    /// # handcar_structured::run(async {
     /// // `stream` is a socket, most of the time.
     /// http1::Builder::new().half_close(true).serve_connection(HyperIo::new(stream), service_fn(hello)).await
     /// # }).unwrap();

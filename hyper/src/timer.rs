@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use handcar_executor as handcar;
+use handcar_structured as handcar;
 use hyper::rt::{Sleep, Timer};
 use send_wrapper::SendWrapper;
 

@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::io::{AsyncRead, AsyncWrite};
-use handcar_executor::{Builder, Clock, Instant, spawn, yield_now};
 use handcar_hyper::{HyperExecutor, HyperIo, HyperTimer};
+use handcar_structured::{Builder, Clock, Instant, spawn, yield_now};
 use http_body_util::Empty;
 use hyper::body::{Bytes, Incoming};
 use hyper::rt::{Executor, Timer};

@@ -32,7 +32,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use crate::join_error::{CancelKind, CancelReason};
-use crate::layer::Ending;
+use crate::layer::{self, Ending};
 use crate::machine::delegate::Ready;
 use crate::machine::join::JoinHandle;
 use crate::machine::mailbox::{self, Address, Mailbox};
@@ -143,6 +143,11 @@ impl Core {
         info
     }
 
+    /// Whether `id` is being polled, on this thread.
+    pub(crate) fn is_running(&self, id: TaskId) -> bool {
+        self.running.get() == id
+    }
+
     /// The task that is being polled, if one is.
     pub(crate) fn running(&self) -> Option<TaskInfo> {
         self.slots.borrow().task(self.running.get()).map(|task| self.info(task))
@@ -234,8 +239,11 @@ impl Core {
     pub(crate) fn turn(&self, may_block: bool) -> Result<Turned, RunError> {
         while !self.pace.is_over() {
             let Some((id, task)) = self.next_task() else { break };
-            self.pace.count();
-            if self.run(id, &*task) == Progress::Main {
+            let progress = self.run(id, &*task);
+            if progress != Progress::Over {
+                self.pace.count();
+            }
+            if progress == Progress::Main {
                 return Ok(Turned::Main);
             }
         }
@@ -255,7 +263,7 @@ impl Core {
             self.observe(|| Event::Polled { task: id });
         }
         let progress = task.poll(self, id);
-        if progress == Progress::Finished {
+        if let Progress::Finished | Progress::Over = progress {
             self.retire(id);
         }
         progress
@@ -275,12 +283,14 @@ impl Core {
     pub(crate) fn begin_poll(&self, id: TaskId) {
         self.running.set(id);
         budget::start(self.poll_budget);
+        layer::set_attention(0);
     }
 
     /// No task runs any more.
     pub(crate) fn end_polls(&self) {
         self.running.set(TaskId::NONE);
         budget::stop();
+        layer::set_attention(0);
     }
 
     /// Main's place in the run queue; made by the first `block_on`, and queued.
@@ -461,12 +471,8 @@ impl Core {
         let end = self.grace.map(|grace| self.timers.clock.now() + grace + DRAIN_SLACK);
         let alarm = end.map(|end| self.timers.arm_at(end, TaskId::NONE.waker()));
         while self.slots.borrow().has_queued() || self.task_count() > 0 {
-            // It sleeps only while there is somebody to wait for: the polls of this turn may have ended the last task.
-            let mut turned = self.turn(false).map(drop);
-            if turned.is_ok() && !self.slots.borrow().has_queued() && self.task_count() > 0 {
-                turned = self.look(true);
-            }
-            if turned.is_err() || end.is_some_and(|end| self.timers.looked_at() >= end) {
+            let may_block = !self.slots.borrow().has_queued(); // else the last one may end in this turn
+            if self.turn(may_block).is_err() || end.is_some_and(|end| self.timers.looked_at() >= end) {
                 break;
             }
             if let Some((task, payload)) = self.reporter.take_fatal() {

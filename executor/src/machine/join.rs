@@ -14,9 +14,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::join_error::{CancelKind, CancelReason, JoinError};
-use crate::machine::core;
+use crate::layer::{self, Ending};
 use crate::machine::task::{self, Join, Run, TaskInfo};
 use crate::machine::waker::TaskId;
+use crate::machine::{context, core};
 use crate::observe::Cause;
 use crate::report::{self, Report};
 
@@ -205,7 +206,11 @@ fn cancel(task: &(impl Run + ?Sized), reason: CancelReason) -> bool {
     let header = task.header();
     let flagged = header.flag(reason);
     if flagged {
-        core::because(Cause::Cancel, || header.id.get().wake());
+        let id = header.id.get();
+        if header.ending.get() != Ending::Dropped && context::with_current(|core| core.is_running(id)) == Some(true) {
+            layer::raise(); // it has cancelled itself: its wrapper looks when this poll is over
+        }
+        core::because(Cause::Cancel, || id.wake());
     }
     flagged
 }

@@ -38,7 +38,7 @@ use std::task::{Context, Poll, Waker, ready};
 use pin_project_lite::pin_project;
 
 use crate::join_error::{CancelKind, CancelReason, JoinError, PanicPayload};
-use crate::layer::{Ending, Raised};
+use crate::layer::{self, Ending};
 use crate::machine::budget;
 use crate::machine::core::Core;
 use crate::machine::mailbox::Address;
@@ -73,6 +73,8 @@ pub(crate) trait Join<T>: Run {
 pub(crate) enum Progress {
     Pending,
     Finished,
+    /// It had finished before: it woke itself in its last poll.
+    Over,
     /// It is the turn of the future that `block_on` was given; it lives on `block_on`'s stack.
     Main,
 }
@@ -311,7 +313,7 @@ impl<F: Future> Run for TaskCell<F> {
     fn poll(&self, core: &Core, id: TaskId) -> Progress {
         let header = &self.header;
         if header.finished.get() {
-            return Progress::Finished; // it woke itself in its last poll
+            return Progress::Over;
         }
         let flagged = header.cancelled();
         let result = if let Some(reason) = flagged
@@ -319,7 +321,9 @@ impl<F: Future> Run for TaskCell<F> {
         {
             Err(JoinError::Cancelled(reason))
         } else {
-            let _raised = flagged.map(|_| Raised::new());
+            if flagged.is_some() {
+                layer::raise();
+            }
             let waker = id.waker();
             let mut cx = Context::from_waker(&waker);
             let poll = || {

@@ -364,7 +364,7 @@ impl<T, E: fmt::Display + 'static, F: Future<Output = Result<T, E>>> Future for 
             Poll::Ready(Outcome::Cancelled(reason)) => {
                 this.inner.was_cut(); // if it was from outside
                 let of_scope = || this.inner.node.reason_for_children().unwrap_or_default();
-                Err(TaskEnd::Cancelled(reason.map_or_else(of_scope, |reason| *reason)))
+                Err(TaskEnd::Cancelled(reason.unwrap_or_else(of_scope)))
             }
         };
         finish(this.slot, result);

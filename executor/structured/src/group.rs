@@ -452,7 +452,7 @@ impl<T, E: fmt::Display + 'static, F: Future<Output = Result<T, E>>> Future for 
             }
             Err(reason) => {
                 inner.was_cut();
-                Err(TaskEnd::Cancelled(*reason))
+                Err(TaskEnd::Cancelled(reason))
             }
         })
     }

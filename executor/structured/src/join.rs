@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use handcar_executor::layer;
-use handcar_executor::{self as kernel, AbortHandle, PanicPayload, Report, TaskId};
+use handcar_executor::{self as kernel, AbortHandle, PanicPayload, Report, TaskId, TaskInfo};
 
 use crate::reason::CancelReason;
 use crate::task::Ended;
@@ -55,6 +55,16 @@ impl<T> JoinHandle<T> {
     /// Whether the task has ended.
     pub fn is_finished(&self) -> bool {
         self.task.is_finished()
+    }
+
+    /// The result of a task that has ended, once and without waiting.
+    pub fn try_take(&mut self) -> Option<Result<T, JoinError>> {
+        self.task.try_take().map(joined)
+    }
+
+    /// Who the task is.
+    pub fn info(&self) -> TaskInfo {
+        self.task.info()
     }
 
     /// The task's number.
@@ -123,7 +133,7 @@ impl<T> Future for JoinHandle<T> {
 fn joined<T>(result: Result<Ended<T>, kernel::JoinError>) -> Result<T, JoinError> {
     match result {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(reason)) => Err(JoinError::Cancelled(*reason)),
+        Ok(Err(reason)) => Err(JoinError::Cancelled(reason)),
         Err(kernel::JoinError::Cancelled(reason)) => Err(JoinError::Cancelled(CancelReason::from_kernel(reason))),
         Err(kernel::JoinError::Panicked(payload)) => Err(JoinError::Panicked(payload)),
     }

@@ -31,7 +31,7 @@
 //! 4. `scoped`: the rule
 //! 5. `cleanup`, `bracket`: what is awaited however a scope is left
 //! 6. `scope`, `token`, `shield`, `observe`, `timeout`: what programs use
-//! 7. `task`, `join`, `runtime`: tasks and the runtime's end
+//! 7. `task`, `spawn`, `join`, `runtime`: tasks and the runtime's end
 //! 8. `group`, `group_error`, `borrowing`: task groups, and scopes whose children borrow
 //! 9. `branches`, `gather`: many futures in one task
 //! 10. `generator`: streams written as a body
@@ -56,6 +56,7 @@ mod runtime;
 mod scope;
 mod scoped;
 mod shield;
+mod spawn;
 mod task;
 mod thread;
 mod timeout;
@@ -74,7 +75,7 @@ pub use group::{GroupBuilder, GroupHandle, OnChildPanic, OnError, TaskEnd, TaskG
 pub use group_error::{GroupError, Handling, HoldsError, Iter, Leaf, LeafCause};
 pub use handcar_executor::{
     AbortHandle, Cause, Clock, ClockHold, Deadlock, Event, Instant, Interval, JobInfo, Metrics, MissedTickBehavior,
-    OnPanic, PanicPayload, Report, RunError, Sleep, Spawner, TaskId, TaskInfo, Tick, Turn, WakeHandle, YieldNow,
+    OnPanic, PanicPayload, Report, RunError, Sleep, TaskId, TaskInfo, Tick, Turn, WakeHandle, YieldNow, current_task,
     interval, interval_at, sleep, sleep_until, yield_now,
 };
 pub use join::{JoinError, JoinHandle};
@@ -83,7 +84,7 @@ pub use reason::{CancelKind, CancelReason, Cancelled};
 pub use runtime::{Builder, Runtime, run, try_run};
 pub use scope::{CancelScope, RunScope, scope_of};
 pub use shield::{Shield, shield, shield_for};
-pub use task::{spawn, spawn_named};
+pub use spawn::{Spawner, spawn, spawn_named};
 pub use thread::{ToThread, to_thread, try_to_thread};
 pub use timeout::{Deadline, Elapsed, MoveOn, Timeout, move_on_after, timeout, timeout_at, timeout_scope};
 pub use token::{CancelToken, DropGuard};

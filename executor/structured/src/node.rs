@@ -60,9 +60,9 @@ pub(crate) struct Node {
     pub(crate) at: &'static Location<'static>,
     links: RefCell<Links>,
     /// Cancelled itself.
-    own: RefCell<Option<Arc<CancelReason>>>,
+    own: RefCell<Option<CancelReason>>,
     /// Cancelled by something around it.
-    below: RefCell<Option<Arc<CancelReason>>>,
+    below: RefCell<Option<CancelReason>>,
     /// What its group's children are told, where that is not "the group was cancelled".
     pub(crate) for_children: RefCell<Option<CancelReason>>,
     closed: Cell<bool>,
@@ -219,19 +219,17 @@ impl Node {
     }
 
     /// The cause for what lives in it.
-    fn in_force(&self) -> Option<Arc<CancelReason>> {
+    fn in_force(&self) -> Option<CancelReason> {
         self.own.borrow().clone().or_else(|| self.below.borrow().clone())
     }
 
     pub(crate) fn reason(&self) -> Option<CancelReason> {
-        if let Some(own) = &*self.own.borrow() {
-            return Some(CancelReason::clone(own));
-        }
-        self.below.borrow().as_ref().map(CancelReason::below)
+        let own = self.own.borrow().clone();
+        own.or_else(|| self.below.borrow().as_ref().map(CancelReason::below))
     }
 
     pub(crate) fn own_reason(&self) -> Option<CancelReason> {
-        self.own.borrow().as_deref().cloned()
+        self.own.borrow().clone()
     }
 
     pub(crate) fn reason_for_children(&self) -> Option<CancelReason> {
@@ -243,7 +241,7 @@ impl Node {
         if self.closed.get() || self.is_cancelled_itself() {
             return false;
         }
-        *self.own.borrow_mut() = Some(Arc::new(reason));
+        *self.own.borrow_mut() = Some(reason);
         self.wake();
         self.spread();
         true
@@ -422,7 +420,7 @@ impl Node {
             Grace::Set(grace) => grace,
             Grace::OfRuntime => of_runtime,
         };
-        let at_the_end = self.own.borrow().as_ref().is_some_and(|own| matches!(own.kind, CancelKind::Shutdown));
+        let at_the_end = self.own.borrow().as_ref().is_some_and(|own| matches!(own.kind(), CancelKind::Shutdown));
         match (set, of_runtime) {
             (None, of_runtime) if at_the_end => of_runtime,
             (Some(set), Some(of_runtime)) if at_the_end => Some(set.min(of_runtime)),

@@ -16,7 +16,6 @@ use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use handcar_executor::Instant;
 use handcar_executor::layer::{self, Alarm, DueTime, Ending};
@@ -164,13 +163,17 @@ fn attach_to(frames: &mut Vec<Frame>) -> Option<Rc<Node>> {
 
 /// A node for the task that is being polled.
 pub(crate) fn task_node(group: Option<Rc<Node>>) -> Rc<Node> {
-    let flagged = layer::attention() & layer::FLAGGED != 0;
-    let reason = flagged.then(|| task_reason(group.as_deref())).flatten();
+    let reason = is_task_flagged().then(|| task_reason(group.as_deref())).flatten();
     let node = Node::new(Kind::Task, Location::caller(), group, None);
     if let Some(reason) = reason {
         node.cancel(reason);
     }
     node
+}
+
+/// Whether the task that is being polled was cancelled.
+pub(crate) fn is_task_flagged() -> bool {
+    layer::attention() & layer::FLAGGED != 0
 }
 
 /// Why the task that is being polled was cancelled, if it was.
@@ -210,7 +213,7 @@ pub(crate) fn is_flagged() -> bool {
                 Frame::Member(_) => break,
             }
         }
-        layer::attention() & layer::FLAGGED != 0
+        is_task_flagged()
     })
 }
 
@@ -239,7 +242,7 @@ pub(crate) fn reason() -> Option<CancelReason> {
                 Frame::Member(group) => task_reason(Some(group)),
             };
             if let Some(own) = own {
-                return Some(if above == 0 { own } else { CancelReason::below(&Arc::new(own)) });
+                return Some(if above == 0 { own } else { CancelReason::below(&own) });
             }
         }
         match frames.first() {

@@ -8,19 +8,20 @@ use std::sync::Arc;
 use handcar_executor::{self as kernel, TaskId};
 
 /// Why something was cancelled. The first reason stays; a second cancel changes nothing.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct CancelReason {
-    /// What happened.
-    pub kind: CancelKind,
-    /// What the canceller said about it.
-    pub message: Option<Arc<str>>,
-    /// The line that did it; of a deadline, the line that made the scope.
-    pub at: &'static Location<'static>,
+///
+/// It is one pointer, and clones are the same reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CancelReason(Arc<Details>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Details {
+    kind: CancelKind,
+    message: Option<Arc<str>>,
+    at: &'static Location<'static>,
 }
 
 /// The kinds of [`CancelReason`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CancelKind {
     /// Somebody called `cancel`.
@@ -36,7 +37,7 @@ pub enum CancelKind {
     /// The join handle was dropped.
     HandleDropped,
     /// What it belongs to was cancelled, for this reason.
-    Parent(Arc<CancelReason>),
+    Parent(CancelReason),
     /// The runtime ended.
     Shutdown,
 }
@@ -51,19 +52,38 @@ impl CancelReason {
     /// An explicit one that says what it is about.
     #[track_caller]
     pub fn with_message(message: impl Into<Arc<str>>) -> CancelReason {
-        CancelReason { message: Some(message.into()), ..CancelReason::of(CancelKind::Explicit, Location::caller()) }
+        CancelReason::make(CancelKind::Explicit, Some(message.into()), Location::caller())
     }
 
     pub(crate) fn of(kind: CancelKind, at: &'static Location<'static>) -> CancelReason {
-        CancelReason { kind, message: None, at }
+        CancelReason::make(kind, None, at)
+    }
+
+    fn make(kind: CancelKind, message: Option<Arc<str>>, at: &'static Location<'static>) -> CancelReason {
+        CancelReason(Arc::new(Details { kind, message, at }))
+    }
+
+    /// What happened.
+    pub fn kind(&self) -> &CancelKind {
+        &self.0.kind
+    }
+
+    /// What the canceller said about it.
+    pub fn message(&self) -> Option<&str> {
+        self.0.message.as_deref()
+    }
+
+    /// The line that did it; of a deadline, the line that made the scope.
+    pub fn at(&self) -> &'static Location<'static> {
+        self.0.at
     }
 
     /// The same for something that belongs to what was cancelled, however deep: the cause is always the first one.
-    pub(crate) fn below(cause: &Arc<CancelReason>) -> CancelReason {
-        if let CancelKind::Parent(_) = cause.kind {
-            return CancelReason::clone(cause);
+    pub(crate) fn below(cause: &CancelReason) -> CancelReason {
+        if let CancelKind::Parent(_) = cause.kind() {
+            return cause.clone();
         }
-        CancelReason::of(CancelKind::Parent(Arc::clone(cause)), cause.at)
+        CancelReason::of(CancelKind::Parent(cause.clone()), cause.at())
     }
 
     /// What the kernel noted on a task.
@@ -79,7 +99,7 @@ impl CancelReason {
     /// The reason at the end of the chain of [`Parent`](CancelKind::Parent)s.
     pub fn root(&self) -> &CancelReason {
         let mut reason = self;
-        while let CancelKind::Parent(cause) = &reason.kind {
+        while let CancelKind::Parent(cause) = reason.kind() {
             reason = cause;
         }
         reason
@@ -99,9 +119,9 @@ impl fmt::Display for CancelReason {
         if !std::ptr::eq(reason, self) {
             f.write_str("what it belongs to was cancelled: ")?;
         }
-        match &reason.kind {
-            CancelKind::Explicit | CancelKind::Parent(_) => write!(f, "cancelled at {}", reason.at)?,
-            CancelKind::Deadline => write!(f, "the deadline of the scope made at {} has passed", reason.at)?,
+        match reason.kind() {
+            CancelKind::Explicit | CancelKind::Parent(_) => write!(f, "cancelled at {}", reason.at())?,
+            CancelKind::Deadline => write!(f, "the deadline of the scope made at {} has passed", reason.at())?,
             CancelKind::SiblingFailed(Some(task)) => write!(f, "its sibling, task {task}, failed")?,
             CancelKind::SiblingFailed(None) => f.write_str("a sibling failed")?,
             CancelKind::BodyFailed => f.write_str("the body of its group failed")?,
@@ -109,7 +129,7 @@ impl fmt::Display for CancelReason {
             CancelKind::HandleDropped => f.write_str("its join handle was dropped")?,
             CancelKind::Shutdown => f.write_str("the runtime was shut down")?,
         }
-        match &reason.message {
+        match reason.message() {
             Some(message) => write!(f, ": {message}"),
             None => Ok(()),
         }
@@ -117,7 +137,7 @@ impl fmt::Display for CancelReason {
 }
 
 /// The error of what was cancelled.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cancelled(pub CancelReason);
 
 impl Cancelled {

@@ -9,20 +9,19 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::ops::Deref;
 use std::panic::Location;
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use handcar_executor::{self as kernel, Clock, Event, OnPanic, Report, RunError};
+use handcar_executor::{self as kernel, Clock, Event, Instant, Metrics, OnPanic, Report, RunError, Turn, WakeHandle};
 
 use crate::context;
 use crate::join::JoinHandle;
 use crate::node::{Kind, Node};
 use crate::polls::Isolated;
 use crate::scoped::{Outcome, Scoped};
-use crate::task;
+use crate::spawn::{self, Spawner};
 
 /// Runs `future` on a runtime of its own, to its end, then cancels everything it left behind and awaits the cleanups.
 ///
@@ -127,7 +126,7 @@ impl Builder {
 /// A runtime on this thread. Dropping it cancels its tasks, awaits their cleanups and joins its blocking threads, within the
 /// grace period.
 ///
-/// It is the [kernel's](kernel::Runtime), of which it has every method beside those below.
+/// Between two calls of [`block_on`](Runtime::block_on) its tasks stay where they are.
 pub struct Runtime {
     /// Taken out only by the destructor.
     kernel: Option<kernel::Runtime>,
@@ -178,10 +177,41 @@ impl Runtime {
             .await
         };
         let _isolated = Isolated::new();
-        (**self).try_block_on(main)
+        self.kernel().try_block_on(main)
     }
 
-    /// Spawns a task; it runs while [`block_on`](Runtime::block_on) or [`turn`](kernel::Runtime::turn) do.
+    fn kernel(&self) -> &kernel::Runtime {
+        self.kernel.as_ref().expect("only the destructor takes it out")
+    }
+
+    /// Runs tasks until the loop has looked outside once; never blocks. For a host loop, which calls it when
+    /// [`next_deadline`](Runtime::next_deadline) has come, a descriptor is readable, or something was spawned or woken inside
+    /// [`enter`](Runtime::enter). The simulated clock does not jump here: the host [advances](Clock::advance) it.
+    ///
+    /// ```
+    /// use handcar_structured::{Runtime, Turn, yield_now};
+    ///
+    /// let runtime = Runtime::new().unwrap();
+    /// let task = runtime.spawn(yield_now());
+    /// while runtime.turn().unwrap() == Turn::More {}
+    /// assert!(task.is_finished());
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::Nested`] inside another turn, or the error of the system call that collects events.
+    #[track_caller]
+    pub fn turn(&self) -> Result<Turn, RunError> {
+        let _isolated = Isolated::new();
+        self.kernel().turn()
+    }
+
+    /// The deadline of the earliest timer: when a host loop should call [`turn`](Runtime::turn) next, if nothing else happens.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.kernel().next_deadline()
+    }
+
+    /// Spawns a task; it runs while [`block_on`](Runtime::block_on) or [`turn`](Runtime::turn) do.
     ///
     /// # Panics
     ///
@@ -193,15 +223,34 @@ impl Runtime {
         F::Output: 'static,
     {
         let at = Location::caller();
-        self.enter(|| task::spawn_at(future, None, at))
+        self.enter(|| spawn::spawn_at(future, None, at))
     }
-}
 
-impl Deref for Runtime {
-    type Target = kernel::Runtime;
+    /// Something to spawn with from wherever the runtime is not at hand.
+    pub fn spawner(&self) -> Spawner {
+        Spawner::new(self.kernel().spawner())
+    }
 
-    fn deref(&self) -> &kernel::Runtime {
-        self.kernel.as_ref().expect("only the destructor takes it out")
+    /// Calls `f` with this runtime as the thread's current one, so that `spawn`, `sleep` and sockets find it.
+    pub fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
+        let context = context::current(); // what is spawned inherits it
+        let _isolated = Isolated::new();
+        context::enter(context, || self.kernel().enter(f))
+    }
+
+    /// Ends the runtime's park from any thread.
+    pub fn wake_handle(&self) -> WakeHandle {
+        self.kernel().wake_handle()
+    }
+
+    /// The runtime's clock.
+    pub fn clock(&self) -> &Clock {
+        self.kernel().clock()
+    }
+
+    /// What the runtime holds at this moment.
+    pub fn metrics(&self) -> Metrics {
+        self.kernel().metrics()
     }
 }
 
@@ -214,6 +263,6 @@ impl Drop for Runtime {
 
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
+        self.kernel().fmt(f)
     }
 }

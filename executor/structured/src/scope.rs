@@ -9,8 +9,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use handcar_executor::Instant;
 use handcar_executor::layer::Alarm;
+use handcar_executor::{Instant, budget};
 use pin_project_lite::pin_project;
 
 use crate::node::{Kind, Node};
@@ -155,12 +155,14 @@ impl<F: Future> Future for RunScope<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        ready!(budget::poll(cx));
         Poll::Ready(match ready!(this.scoped.poll(cx)) {
             Outcome::Value(value) => Ok(value),
             Outcome::Panicked(panic) => panic.resume(),
             Outcome::Cancelled(reason) => {
+                budget::spend();
                 this.facts.caught.set(true);
-                Err(Cancelled(reason.map_or_else(|| deadline_reason(Location::caller()), |reason| *reason)))
+                Err(Cancelled(reason.unwrap_or_else(|| deadline_reason(Location::caller()))))
             }
         })
     }

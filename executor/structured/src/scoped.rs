@@ -39,7 +39,7 @@ pub(crate) enum Outcome<T> {
     Value(T),
     Panicked(PanicPayload),
     /// Without a reason: by the deadline of a scope without a node.
-    Cancelled(Option<Box<CancelReason>>),
+    Cancelled(Option<CancelReason>),
 }
 
 pin_project! {
@@ -147,7 +147,9 @@ pub(crate) fn poll_node<F: Future>(
     }
     let _context = node.enter_context();
     node.keep_waker(cx);
-    if node.kind != Kind::Task {
+    if node.kind == Kind::Task {
+        cancel_if_flagged(node);
+    } else {
         node.reparent(polls::attach().as_ref());
     }
     node.look_at_clock(cx);
@@ -158,14 +160,25 @@ pub(crate) fn poll_node<F: Future>(
         }
     }
     if stage.is_body() {
-        node.look_at_clock(cx); // it may have cancelled itself, or moved its deadline
+        // It may have cancelled itself, or moved its deadline.
+        if node.kind == Kind::Task {
+            cancel_if_flagged(node);
+        }
+        node.look_at_clock(cx);
         if must_end(node) && (!node.is_protected() || node.is_grace_over()) {
-            let cancelled = Outcome::Cancelled(node.reason().map(Box::new));
+            let cancelled = Outcome::Cancelled(node.reason());
             let (_, outcome) = polls::under(Frame::Heavy(Rc::clone(node)), || drop_body(stage.as_mut(), cancelled));
             stage.set(Stage::Drain { outcome: Box::new(outcome) });
         }
     }
     drain(node, stage, cx)
+}
+
+/// A task's handle has flagged it: now its node is cancelled.
+fn cancel_if_flagged(node: &Rc<Node>) {
+    if polls::is_task_flagged() && !node.is_cancelled_itself() {
+        node.cancel(polls::task_reason(node.parent().as_deref()).unwrap_or_default());
+    }
 }
 
 /// Whether the body of a scope has to go. If only what is around is cancelled, that drops it, unless something holds it back;
@@ -222,7 +235,7 @@ fn report<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>>) -> Poll<Out
 }
 
 fn ended<T>(node: &Node) -> Poll<Outcome<T>> {
-    Poll::Ready(Outcome::Cancelled(node.reason().map(Box::new)))
+    Poll::Ready(Outcome::Cancelled(node.reason()))
 }
 
 /// What a wrapper has of its scope between two polls.

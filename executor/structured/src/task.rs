@@ -15,67 +15,18 @@
 //! The child of a group is the same, but always has a frame, which names its group.
 
 use std::future::Future;
-use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context as Polling, Poll};
 
-use handcar_executor::layer::{self, Ending};
+use handcar_executor::layer;
 use pin_project_lite::pin_project;
 
 use crate::context::{self, Context};
-use crate::join::JoinHandle;
 use crate::node::Node;
 use crate::polls::{self, Frame};
 use crate::reason::CancelReason;
 use crate::scoped::{Outcome, Stage, drop_body, drop_node, poll_node, step};
-
-/// Spawns a task on the current runtime. It is polled first when its turn comes, never inside this call.
-///
-/// The task is a cancel scope of its own: its cleanups are awaited before it ends.
-///
-/// ```
-/// handcar_structured::run(async {
-///     let task = handcar_structured::spawn(async { "done" });
-///     assert_eq!(task.await.unwrap(), "done");
-/// });
-/// ```
-///
-/// # Panics
-///
-/// Outside a runtime; if the runtime holds as many tasks as it can.
-#[track_caller]
-pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
-    spawn_at(future, None, Location::caller())
-}
-
-/// As [`spawn`], with a name for reports, events and errors.
-///
-/// # Panics
-///
-/// As [`spawn`].
-#[track_caller]
-pub fn spawn_named<F>(name: impl Into<Arc<str>>, future: F) -> JoinHandle<F::Output>
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
-    spawn_at(future, Some(name.into()), Location::caller())
-}
-
-#[track_caller]
-pub(crate) fn spawn_at<F>(future: F, name: Option<Arc<str>>, at: &'static Location<'static>) -> JoinHandle<F::Output>
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
-    JoinHandle::new(layer::spawn(Task::new(future, None), Ending::Own, name, at))
-}
 
 enum Link {
     New(Option<Rc<Node>>),
@@ -119,7 +70,7 @@ pin_project! {
 }
 
 /// The output of a task: its value, or why it was cancelled.
-pub(crate) type Ended<T> = Result<T, Box<CancelReason>>;
+pub(crate) type Ended<T> = Result<T, CancelReason>;
 
 impl<F: Future> Task<F> {
     pub(crate) fn new(future: F, group: Option<Rc<Node>>) -> Task<F> {
@@ -155,7 +106,7 @@ fn end<T>(outcome: Outcome<T>) -> Poll<Ended<T>> {
     match outcome {
         Outcome::Value(value) => Poll::Ready(Ok(value)),
         Outcome::Panicked(panic) => panic.resume(),
-        Outcome::Cancelled(reason) => Poll::Ready(Err(reason.unwrap_or_else(|| Box::new(flagged(None))))),
+        Outcome::Cancelled(reason) => Poll::Ready(Err(reason.unwrap_or_else(|| flagged(None)))),
     }
 }
 
@@ -163,10 +114,6 @@ fn end<T>(outcome: Outcome<T>) -> Poll<Ended<T>> {
 #[track_caller]
 fn flagged(group: Option<&Node>) -> CancelReason {
     polls::task_reason(group).unwrap_or_default()
-}
-
-fn is_flagged() -> bool {
-    layer::attention() & layer::FLAGGED != 0
 }
 
 /// The node that something has attached in this poll.
@@ -189,7 +136,7 @@ fn attend<F: Future>(
     cx: &mut Polling<'_>,
 ) -> Poll<Ended<F::Output>> {
     let mut node = attached();
-    if node.is_none() && stepped.is_none() && is_flagged() {
+    if node.is_none() && stepped.is_none() && polls::is_task_flagged() {
         stepped = Some(drop_body(stage.as_mut(), Outcome::Cancelled(None)));
         node = attached(); // the body's destructor has left a cleanup
     }
@@ -205,7 +152,6 @@ fn go_on<F: Future>(
     stepped: Option<Outcome<F::Output>>,
     cx: &mut Polling<'_>,
 ) -> Poll<Ended<F::Output>> {
-    cancel_if_flagged(node);
     if let Some(outcome) = stepped {
         stage.set(Stage::Drain { outcome: Box::new(outcome) });
     }
@@ -216,15 +162,7 @@ fn settled<T>(node: &Node, outcome: Outcome<T>) -> Ended<T> {
     match outcome {
         Outcome::Value(value) => Ok(value),
         Outcome::Panicked(panic) => panic.resume(),
-        Outcome::Cancelled(reason) => {
-            Err(reason.unwrap_or_else(|| Box::new(node.reason().unwrap_or_else(|| flagged(None)))))
-        }
-    }
-}
-
-fn cancel_if_flagged(node: &Rc<Node>) {
-    if is_flagged() && !node.is_cancelled_itself() {
-        node.cancel(flagged(node.parent().as_deref()));
+        Outcome::Cancelled(reason) => Err(reason.unwrap_or_else(|| node.reason().unwrap_or_else(|| flagged(None)))),
     }
 }
 
@@ -238,13 +176,12 @@ fn poll_rarely<F: Future>(
     let group = match link {
         Link::Noded(node) => {
             let node = Rc::clone(node);
-            cancel_if_flagged(&node);
             return poll_node(&node, stage, false, cx).map(|outcome| settled(&node, outcome));
         }
         Link::New(group) => {
             let group = group.take();
             *link = group.clone().map_or(Link::Plain, Link::Member);
-            if is_flagged() {
+            if polls::is_task_flagged() {
                 return never_polled(link, group, stage, cx);
             }
             let Some(group) = group else {
@@ -258,8 +195,8 @@ fn poll_rarely<F: Future>(
         Link::Plain => unreachable!("a plain task is polled where it is seen to be one"),
     };
     let (mut node, mut stepped) = polls::under(Frame::Member(Rc::clone(&group)), || step(stage.as_mut(), cx));
-    if node.is_none() && stepped.is_none() && is_flagged() {
-        let cancelled = Outcome::Cancelled(Some(Box::new(flagged(Some(&group)))));
+    if node.is_none() && stepped.is_none() && polls::is_task_flagged() {
+        let cancelled = Outcome::Cancelled(Some(flagged(Some(&group))));
         let (left, outcome) = polls::under(Frame::Member(group), || drop_body(stage.as_mut(), cancelled));
         (node, stepped) = (left, Some(outcome));
     }
@@ -285,7 +222,7 @@ fn begin_in_context<F: Future>(
     cx: &mut Polling<'_>,
 ) -> Poll<Ended<F::Output>> {
     let _context = inherit(link);
-    if !is_flagged() {
+    if !polls::is_task_flagged() {
         let Link::New(group) = link else { unreachable!("it inherited a moment ago") };
         let node = polls::task_node(group.take());
         if let Some(context) = context::current() {
@@ -303,7 +240,7 @@ fn never_polled<F: Future>(
     mut stage: Pin<&mut Stage<F>>,
     cx: &mut Polling<'_>,
 ) -> Poll<Ended<F::Output>> {
-    let cancelled = Outcome::Cancelled(Some(Box::new(flagged(group.as_deref()))));
+    let cancelled = Outcome::Cancelled(Some(flagged(group.as_deref())));
     let Some(group) = group else {
         let outcome = drop_body(stage.as_mut(), cancelled);
         return attend(link, stage, Some(outcome), cx);

@@ -140,7 +140,7 @@ impl<T: Send + 'static> Future for ToThread<T> {
 
 impl<T> Drop for ToThread<T> {
     fn drop(&mut self) {
-        if self.mode == Mode::Outlasts && self.job.has_started() && !self.job.is_finished() {
+        if self.hold.shield.is_some() && self.job.has_started() && !self.job.is_finished() {
             layer::report(Report::JobAbandoned { job: self.job.info() });
         }
     }

@@ -9,8 +9,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 pub use handcar_executor::Elapsed;
-use handcar_executor::Instant;
 use handcar_executor::layer::Alarm;
+use handcar_executor::{Instant, budget};
 use pin_project_lite::pin_project;
 
 use crate::node::{Kind, Node};
@@ -101,6 +101,21 @@ where
     }
 }
 
+/// Polls what a timeout is around; nothing if the time was up.
+#[inline]
+fn limited<F: Future>(scoped: Pin<&mut Scoped<F>>, cx: &mut Context<'_>) -> Poll<Option<F::Output>> {
+    // Before the body: one that suspends only because the budget is used up has not lost.
+    ready!(budget::poll(cx));
+    Poll::Ready(match ready!(scoped.poll(cx)) {
+        Outcome::Value(value) => Some(value),
+        Outcome::Cancelled(_) => {
+            budget::spend();
+            None
+        }
+        Outcome::Panicked(panic) => panic.resume(),
+    })
+}
+
 fn scope<F: IntoFuture>(alarm: Alarm, future: F, at: &'static Location<'static>) -> Scoped<F::IntoFuture> {
     Scoped::light(Kind::Scope, at, Some(alarm), future.into_future())
 }
@@ -148,11 +163,7 @@ impl<F: Future> Future for Timeout<F> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(match ready!(self.project().scoped.poll(cx)) {
-            Outcome::Value(value) => Ok(value),
-            Outcome::Cancelled(_) => Err(Elapsed),
-            Outcome::Panicked(panic) => panic.resume(),
-        })
+        limited(self.project().scoped, cx).map(|value| value.ok_or(Elapsed))
     }
 }
 
@@ -176,11 +187,7 @@ impl<F: Future> Future for MoveOn<F> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(match ready!(self.project().scoped.poll(cx)) {
-            Outcome::Value(value) => Some(value),
-            Outcome::Cancelled(_) => None,
-            Outcome::Panicked(panic) => panic.resume(),
-        })
+        limited(self.project().scoped, cx)
     }
 }
 

@@ -8,8 +8,8 @@ use std::rc::Rc;
 
 use futures::{FutureExt, StreamExt};
 use handcar_structured::{
-    CancelScope, Runtime, context_var, defer, gather, generate, run, scope, scope_of, spawn, task_group, to_thread,
-    yield_now,
+    CancelScope, Runtime, Turn, context_var, defer, gather, generate, run, scope, scope_of, spawn, task_group,
+    to_thread, yield_now,
 };
 
 mod common;
@@ -352,8 +352,10 @@ fn a_runtime_inside_a_scope_gives_its_main_the_value_and_its_other_tasks_nothing
             for_ever().await;
         })
         .detach();
+    let late = runtime.spawn(async { REQUEST.try_get() });
     REQUEST.sync_scope(2, || {
-        runtime.turn().unwrap();
+        while runtime.turn().unwrap() == Turn::More {}
+        assert_eq!(late.is_finished().then(|| runtime.block_on(late).unwrap()), Some(None));
         drop(runtime);
         assert_eq!(REQUEST.get(), 2);
     });

@@ -143,7 +143,7 @@ fn a_cancelled_branch_is_told_why() {
                 if first {
                     yield_now().await;
                 } else {
-                    let kind = cancelled().await.kind;
+                    let kind = cancelled().await.kind().clone();
                     seen.borrow_mut().push(kind);
                 }
                 Err::<(), _>(())

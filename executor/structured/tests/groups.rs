@@ -134,7 +134,7 @@ fn siblings_are_told_which_task_failed() {
         })
         .await;
         let Some(Err(TaskEnd::Cancelled(reason))) = kept.unwrap().result() else { panic!("it was cancelled") };
-        assert!(matches!(reason.kind, CancelKind::SiblingFailed(Some(id)) if Some(id) == failing), "{reason}");
+        assert!(matches!(reason.kind(), CancelKind::SiblingFailed(Some(id)) if Some(*id) == failing), "{reason}");
     });
 }
 
@@ -369,7 +369,7 @@ fn cancelling_a_group_keeps_the_bodys_value_and_else_says_so() {
         .await
         .unwrap_err();
         assert!(error.first().is_none());
-        assert!(matches!(error.cancelled().unwrap().kind, CancelKind::Explicit));
+        assert!(matches!(error.cancelled().unwrap().kind(), CancelKind::Explicit));
         assert!(error.to_string().contains("cancelled at"), "{error}");
     });
 }
@@ -620,7 +620,7 @@ fn an_accept_loop_whose_children_drain() {
                         let log = log.clone();
                         g.spawn(async move {
                             let reason = cancelled().await;
-                            log.note(format_args!("{n}: {}", matches!(reason.root().kind, CancelKind::Explicit)));
+                            log.note(format_args!("{n}: {}", matches!(reason.root().kind(), CancelKind::Explicit)));
                             Ok::<_, String>(())
                         });
                         secs(1).await;

@@ -52,7 +52,7 @@ fn a_cancelled_scope_drops_its_body_and_says_so() {
             })
             .await;
         assert_eq!(seconds(), 3);
-        assert!(matches!(result.unwrap_err().reason().kind, CancelKind::Explicit));
+        assert!(matches!(result.unwrap_err().reason().kind(), CancelKind::Explicit));
         assert!(scope.cancel_called() && scope.cancelled_caught());
         assert_eq!(log.take(), ["dropped"]);
     });
@@ -65,7 +65,7 @@ fn cancelling_twice_keeps_the_first_reason() {
         assert!(scope.cancel_with(CancelReason::with_message("first")));
         assert!(!scope.cancel_with(CancelReason::with_message("second")));
         let error = scope.run(for_ever()).await.unwrap_err();
-        assert_eq!(error.reason().message.as_deref(), Some("first"));
+        assert_eq!(error.reason().message(), Some("first"));
         assert!(error.to_string().contains("scopes.rs"), "{error}");
     });
 }
@@ -432,7 +432,7 @@ fn cancelled_observes_and_the_code_after_it_runs() {
                 futures::join!(
                     async {
                         let reason = cancelled().await;
-                        watching.at(matches!(reason.kind, CancelKind::Explicit));
+                        watching.at(matches!(reason.kind(), CancelKind::Explicit));
                     },
                     for_ever(),
                 );
@@ -454,8 +454,8 @@ fn an_observer_in_an_inner_scope_hears_of_the_outer_cancel_with_its_cause() {
         // The inner body completed, so did the outer one.
         assert!(result.unwrap().is_ok());
         let reason = seen.take().unwrap();
-        assert!(matches!(reason.kind, CancelKind::Parent(_)));
-        assert!(matches!(reason.root().kind, CancelKind::Explicit));
+        assert!(matches!(reason.kind(), CancelKind::Parent(_)));
+        assert!(matches!(reason.root().kind(), CancelKind::Explicit));
     });
 }
 
@@ -545,7 +545,7 @@ fn a_token_cancels_from_another_thread() {
         let token = scope.token();
         std::thread::spawn(move || token.cancel_with(CancelReason::with_message("from afar")));
         let error = scope.run(for_ever()).await.unwrap_err();
-        assert_eq!(error.reason().message.as_deref(), Some("from afar"));
+        assert_eq!(error.reason().message(), Some("from afar"));
     });
 }
 

@@ -183,8 +183,8 @@ fn the_reason_names_the_line_that_cancelled() {
         task.cancel();
         let line = line!() - 1;
         let Err(handcar_structured::JoinError::Cancelled(reason)) = task.await else { panic!("it was cancelled") };
-        assert!(matches!(reason.kind, CancelKind::Explicit));
-        assert_eq!(reason.at.line(), line);
+        assert!(matches!(reason.kind(), CancelKind::Explicit));
+        assert_eq!(reason.at().line(), line);
     });
 }
 
@@ -197,7 +197,7 @@ fn a_handle_awaited_after_the_runtimes_end_says_that_it_was_the_shutdown() {
     drop(runtime);
     let error = test_run(task).unwrap_err();
     let handcar_structured::JoinError::Cancelled(reason) = error else { panic!("it was cancelled") };
-    assert!(matches!(reason.kind, CancelKind::Shutdown), "{reason}");
+    assert!(matches!(reason.kind(), CancelKind::Shutdown), "{reason}");
 }
 
 #[test]
