@@ -26,7 +26,7 @@
 //! * `runtime`, `spawn`: building a runtime, running it, spawning on it
 //! * `time`: clocks, sleeping, timeouts, intervals
 //! * `pool`, `job`: threads, and calls that block
-//! * `report`, `observe`: what nobody waits for, and looking on
+//! * `report`, `observe`, `watch`: what nobody waits for, looking on, and polls that take too long
 //! * [`layer`]: what structured concurrency, which stands on top, hooks into
 
 mod job;
@@ -39,6 +39,7 @@ mod report;
 mod runtime;
 mod spawn;
 mod time;
+mod watch;
 
 pub use job::{JobInfo, ToThread, to_thread, try_to_thread};
 pub use join_error::{CancelKind, CancelReason, JoinError, PanicPayload};

@@ -11,12 +11,14 @@ use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::job::JobInfo;
 use crate::join_error::PanicPayload;
 use crate::machine::context;
 use crate::machine::mailbox::{self, Address};
 use crate::machine::task::TaskInfo;
+use crate::watch::OnStuck;
 
 /// Something that went wrong where nobody waits for the result.
 #[derive(Debug)]
@@ -89,6 +91,38 @@ pub enum Report {
         /// The errors, as the group would have returned them.
         error: Arc<dyn Error + Send + Sync>,
     },
+    /// A future of Handcar's was dropped and had never been polled, so it has done nothing: see
+    /// [`Builder::report_unpolled`](crate::Builder::report_unpolled).
+    FutureUnpolled {
+        /// The function that made it.
+        what: &'static str,
+        /// The line that called it.
+        at: &'static Location<'static>,
+        /// The task that dropped it.
+        task: Option<TaskInfo>,
+    },
+    /// A task was dropped before its first poll, so it has done nothing: see
+    /// [`Builder::report_unpolled`](crate::Builder::report_unpolled).
+    TaskUnpolled {
+        /// Which task.
+        task: TaskInfo,
+    },
+    /// A poll took too long, and is over: see [`Builder::slow_poll`](crate::Builder::slow_poll).
+    SlowPoll {
+        /// Which task.
+        task: TaskInfo,
+        /// How long its poll took.
+        took: Duration,
+        /// What was allowed.
+        limit: Duration,
+    },
+    /// A poll takes too long, and goes on: see [`Builder::watchdog`](crate::Builder::watchdog).
+    Stuck {
+        /// Which task.
+        task: TaskInfo,
+        /// How long it has been polled, at the least.
+        stuck_for: Duration,
+    },
     /// The runtime ended although destructors kept spawning tasks, and forgot these.
     TasksLeft {
         /// Which tasks.
@@ -123,6 +157,24 @@ impl fmt::Display for Report {
                 write!(f, "{} blocking jobs outlived the grace period and were left behind:", jobs.len())?;
                 jobs.iter().try_for_each(|job| write!(f, "\n  {job}"))
             }
+            Report::FutureUnpolled { what, at, task } => {
+                write!(f, "the `{what}` made at {at} was dropped and never awaited, so it did nothing: add `.await`")?;
+                task.as_ref().map_or(Ok(()), |task| write!(f, " (in {task})"))
+            }
+            Report::TaskUnpolled { task } => write!(
+                f,
+                "{task} was dropped before it ran at all: await its handle, or detach it, and do not end before it has had a turn"
+            ),
+            Report::SlowPoll { task, took, limit } => write!(
+                f,
+                "{task} held its thread for {took:.1?} in one poll, {limit:?} are allowed: move what blocks into `to_thread`, and let long \
+                 computations `yield_now().await` in between"
+            ),
+            Report::Stuck { task, stuck_for } => write!(
+                f,
+                "{task} has held its thread for {stuck_for:.1?} in one poll that goes on, and everything else there waits: look with a \
+                 debugger where it is; what blocks belongs into `to_thread`"
+            ),
             Report::TasksLeft { tasks } => {
                 write!(
                     f,
@@ -159,6 +211,17 @@ impl Reporter {
         }));
         if let Err(payload) = told {
             say(format_args!("the report hook panicked: {}", PanicPayload::new(payload)));
+        }
+    }
+
+    /// Hands a report to a hook for other threads, or to the default.
+    pub(crate) fn tell_from_outside(hook: Option<&OnStuck>, report: Report) {
+        let told = catch_unwind(AssertUnwindSafe(|| match hook {
+            Some(hook) => hook(report),
+            None => say(format_args!("{report}")),
+        }));
+        if let Err(payload) = told {
+            say(format_args!("the hook for a stuck loop panicked: {}", PanicPayload::new(payload)));
         }
     }
 

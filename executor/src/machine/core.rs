@@ -48,6 +48,7 @@ use crate::pool::Pool;
 use crate::report::{self, Report, Reporter};
 use crate::runtime::{Builder, Deadlock, RunError};
 use crate::time::clock::{Clock, Instant};
+use crate::watch::Watch;
 
 /// How often, at shutdown, tasks that destructors spawned are cancelled in their turn.
 const SHUTDOWN_ROUNDS: u32 = 1000;
@@ -68,6 +69,7 @@ pub(crate) struct Core {
     observer: Option<Observer>,
     poll_budget: i64,
     pub(crate) grace: Option<Duration>,
+    pub(crate) report_unpolled: bool,
     /// The task of `block_on`'s own future, once there has been one, and who called `block_on` last.
     main: Cell<TaskId>,
     main_at: Cell<Option<&'static Location<'static>>>,
@@ -105,6 +107,14 @@ pub(crate) enum Turned {
 impl Core {
     pub(crate) fn new(builder: Builder) -> Result<Rc<Core>, RunError> {
         let mailbox = Arc::new(Mailbox::new());
+        let observer = match (Watch::new(builder.watch, &mailbox)?, builder.observer) {
+            (None, observer) => observer,
+            (Some(watch), None) => Some(Box::new(move |event: &Event<'_>| watch.see(event)) as Observer),
+            (Some(watch), Some(observer)) => Some(Box::new(move |event: &Event<'_>| {
+                watch.see(event);
+                observer(event);
+            }) as Observer),
+        };
         let Some(address) = mailbox::register(Arc::clone(&mailbox)) else {
             return Err(RunError::TooManyRuntimes);
         };
@@ -118,9 +128,10 @@ impl Core {
             mailbox,
             parker: RefCell::new(None),
             reporter: Reporter::new(builder.on_report, builder.panics_are_fatal),
-            observer: builder.observer,
+            observer,
             poll_budget: i64::from(builder.poll_budget),
             grace: builder.grace,
+            report_unpolled: builder.report_unpolled,
             main: Cell::new(TaskId::NONE),
             main_at: Cell::new(None),
             running: Cell::new(TaskId::NONE),
@@ -225,7 +236,7 @@ impl Core {
     }
 
     #[inline]
-    fn observe<'a>(&self, event: impl FnOnce() -> Event<'a>) {
+    pub(crate) fn observe<'a>(&self, event: impl FnOnce() -> Event<'a>) {
         #[cold]
         fn tell<'a>(observer: &Observer, event: impl FnOnce() -> Event<'a>) {
             observer(&event());
@@ -461,6 +472,7 @@ impl Core {
         }
         self.end_tasks(); // what the hook spawned while it heard that
         self.slots.borrow_mut().forget_tasks(self.main.get());
+        self.observe(|| Event::Left);
         mailbox::unregister(self.address.executor);
     }
 

@@ -69,6 +69,15 @@ impl TaskId {
         (self.0 >> SLOT_BITS & QUARTER_MASK) as u16
     }
 
+    /// The number, for an atomic.
+    pub(crate) fn as_word(self) -> usize {
+        self.0
+    }
+
+    pub(crate) fn from_word(word: usize) -> TaskId {
+        TaskId(word)
+    }
+
     pub(crate) fn slot(self) -> usize {
         self.0 & SLOT_MASK
     }

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use crate::layer;
 use crate::machine::timers::Timers;
 use crate::machine::{budget, context};
 use crate::time::clock::{Instant, saturating_nanos};
@@ -233,6 +234,8 @@ pub struct Sleep {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stage {
     New,
+    /// As new, but it was polled before it was reset.
+    Again,
     Waiting,
     /// The deadline had passed at the first poll: it has woken itself.
     Yielded,
@@ -270,7 +273,7 @@ impl Sleep {
     pub fn reset(&mut self, deadline: Instant) {
         if !self.alarm.rearm(deadline) {
             self.alarm = Alarm::at(deadline);
-            self.stage = Stage::New;
+            self.stage = if self.stage == Stage::New { Stage::New } else { Stage::Again };
         }
     }
 
@@ -291,9 +294,9 @@ impl Future for Sleep {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         ready!(budget::poll(cx));
         match self.stage {
-            Stage::New | Stage::Waiting => {
+            Stage::New | Stage::Again | Stage::Waiting => {
                 let due = self.alarm.poll(cx);
-                if due.is_pending() || self.stage == Stage::New {
+                if due.is_pending() || self.stage != Stage::Waiting {
                     let passed = due.is_ready();
                     self.stage = if passed { Stage::Yielded } else { Stage::Waiting };
                     if passed {
@@ -309,6 +312,15 @@ impl Future for Sleep {
         self.stage = Stage::Done;
         self.alarm.disarm();
         Poll::Ready(())
+    }
+}
+
+impl Drop for Sleep {
+    #[inline]
+    fn drop(&mut self) {
+        if self.stage == Stage::New {
+            layer::unpolled("sleep", self.made_at);
+        }
     }
 }
 

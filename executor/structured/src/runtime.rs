@@ -113,6 +113,38 @@ impl Builder {
         Builder { kernel: self.kernel.observe(observer) }
     }
 
+    /// Reports each poll that took `limit` or longer, when it is over: see the [kernel's](kernel::Builder::slow_poll).
+    ///
+    /// # Panics
+    ///
+    /// If `limit` is zero.
+    #[track_caller]
+    pub fn slow_poll(self, limit: Duration) -> Builder {
+        Builder { kernel: self.kernel.slow_poll(limit) }
+    }
+
+    /// Starts a thread that reports a poll which has lasted for `threshold`, while it lasts: see the
+    /// [kernel's](kernel::Builder::watchdog).
+    ///
+    /// # Panics
+    ///
+    /// If `threshold` is zero.
+    #[track_caller]
+    pub fn watchdog(self, threshold: Duration) -> Builder {
+        Builder { kernel: self.kernel.watchdog(threshold) }
+    }
+
+    /// Whether to report tasks and leaf futures that are dropped without ever having been polled: see the
+    /// [kernel's](kernel::Builder::report_unpolled).
+    pub fn report_unpolled(self, report: bool) -> Builder {
+        Builder { kernel: self.kernel.report_unpolled(report) }
+    }
+
+    /// Who hears the [`watchdog`](Builder::watchdog), on the watchdog's thread; without one it is a line on stderr.
+    pub fn on_stuck(self, hook: impl Fn(Report) + Send + 'static) -> Builder {
+        Builder { kernel: self.kernel.on_stuck(hook) }
+    }
+
     /// Makes the runtime.
     ///
     /// # Errors

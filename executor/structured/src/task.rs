@@ -49,6 +49,9 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             let _context = inherit(this.link);
+            if let Link::New(_) = this.link {
+                layer::task_unpolled();
+            }
             match this.link {
                 Link::Noded(node) => drop_node(node, this.stage),
                 Link::Plain | Link::New(None) => {
@@ -240,6 +243,7 @@ fn never_polled<F: Future>(
     mut stage: Pin<&mut Stage<F>>,
     cx: &mut Polling<'_>,
 ) -> Poll<Ended<F::Output>> {
+    layer::task_unpolled();
     let cancelled = Outcome::Cancelled(Some(flagged(group.as_deref())));
     let Some(group) = group else {
         let outcome = drop_body(stage.as_mut(), cancelled);
