@@ -13,6 +13,9 @@
 //!
 //! Each poll begins with a byte of zero, and it stays so nearly always. So a task that never uses the layer pays one load and
 //! one branch for each poll.
+//!
+//! When the body of such a task panics, the wrapper need not catch it, since the loop does: it polls the wrapper once more, and
+//! there [`take_panic`] has the panic. When all is done the wrapper [ends with](end_with) it.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -45,9 +48,12 @@ pub enum Ending {
 pub const FLAGGED: u8 = 1;
 /// The layer has something to tell the wrapper of the task that is being polled.
 pub const ATTACHED: u8 = 2;
+/// The task has panicked and is polled once more, or ends with that.
+const PANICKED: u8 = 4;
 
 thread_local! {
     static ATTENTION: Cell<u8> = const { Cell::new(0) };
+    static PANIC: Cell<Option<PanicPayload>> = const { Cell::new(None) };
 }
 
 /// What the wrapper of the task that is being polled has to look at; zero nearly always.
@@ -64,6 +70,29 @@ pub fn set_attention(bits: u8) -> u8 {
 /// The task that is being polled was cancelled, or has just cancelled itself. The next poll begins with another attention.
 pub(crate) fn raise() {
     set_attention(attention() | FLAGGED);
+}
+
+/// The task that is being polled has panicked. A layer's wrapper is to be polled once more, to take the panic over; one that
+/// panics again has ended.
+#[cold]
+pub(crate) fn take_over(ending: Ending, payload: PanicPayload) -> Result<(), PanicPayload> {
+    if ending == Ending::Dropped || attention() & PANICKED != 0 {
+        return Err(payload);
+    }
+    set_attention(attention() | PANICKED);
+    PANIC.set(Some(payload));
+    Ok(())
+}
+
+/// What the poll before this one panicked with.
+pub fn take_panic() -> Option<PanicPayload> {
+    PANIC.take()
+}
+
+/// Ends the task that is being polled with a panic.
+pub fn end_with(panic: PanicPayload) -> ! {
+    set_attention(attention() | PANICKED);
+    panic.resume()
 }
 
 /// Spawns a task on the current runtime that ends as `ending` says.

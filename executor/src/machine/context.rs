@@ -6,21 +6,23 @@
 //! the outer one, and everything on it, would stand still until the inner one is done.
 
 use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::rc::Rc;
 
 use crate::machine::core::Core;
 
 thread_local! {
-    static CURRENT: RefCell<Option<Rc<Core>>> = const { RefCell::new(None) };
+    /// Without a destructor, which would make each access ask whether it has run. Whoever enters leaves, so that nothing is
+    /// left in it, and a waker that is woken while the thread's locals are being destroyed finds it empty.
+    static CURRENT: ManuallyDrop<RefCell<Option<Rc<Core>>>> = const { ManuallyDrop::new(RefCell::new(None)) };
     static RUNNING: Cell<Option<&'static Location<'static>>> = const { Cell::new(None) };
 }
 
 /// Calls `look` with the current core. `look` runs no user code: the cell is borrowed meanwhile.
 #[inline]
 pub(crate) fn with_current<R>(look: impl FnOnce(&Rc<Core>) -> R) -> Option<R> {
-    // A waker may be woken while the thread's locals are being destroyed: then there is no current core.
-    CURRENT.try_with(|current| current.borrow().as_ref().map(look)).ok().flatten()
+    CURRENT.with(|current| current.borrow().as_ref().map(look))
 }
 
 /// The current core, or a panic that names `what` was called and the caller's line.
@@ -33,18 +35,16 @@ pub(crate) fn current(what: &str) -> Rc<Core> {
     core
 }
 
-/// Makes `core` current while `f` runs. While the thread's locals are being destroyed, `f` runs without.
+/// Makes `core` current while `f` runs.
 pub(crate) fn enter<R>(core: &Rc<Core>, f: impl FnOnce() -> R) -> R {
     struct Leave(Option<Rc<Core>>);
     impl Drop for Leave {
         fn drop(&mut self) {
-            drop(swap(self.0.take()));
+            let left = CURRENT.with(|current| current.replace(self.0.take()));
+            drop(left);
         }
     }
-    fn swap(core: Option<Rc<Core>>) -> Option<Rc<Core>> {
-        CURRENT.try_with(|current| current.replace(core)).ok().flatten()
-    }
-    let _leave = Leave(swap(Some(Rc::clone(core))));
+    let _leave = Leave(CURRENT.with(|current| current.replace(Some(Rc::clone(core)))));
     f()
 }
 

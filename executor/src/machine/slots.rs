@@ -95,7 +95,8 @@ impl Slots {
     }
 
     /// Queues whoever `id` names.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // into `Core::mark`, which is its only caller
     pub(crate) fn wake(&mut self, id: TaskId) -> Woken {
         let Some(slot) = self.slab.get_mut(id.slot()) else {
             return Woken::Stale;

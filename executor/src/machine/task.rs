@@ -29,6 +29,7 @@
 use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell, UnsafeCell};
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -324,7 +325,7 @@ impl<F: Future> Run for TaskCell<F> {
             if flagged.is_some() {
                 layer::raise();
             }
-            let waker = id.waker();
+            let waker = ManuallyDrop::new(id.waker()); // there is nothing to drop
             let mut cx = Context::from_waker(&waker);
             let poll = || {
                 self.with_stage(|stage| match stage.project() {
@@ -335,7 +336,10 @@ impl<F: Future> Run for TaskCell<F> {
             match catch_unwind(AssertUnwindSafe(poll)) {
                 Ok(Poll::Pending) => return Progress::Pending,
                 Ok(Poll::Ready(output)) => Ok(output),
-                Err(payload) => Err(JoinError::panicked(payload)),
+                Err(payload) => match layer::take_over(header.ending.get(), PanicPayload::new(payload)) {
+                    Ok(()) => return self.poll(core, id),
+                    Err(payload) => Err(JoinError::Panicked(payload)),
+                },
             }
         };
         self.finish(core, result);

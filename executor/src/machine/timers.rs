@@ -134,6 +134,10 @@ impl Timers {
         self.books.borrow().deadline(key)
     }
 
+    pub(crate) fn has_fired(&self, key: u32) -> bool {
+        matches!(self.books.borrow().table[key as usize], Timer::Fired { .. })
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
+use std::ptr;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -57,15 +58,6 @@ impl Alarm {
             return self.move_here(cx);
         }
         Poll::Pending
-    }
-
-    /// Whether it is due before it is armed: a duration of zero, or a deadline that had passed at the last look.
-    #[inline]
-    pub fn is_due_unarmed(&self) -> bool {
-        match self.due {
-            Due::After(nanos) => nanos == 0,
-            Due::At(deadline) => context::with_current(|core| deadline <= core.timers.looked_at()).unwrap_or_default(),
-        }
     }
 
     fn arm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -131,7 +123,7 @@ impl Alarm {
     /// What its deadline can be asked of while the alarm itself is out of reach, in the same poll.
     #[inline]
     pub fn due_time(&self) -> DueTime {
-        DueTime { due: self.due, key: self.timers.is_some().then_some(self.key) }
+        DueTime { due: self.due, timers: self.timers.as_ref().map_or(ptr::null(), Rc::as_ptr), key: self.key }
     }
 
     /// Forgets the timer; the next poll arms it anew.
@@ -146,7 +138,9 @@ impl Alarm {
 #[derive(Clone, Copy)]
 pub struct DueTime {
     due: Due,
-    key: Option<u32>,
+    /// Where it is armed: to be compared only.
+    timers: *const Timers,
+    key: u32,
 }
 
 impl DueTime {
@@ -157,11 +151,24 @@ impl DueTime {
     /// If it is relative, outside a runtime.
     #[track_caller]
     pub fn deadline(self) -> Instant {
-        match (self.due, self.key) {
+        match (self.due, self.armed_here()) {
             (Due::At(deadline), _) => deadline,
-            (Due::After(_), Some(key)) => context::current("a deadline").timers.deadline(key),
+            (Due::After(_), Some(timers)) => timers.deadline(self.key),
             (Due::After(nanos), None) => Instant::now() + Duration::from_nanos(nanos),
         }
+    }
+
+    /// Whether it had come at the loop's last look: then it fires before what is polled now is polled again.
+    pub fn has_come(self) -> bool {
+        match self.due {
+            Due::At(deadline) => context::with_current(|core| deadline <= core.timers.looked_at()) == Some(true),
+            Due::After(nanos) => self.armed_here().map_or(nanos == 0, |timers| timers.has_fired(self.key)),
+        }
+    }
+
+    fn armed_here(self) -> Option<Rc<Timers>> {
+        let timers = context::with_current(|core| Rc::clone(&core.timers))?;
+        ptr::eq(Rc::as_ptr(&timers), self.timers).then_some(timers)
     }
 }
 

@@ -79,7 +79,7 @@ impl Cleanup {
         let task = async move {
             let outcome = std::future::poll_fn(|cx| cleanup.poll(cx)).await;
             if let Outcome::Panicked(panic) = outcome {
-                panic.resume();
+                layer::end_with(panic);
             }
         };
         layer::spawn(task, Ending::Member, None, at).detach();

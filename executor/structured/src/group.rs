@@ -21,11 +21,11 @@ use std::cell::{Cell, RefCell};
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use handcar_executor::layer::{self, Ending};
@@ -436,23 +436,19 @@ impl<T, E: fmt::Display + 'static, F: Future<Output = Result<T, E>>> Future for 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, TaskEnd>> {
         let this = self.project();
         let inner = &this.seat.inner;
-        let ended = match catch_unwind(AssertUnwindSafe(|| this.task.poll(cx))) {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(ended)) => ended,
-            Err(payload) => {
-                inner.panicked(whose(), PanicPayload::new(payload));
-                return Poll::Ready(Err(TaskEnd::Panicked));
-            }
-        };
-        Poll::Ready(match ended {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => {
+        Poll::Ready(match ready!(this.task.poll_outcome(cx)) {
+            Outcome::Value(Ok(value)) => Ok(value),
+            Outcome::Value(Err(error)) => {
                 inner.failed(whose(), error);
                 Err(TaskEnd::Failed)
             }
-            Err(reason) => {
+            Outcome::Panicked(panic) => {
+                inner.panicked(whose(), panic);
+                Err(TaskEnd::Panicked)
+            }
+            Outcome::Cancelled(reason) => {
                 inner.was_cut();
-                Err(TaskEnd::Cancelled(reason))
+                Err(TaskEnd::Cancelled(reason.unwrap_or_default()))
             }
         })
     }

@@ -40,6 +40,13 @@ pub(crate) struct Light {
     pub(crate) flag: Option<Flag>,
 }
 
+impl Light {
+    /// Why it is cancelled, if it is. A deadline that has come counts before the scope itself has seen it.
+    fn flag(&self) -> Option<Flag> {
+        self.flag.or_else(|| self.due.is_some_and(DueTime::has_come).then_some(Flag::Deadline))
+    }
+}
+
 /// Why a light scope is cancelled.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flag {
@@ -149,7 +156,7 @@ fn attach_to(frames: &mut Vec<Frame>) -> Option<Rc<Node>> {
             Frame::Member(group) => task_node(Some(Rc::clone(group))),
             Frame::Light(light) => {
                 let node = Node::new(light.kind, light.at, parent, light.due.map(|due| Alarm::at(due.deadline())));
-                if let Some(flag) = light.flag {
+                if let Some(flag) = light.flag() {
                     node.cancel(flag.reason(light.at));
                 }
                 node
@@ -207,7 +214,7 @@ pub(crate) fn is_flagged() -> bool {
         for frame in frames.borrow().iter().rev() {
             match frame {
                 Frame::Light(light) if light.kind.is_shield() => return false,
-                Frame::Light(light) if light.flag.is_some() => return true,
+                Frame::Light(light) if light.flag().is_some() => return true,
                 Frame::Light(_) => {}
                 Frame::Heavy(node) => return node.is_cancelled(),
                 Frame::Member(_) => break,
@@ -218,6 +225,7 @@ pub(crate) fn is_flagged() -> bool {
 }
 
 /// Whether what is around is cancelled, but will not drop what lives in it now, because something in it is protected.
+#[inline]
 pub(crate) fn is_held() -> bool {
     FRAMES.with(|frames| match frames.borrow().last() {
         Some(Frame::Heavy(node)) => node.is_cancelled() && node.is_protected(),
@@ -232,7 +240,7 @@ pub(crate) fn reason() -> Option<CancelReason> {
         for (above, frame) in frames.iter().rev().enumerate() {
             let own = match frame {
                 Frame::Light(light) if light.kind.is_shield() => return None,
-                Frame::Light(light) => light.flag.map(|flag| flag.reason(light.at)),
+                Frame::Light(light) => light.flag().map(|flag| flag.reason(light.at)),
                 Frame::Heavy(node) if node.kind.is_shield() => return None,
                 Frame::Heavy(node) => match node.reason() {
                     // A task may have cancelled itself in this poll.

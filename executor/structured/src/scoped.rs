@@ -84,36 +84,31 @@ impl<F: Future> Stage<F> {
     }
 }
 
+#[inline]
+pub(crate) fn poll_body<F: Future>(stage: Pin<&mut Stage<F>>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    match stage.project() {
+        StageView::Body { body } => body.poll(cx),
+        _ => panic!("a scope was polled after it had ended"),
+    }
+}
+
 /// Polls the body; when it has ended, drops it and returns how.
 #[inline]
 pub(crate) fn step<F: Future>(mut stage: Pin<&mut Stage<F>>, cx: &mut Context<'_>) -> Option<Outcome<F::Output>> {
-    let mut value = None;
-    let poll = || {
-        let StageView::Body { body } = stage.as_mut().project() else {
-            panic!("a scope was polled after it had ended")
-        };
-        if let Poll::Ready(ready) = body.poll(cx) {
-            value = Some(ready);
-            stage.set(Stage::Over);
-        }
-    };
-    match catch_unwind(AssertUnwindSafe(poll)) {
-        Ok(()) => value.map(Outcome::Value),
-        Err(payload) => Some(step_panicked(stage, value, payload)),
+    match catch_unwind(AssertUnwindSafe(|| poll_body(stage.as_mut(), cx))) {
+        Ok(Poll::Pending) => None,
+        Ok(Poll::Ready(value)) => Some(drop_body(stage, Outcome::Value(value))),
+        Err(payload) => Some(step_panicked(stage, payload)),
     }
 }
 
 #[cold]
-fn step_panicked<F: Future>(
-    stage: Pin<&mut Stage<F>>,
-    value: Option<F::Output>,
-    payload: Box<dyn Any + Send>,
-) -> Outcome<F::Output> {
-    discard(value);
+fn step_panicked<F: Future>(stage: Pin<&mut Stage<F>>, payload: Box<dyn Any + Send>) -> Outcome<F::Output> {
     drop_body(stage, Outcome::Panicked(PanicPayload::new(payload)))
 }
 
 /// Drops the body. A panic of its destructor takes the place of `outcome`, unless that is a panic already.
+#[inline]
 pub(crate) fn drop_body<F: Future>(mut stage: Pin<&mut Stage<F>>, outcome: Outcome<F::Output>) -> Outcome<F::Output> {
     let Err(payload) = catch_unwind(AssertUnwindSafe(|| stage.set(Stage::Over))) else { return outcome };
     match outcome {
@@ -248,38 +243,22 @@ enum Head {
 struct Small {
     kind: Kind,
     flag: Option<Flag>,
-    /// The alarm has been polled: a body that is ready at once costs no timer.
-    armed: bool,
     at: &'static Location<'static>,
     alarm: Option<Alarm>,
 }
 
 impl Small {
     #[inline]
-    fn frame(&self) -> Frame {
-        let due = self.alarm.as_ref().map(Alarm::due_time);
-        Frame::Light(Light { kind: self.kind, at: self.at, due, flag: self.flag })
+    fn frame(&self) -> Light {
+        Light { kind: self.kind, at: self.at, due: self.alarm.as_ref().map(Alarm::due_time), flag: self.flag }
     }
 
-    /// Notes whether the deadline has passed; before the first poll of the body it arms nothing.
-    #[inline]
-    fn look_before_body(&mut self, cx: &mut Context<'_>) {
-        if self.armed {
-            self.look_at_clock(cx);
-        } else if let Some(alarm) = &self.alarm
-            && self.flag.is_none()
-            && alarm.is_due_unarmed()
-        {
-            self.flag = Some(Flag::Deadline);
-        }
-    }
-
+    /// Notes whether the deadline has passed. Only after the body's poll: one that is ready at once costs no timer.
     #[inline]
     fn look_at_clock(&mut self, cx: &mut Context<'_>) {
         if let Some(alarm) = &mut self.alarm
             && self.flag.is_none()
         {
-            self.armed = true;
             self.flag = alarm.poll(cx).is_ready().then_some(Flag::Deadline);
         }
     }
@@ -318,7 +297,7 @@ pub(crate) fn drop_node<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>
 
 impl<F: Future> Scoped<F> {
     pub(crate) fn light(kind: Kind, at: &'static Location<'static>, alarm: Option<Alarm>, body: F) -> Scoped<F> {
-        let small = Small { kind, flag: None, armed: false, at, alarm };
+        let small = Small { kind, flag: None, at, alarm };
         Scoped { head: Head::Light(small), stage: Stage::Body { body } }
     }
 
@@ -372,30 +351,23 @@ fn poll_light<F: Future>(
     cx: &mut Context<'_>,
 ) -> Poll<Outcome<F::Output>> {
     let Head::Light(small) = head else { unreachable!("the caller looked") };
-    small.look_before_body(cx);
-    if stage.is_body() {
-        let (node, outcome) = polls::under(small.frame(), || step(stage.as_mut(), cx));
-        if let Some(node) = node {
-            return got_node(head, &node, stage, outcome, cx);
-        }
-        if let Some(outcome) = outcome {
-            return Poll::Ready(outcome);
-        }
+    if !stage.is_body() {
+        return end_light(head, stage, cx);
+    }
+    let (node, outcome) = polls::under(Frame::Light(small.frame()), || step(stage.as_mut(), cx));
+    if let Some(node) = node {
+        return got_node(head, &node, stage, outcome, cx);
+    }
+    if let Some(outcome) = outcome {
+        return Poll::Ready(outcome);
     }
     small.look_at_clock(cx);
-    if small.flag.is_none() {
-        if !stage.is_body() {
-            return if polls::is_flagged() { Poll::Pending } else { Poll::Ready(Outcome::Cancelled(None)) };
-        }
-        let must_end = match small.kind {
+    let must_end = small.flag.is_some()
+        || match small.kind {
             Kind::Catch => polls::is_flagged(),
             kind => !kind.is_shield() && polls::is_held(),
         };
-        if !must_end {
-            return Poll::Pending;
-        }
-    }
-    end_light(head, stage, cx)
+    if must_end { end_light(head, stage, cx) } else { Poll::Pending }
 }
 
 /// Something has attached to a light scope.
@@ -425,7 +397,7 @@ fn end_light<F: Future>(
         && let Head::Light(small) = head
     {
         let drop_it = || drop_body(stage.as_mut(), Outcome::Cancelled(None));
-        let (node, outcome) = polls::under(small.frame(), drop_it);
+        let (node, outcome) = polls::under(Frame::Light(small.frame()), drop_it);
         if let Some(node) = node {
             return got_node(head, &node, stage, Some(outcome), cx); // the body's destructor has left a cleanup
         }

@@ -2,7 +2,7 @@
 //!
 //! The future that the kernel polls is this wrapper, in the task's one allocation. It has no frame on the poll stack and no
 //! node until something in the task attaches to its scope; then the thread's attention says so (see
-//! [`layer`](handcar_executor::layer)).
+//! [`layer`](handcar_executor::layer)). Nor does it catch a panic of the body: the loop does, and polls the wrapper once more.
 //!
 //! ```text
 //!     New -- first poll --> Plain -- something attached --> Noded
@@ -17,22 +17,24 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context as Polling, Poll};
+use std::task::{Context, Poll};
 
 use handcar_executor::layer;
 use pin_project_lite::pin_project;
 
-use crate::context::{self, Context};
+use crate::context;
 use crate::node::Node;
 use crate::polls::{self, Frame};
 use crate::reason::CancelReason;
-use crate::scoped::{Outcome, Stage, drop_body, drop_node, poll_node, step};
+use crate::scoped::{Outcome, Stage, drop_body, drop_node, poll_body, poll_node, step};
 
 enum Link {
     New(Option<Rc<Node>>),
     /// New, and spawned where context variables are set: see `context.rs`.
-    Inheriting(Box<(Context, Option<Rc<Node>>)>),
+    Inheriting(Box<(context::Context, Option<Rc<Node>>)>),
     Plain,
+    /// A plain one, whose body has just panicked.
+    Panicked,
     Member(Rc<Node>),
     Noded(Rc<Node>),
 }
@@ -54,7 +56,7 @@ pin_project! {
             }
             match this.link {
                 Link::Noded(node) => drop_node(node, this.stage),
-                Link::Plain | Link::New(None) => {
+                Link::Plain | Link::Panicked | Link::New(None) => {
                     this.stage.set(Stage::Over);
                     if let Some(node) = attached() {
                         node.close();
@@ -83,33 +85,55 @@ impl<F: Future> Task<F> {
         };
         Task { link, stage: Stage::Body { body: future } }
     }
+
+    /// As [`poll`](Future::poll), with a panic as a value.
+    pub(crate) fn poll_outcome(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<F::Output>> {
+        let this = self.project();
+        poll_rarely(this.link, this.stage, cx)
+    }
 }
 
 impl<F: Future> Future for Task<F> {
     type Output = Ended<F::Output>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Polling<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        /// Notes on the way of a panic that the next poll has to do with it.
+        struct Unwinding<'a>(&'a mut Link);
+        impl Drop for Unwinding<'_> {
+            fn drop(&mut self) {
+                *self.0 = Link::Panicked;
+            }
+        }
         let mut this = self.project();
         match this.link {
             Link::Plain => {}
             Link::New(None) if layer::attention() == 0 => *this.link = Link::Plain,
-            _ => return poll_rarely(this.link, this.stage, cx),
+            _ => return poll_rarely(this.link, this.stage, cx).map(end),
         }
-        let stepped = step(this.stage.as_mut(), cx);
+        let unwinding = Unwinding(this.link);
+        let polled = poll_body(this.stage.as_mut(), cx);
+        std::mem::forget(unwinding);
         if layer::attention() == 0 {
-            return stepped.map_or(Poll::Pending, end);
+            return polled.map(Ok); // what is left of the body goes with the task
         }
-        attend(this.link, this.stage, stepped, cx)
+        attend(this.link, this.stage, stepped(polled), cx).map(end)
     }
 }
 
-#[inline]
-fn end<T>(outcome: Outcome<T>) -> Poll<Ended<T>> {
+#[cold]
+fn end<T>(outcome: Outcome<T>) -> Ended<T> {
     match outcome {
-        Outcome::Value(value) => Poll::Ready(Ok(value)),
-        Outcome::Panicked(panic) => panic.resume(),
-        Outcome::Cancelled(reason) => Poll::Ready(Err(reason.unwrap_or_else(|| flagged(None)))),
+        Outcome::Value(value) => Ok(value),
+        Outcome::Panicked(panic) => layer::end_with(panic),
+        Outcome::Cancelled(reason) => Err(reason.unwrap_or_else(|| flagged(None))),
+    }
+}
+
+fn stepped<T>(polled: Poll<T>) -> Option<Outcome<T>> {
+    match polled {
+        Poll::Ready(value) => Some(Outcome::Value(value)),
+        Poll::Pending => None,
     }
 }
 
@@ -136,14 +160,15 @@ fn attend<F: Future>(
     link: &mut Link,
     mut stage: Pin<&mut Stage<F>>,
     mut stepped: Option<Outcome<F::Output>>,
-    cx: &mut Polling<'_>,
-) -> Poll<Ended<F::Output>> {
+    cx: &mut Context<'_>,
+) -> Poll<Outcome<F::Output>> {
     let mut node = attached();
-    if node.is_none() && stepped.is_none() && polls::is_task_flagged() {
-        stepped = Some(drop_body(stage.as_mut(), Outcome::Cancelled(None)));
-        node = attached(); // the body's destructor has left a cleanup
+    if node.is_none() && polls::is_task_flagged() {
+        stepped = stepped.or(Some(Outcome::Cancelled(None)));
     }
-    let Some(node) = node else { return stepped.map_or(Poll::Pending, end) };
+    stepped = stepped.map(|outcome| drop_body(stage.as_mut(), outcome));
+    node = node.or_else(attached); // the body's destructor has left a cleanup
+    let Some(node) = node else { return stepped.map_or(Poll::Pending, Poll::Ready) };
     *link = Link::Noded(Rc::clone(&node));
     go_on(&node, stage, stepped, cx)
 }
@@ -153,29 +178,28 @@ fn go_on<F: Future>(
     node: &Rc<Node>,
     mut stage: Pin<&mut Stage<F>>,
     stepped: Option<Outcome<F::Output>>,
-    cx: &mut Polling<'_>,
-) -> Poll<Ended<F::Output>> {
+    cx: &mut Context<'_>,
+) -> Poll<Outcome<F::Output>> {
     if let Some(outcome) = stepped {
         stage.set(Stage::Drain { outcome: Box::new(outcome) });
     }
     poll_node(node, stage, true, cx).map(|outcome| settled(node, outcome))
 }
 
-fn settled<T>(node: &Node, outcome: Outcome<T>) -> Ended<T> {
+fn settled<T>(node: &Node, outcome: Outcome<T>) -> Outcome<T> {
     match outcome {
-        Outcome::Value(value) => Ok(value),
-        Outcome::Panicked(panic) => panic.resume(),
-        Outcome::Cancelled(reason) => Err(reason.unwrap_or_else(|| node.reason().unwrap_or_else(|| flagged(None)))),
+        Outcome::Cancelled(None) => Outcome::Cancelled(Some(node.reason().unwrap_or_else(|| flagged(None)))),
+        outcome => outcome,
     }
 }
 
-/// A task that was cancelled before its first poll, the child of a group, and a task with a node.
+/// A task that was cancelled before its first poll, one whose body has panicked, the child of a group, a task with a node.
 #[inline(never)]
 fn poll_rarely<F: Future>(
     link: &mut Link,
     mut stage: Pin<&mut Stage<F>>,
-    cx: &mut Polling<'_>,
-) -> Poll<Ended<F::Output>> {
+    cx: &mut Context<'_>,
+) -> Poll<Outcome<F::Output>> {
     let group = match link {
         Link::Noded(node) => {
             let node = Rc::clone(node);
@@ -187,14 +211,16 @@ fn poll_rarely<F: Future>(
             if polls::is_task_flagged() {
                 return never_polled(link, group, stage, cx);
             }
-            let Some(group) = group else {
-                let stepped = step(stage.as_mut(), cx);
-                return attend(link, stage, stepped, cx);
-            };
+            let Some(group) = group else { unreachable!("a plain task begins where it is seen to be one") };
             group
         }
         Link::Member(group) => Rc::clone(group),
         Link::Inheriting(_) => return begin_in_context(link, stage, cx),
+        Link::Panicked => {
+            let panic = layer::take_panic().expect("the loop leaves what a body panicked with");
+            let outcome = drop_body(stage.as_mut(), Outcome::Panicked(panic));
+            return attend(link, stage, Some(outcome), cx);
+        }
         Link::Plain => unreachable!("a plain task is polled where it is seen to be one"),
     };
     let (mut node, mut stepped) = polls::under(Frame::Member(Rc::clone(&group)), || step(stage.as_mut(), cx));
@@ -203,7 +229,7 @@ fn poll_rarely<F: Future>(
         let (left, outcome) = polls::under(Frame::Member(group), || drop_body(stage.as_mut(), cancelled));
         (node, stepped) = (left, Some(outcome));
     }
-    let Some(node) = node else { return stepped.map_or(Poll::Pending, end) };
+    let Some(node) = node else { return stepped.map_or(Poll::Pending, Poll::Ready) };
     *link = Link::Noded(Rc::clone(&node));
     go_on(&node, stage, stepped, cx)
 }
@@ -222,8 +248,8 @@ fn inherit(link: &mut Link) -> Option<context::Restore> {
 fn begin_in_context<F: Future>(
     link: &mut Link,
     stage: Pin<&mut Stage<F>>,
-    cx: &mut Polling<'_>,
-) -> Poll<Ended<F::Output>> {
+    cx: &mut Context<'_>,
+) -> Poll<Outcome<F::Output>> {
     let _context = inherit(link);
     if !polls::is_task_flagged() {
         let Link::New(group) = link else { unreachable!("it inherited a moment ago") };
@@ -241,8 +267,8 @@ fn never_polled<F: Future>(
     link: &mut Link,
     group: Option<Rc<Node>>,
     mut stage: Pin<&mut Stage<F>>,
-    cx: &mut Polling<'_>,
-) -> Poll<Ended<F::Output>> {
+    cx: &mut Context<'_>,
+) -> Poll<Outcome<F::Output>> {
     layer::task_unpolled();
     let cancelled = Outcome::Cancelled(Some(flagged(group.as_deref())));
     let Some(group) = group else {
@@ -254,6 +280,6 @@ fn never_polled<F: Future>(
             *link = Link::Noded(Rc::clone(&node));
             go_on(&node, stage, Some(outcome), cx)
         }
-        (_, outcome) => end(outcome),
+        (_, outcome) => Poll::Ready(outcome),
     }
 }
