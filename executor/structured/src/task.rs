@@ -30,13 +30,13 @@ use crate::scoped::{Outcome, Stage, drop_body, drop_node, poll_body, poll_node, 
 
 enum Link {
     New(Option<Rc<Node>>),
-    /// New, and spawned where context variables are set: see `context.rs`.
-    Inheriting(Box<(context::Context, Option<Rc<Node>>)>),
     Plain,
     /// A plain one, whose body has just panicked.
     Panicked,
     Member(Rc<Node>),
     Noded(Rc<Node>),
+    /// New, and spawned where context variables are set: see `context.rs`.
+    Inheriting(Box<(context::Context, Option<Rc<Node>>)>),
 }
 
 pin_project! {
