@@ -25,7 +25,8 @@ use crate::join_error::PanicPayload;
 use crate::machine::mailbox::{Address, Mailbox};
 use crate::machine::{budget, context};
 use crate::pool::Threads;
-use crate::report::{self, Report};
+use crate::report::Report;
+use crate::reporter;
 use crate::time::clock::{ClockHold, Holder};
 
 /// Runs `f`, which may block, on a thread of the runtime's pool.
@@ -334,7 +335,7 @@ impl<T> Drop for ToThread<T> {
             _ => None,
         };
         if let Some(payload) = panicked {
-            report::deliver(self.runtime, self.job.panicked(payload));
+            reporter::deliver(self.runtime, self.job.panicked(payload));
         }
     }
 }

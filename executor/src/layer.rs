@@ -27,7 +27,8 @@ use crate::join_error::{CancelReason, PanicPayload};
 use crate::machine::context;
 use crate::machine::join::JoinHandle;
 use crate::machine::task::{Header, TaskInfo};
-use crate::report::{self, Report};
+use crate::report::Report;
+use crate::reporter;
 use crate::spawn::Spawner;
 use crate::time::clock::Instant;
 
@@ -179,5 +180,5 @@ pub fn report(report: Report) {
 /// Reports a panic that nobody will see, as the runtime's `OnPanic` says.
 pub fn report_panic(task: TaskInfo, payload: PanicPayload) {
     let reporter = context::with_current(|core| core.reporter.clone()).unwrap_or_default();
-    report::report_panic(&reporter, task, payload);
+    reporter::report_panic(&reporter, task, payload);
 }

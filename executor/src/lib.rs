@@ -26,7 +26,7 @@
 //! * `runtime`, `spawn`: building a runtime, running it, spawning on it
 //! * `time`: clocks, sleeping, timeouts, intervals
 //! * `pool`, `job`: threads, and calls that block
-//! * `report`, `observe`, `watch`: what nobody waits for, looking on, and polls that take too long
+//! * `report`, `reporter`, `observe`, `watch`: what nobody waits for, looking on, and polls that take too long
 //! * [`layer`]: what structured concurrency, which stands on top, hooks into
 
 mod job;
@@ -36,6 +36,7 @@ mod machine;
 mod observe;
 mod pool;
 mod report;
+mod reporter;
 mod runtime;
 mod spawn;
 mod time;
@@ -51,6 +52,7 @@ pub use machine::waker::TaskId;
 pub use machine::{budget, park};
 pub use observe::{Cause, Event};
 pub use report::Report;
+pub use reporter::Reports;
 pub use runtime::{Builder, Deadlock, Metrics, OnPanic, RunError, Runtime, Turn, run, try_run};
 pub use spawn::{Spawner, YieldNow, spawn, spawn_named, yield_now};
 pub use time::clock::{Clock, ClockHold, Instant};

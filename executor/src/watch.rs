@@ -27,7 +27,8 @@ use crate::machine::mailbox::Mailbox;
 use crate::machine::task::TaskInfo;
 use crate::machine::waker::TaskId;
 use crate::observe::Event;
-use crate::report::{Report, Reporter};
+use crate::report::Report;
+use crate::reporter::Reporter;
 
 /// How many looks the watchdog takes in one threshold: it sees a poll late by one of them at the most.
 const LOOKS: u32 = 10;

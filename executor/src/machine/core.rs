@@ -45,7 +45,8 @@ use crate::machine::waker::TaskId;
 use crate::machine::{budget, context};
 use crate::observe::{Cause, Event, Observer};
 use crate::pool::Pool;
-use crate::report::{self, Report, Reporter};
+use crate::report::Report;
+use crate::reporter::{self, Reporter};
 use crate::runtime::{Builder, Deadlock, RunError};
 use crate::time::clock::{Clock, Instant};
 use crate::watch::Watch;
@@ -399,7 +400,7 @@ impl Core {
         let mut mail = self.mail.take();
         let reports = self.mailbox.take(&mut mail);
         for id in mail.drain(..) {
-            report::catch(|payload| Report::WakerPanicked { payload }, || id.wake());
+            reporter::catch(|payload| Report::WakerPanicked { payload }, || id.wake());
         }
         self.mail.set(mail);
         for report in reports {
@@ -495,6 +496,11 @@ impl Core {
             self.timers.disarm(alarm);
         }
         self.end_polls();
+        if self.task_count() > 0 {
+            let mut tasks = self.waiting_tasks();
+            tasks.retain(|task| task.id != self.main.get());
+            self.reporter.report(Report::TasksCut { tasks });
+        }
     }
 
     fn end_tasks(&self) {

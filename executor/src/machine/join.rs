@@ -19,7 +19,8 @@ use crate::machine::task::{self, Join, Run, TaskInfo};
 use crate::machine::waker::TaskId;
 use crate::machine::{context, core};
 use crate::observe::Cause;
-use crate::report::{self, Report};
+use crate::report::Report;
+use crate::reporter;
 
 /// Waits for a task, and cancels it when dropped.
 ///
@@ -147,7 +148,7 @@ impl<T: 'static, E: 'static> JoinHandle<Result<T, E>> {
         let header = self.task().header();
         let (info, runtime) = (header.info(), header.address());
         self.detach_with(move |error| {
-            report::deliver(runtime, Report::Failed { task: info, error: Arc::from(error.into()) });
+            reporter::deliver(runtime, Report::Failed { task: info, error: Arc::from(error.into()) });
         });
     }
 

@@ -19,7 +19,8 @@ use std::time::Duration;
 use crossbeam_utils::sync::{Parker, Unparker};
 
 use crate::machine::context;
-use crate::report::{self, Report};
+use crate::report::Report;
+use crate::reporter;
 
 /// Ends a park from any thread.
 pub trait Notify: Send + Sync {
@@ -107,7 +108,7 @@ pub fn installed<P: Park>(make: impl FnOnce() -> io::Result<P>) -> io::Result<Rc
 /// reported, and the others are woken nevertheless.
 pub fn wake_all(wakers: &mut Vec<Waker>) {
     for waker in wakers.drain(..) {
-        report::catch(|payload| Report::WakerPanicked { payload }, || waker.wake());
+        reporter::catch(|payload| Report::WakerPanicked { payload }, || waker.wake());
     }
 }
 

@@ -44,7 +44,8 @@ use crate::machine::budget;
 use crate::machine::core::Core;
 use crate::machine::mailbox::Address;
 use crate::machine::waker::TaskId;
-use crate::report::{self, Report, Reporter, deliver, report_panic};
+use crate::report::Report;
+use crate::reporter::{self, Reporter, deliver, report_panic};
 
 /// What the loop sees of a task.
 pub(crate) trait Run {
@@ -398,7 +399,7 @@ impl<F: Future> Join<F::Output> for TaskCell<F> {
 /// Wakes who waits for a task. It may be a stranger, whose panic is no end of the task.
 #[inline]
 fn wake(joiner: Waker) {
-    report::catch(|payload| Report::WakerPanicked { payload }, || joiner.wake());
+    reporter::catch(|payload| Report::WakerPanicked { payload }, || joiner.wake());
 }
 
 /// The place in the run queue of the future that `block_on` was given. The future itself may borrow, so it stays on

@@ -75,8 +75,8 @@ pub use group::{GroupBuilder, GroupHandle, OnChildPanic, OnError, TaskEnd, TaskG
 pub use group_error::{GroupError, Handling, HoldsError, Iter, Leaf, LeafCause};
 pub use handcar_executor::{
     AbortHandle, Cause, Clock, ClockHold, Deadlock, Event, Instant, Interval, JobInfo, Metrics, MissedTickBehavior,
-    OnPanic, PanicPayload, Report, RunError, Sleep, TaskId, TaskInfo, Tick, Turn, WakeHandle, YieldNow, current_task,
-    interval, interval_at, sleep, sleep_until, yield_now,
+    OnPanic, PanicPayload, Report, Reports, RunError, Sleep, TaskId, TaskInfo, Tick, Turn, WakeHandle, YieldNow,
+    current_task, interval, interval_at, sleep, sleep_until, yield_now,
 };
 pub use join::{JoinError, JoinHandle};
 pub use observe::{Cancellable, WaitCancelled, cancellable, cancelled, effective_deadline, is_cancelled};

@@ -41,6 +41,8 @@ pub(crate) struct Light {
 }
 
 impl Light {
+    const BLANK: Light = Light { kind: Kind::Scope, at: Location::caller(), due: None, flag: None };
+
     /// Why it is cancelled, if it is. A deadline that has come counts before the scope itself has seen it.
     fn flag(&self) -> Option<Flag> {
         self.flag.or_else(|| self.due.is_some_and(DueTime::has_come).then_some(Flag::Deadline))
@@ -85,24 +87,55 @@ impl Frame {
 /// Calls `f` with `frame` on the stack. Returns the node that the frame is, or has become.
 #[inline]
 pub(crate) fn under<R>(frame: Frame, f: impl FnOnce() -> R) -> (Option<Rc<Node>>, R) {
+    FRAMES.with(|frames| frames.borrow_mut().push(frame));
+    above(f)
+}
+
+/// As [`under`], for a light scope. Its frame is written field by field, in its place: a copy of it would be read in other
+/// pieces than those in which it was written just before, for which processors have to wait.
+#[inline]
+pub(crate) fn under_light<R>(write: impl FnOnce(&mut Light), f: impl FnOnce() -> R) -> (Option<Rc<Node>>, R) {
+    FRAMES.with(|frames| {
+        let mut frames = frames.borrow_mut();
+        frames.push(Frame::Light(Light::BLANK));
+        if let Some(Frame::Light(light)) = frames.last_mut() {
+            write(light);
+        }
+    });
+    above(f)
+}
+
+/// Calls `f`, then takes its frame off.
+#[inline]
+fn above<R>(f: impl FnOnce() -> R) -> (Option<Rc<Node>>, R) {
     struct Pop;
     impl Drop for Pop {
         fn drop(&mut self) {
             drop(pop());
         }
     }
-    #[inline]
-    fn pop() -> Option<Rc<Node>> {
-        match FRAMES.with(|frames| frames.borrow_mut().pop()) {
-            Some(Frame::Heavy(node)) => Some(node),
-            _ => None,
-        }
-    }
-    FRAMES.with(|frames| frames.borrow_mut().push(frame));
     let unwinding = Pop;
     let result = f();
     std::mem::forget(unwinding);
     (pop(), result)
+}
+
+#[inline]
+fn pop() -> Option<Rc<Node>> {
+    FRAMES.with(|frames| {
+        let mut frames = frames.borrow_mut();
+        if let Some(Frame::Light(_)) = frames.last() {
+            let left = frames.len() - 1;
+            frames.truncate(left);
+            return None;
+        }
+        let frame = frames.pop();
+        drop(frames);
+        match frame {
+            Some(Frame::Heavy(node)) => Some(node),
+            _ => None,
+        }
+    })
 }
 
 /// While it lives, the stack is an empty one, and so is the context: for a runtime that is driven, or ends, inside a poll of another.

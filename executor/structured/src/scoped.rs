@@ -24,6 +24,7 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::thread;
 
 use handcar_executor::layer::{self, Alarm};
 use handcar_executor::{PanicPayload, Report};
@@ -161,9 +162,7 @@ pub(crate) fn poll_node<F: Future>(
         }
         node.look_at_clock(cx);
         if must_end(node) && (!node.is_protected() || node.is_grace_over()) {
-            let cancelled = Outcome::Cancelled(node.reason());
-            let (_, outcome) = polls::under(Frame::Heavy(Rc::clone(node)), || drop_body(stage.as_mut(), cancelled));
-            stage.set(Stage::Drain { outcome: Box::new(outcome) });
+            drain_from(node, stage.as_mut(), Outcome::Cancelled(node.reason()));
         }
     }
     drain(node, stage, cx)
@@ -197,9 +196,7 @@ fn drain<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>>, cx: &mut Con
     if let Some(panic) = panicked {
         if stage.is_body() {
             // The panic of a cleanup beside the body: the scope ends with it.
-            let (_, outcome) =
-                polls::under(Frame::Heavy(Rc::clone(node)), || drop_body(stage.as_mut(), Outcome::Panicked(panic)));
-            stage.set(Stage::Drain { outcome: Box::new(outcome) });
+            drain_from(node, stage.as_mut(), Outcome::Panicked(panic));
             return drain(node, stage, cx);
         }
         stage.as_mut().panicked(panic, node.at);
@@ -249,8 +246,11 @@ struct Small {
 
 impl Small {
     #[inline]
-    fn frame(&self) -> Light {
-        Light { kind: self.kind, at: self.at, due: self.alarm.as_ref().map(Alarm::due_time), flag: self.flag }
+    fn write(&self, frame: &mut Light) {
+        frame.kind = self.kind;
+        frame.at = self.at;
+        frame.due = self.alarm.as_ref().map(Alarm::due_time);
+        frame.flag = self.flag;
     }
 
     /// Notes whether the deadline has passed. Only after the body's poll: one that is ready at once costs no timer.
@@ -351,15 +351,14 @@ fn poll_light<F: Future>(
     cx: &mut Context<'_>,
 ) -> Poll<Outcome<F::Output>> {
     let Head::Light(small) = head else { unreachable!("the caller looked") };
-    if !stage.is_body() {
-        return end_light(head, stage, cx);
+    let StageView::Body { body } = stage.as_mut().project() else { return end_light(head, stage, cx) };
+    let poll = || catch_unwind(AssertUnwindSafe(|| body.poll(cx)));
+    let (node, polled) = polls::under_light(|frame| small.write(frame), poll);
+    if node.is_some() || polled.is_err() {
+        return light_rarely(head, node, stage, polled, cx);
     }
-    let (node, outcome) = polls::under(Frame::Light(small.frame()), || step(stage.as_mut(), cx));
-    if let Some(node) = node {
-        return got_node(head, &node, stage, outcome, cx);
-    }
-    if let Some(outcome) = outcome {
-        return Poll::Ready(outcome);
+    if let Ok(Poll::Ready(value)) = polled {
+        return Poll::Ready(Outcome::Value(value)); // what is left of the body goes with the wrapper
     }
     small.look_at_clock(cx);
     let must_end = small.flag.is_some()
@@ -370,8 +369,28 @@ fn poll_light<F: Future>(
     if must_end { end_light(head, stage, cx) } else { Poll::Pending }
 }
 
-/// Something has attached to a light scope.
+/// Something has attached to a light scope, or its body has panicked.
 #[cold]
+fn light_rarely<F: Future>(
+    head: &mut Head,
+    node: Option<Rc<Node>>,
+    stage: Pin<&mut Stage<F>>,
+    polled: thread::Result<Poll<F::Output>>,
+    cx: &mut Context<'_>,
+) -> Poll<Outcome<F::Output>> {
+    let outcome = match polled {
+        Ok(Poll::Pending) => None,
+        Ok(Poll::Ready(value)) => Some(Outcome::Value(value)),
+        Err(payload) => Some(Outcome::Panicked(PanicPayload::new(payload))),
+    };
+    match (node, outcome) {
+        (Some(node), outcome) => got_node(head, &node, stage, outcome, cx),
+        (None, Some(outcome)) => drop_light(head, stage, outcome, cx),
+        (None, None) => Poll::Pending,
+    }
+}
+
+/// Something has attached to a light scope.
 fn got_node<F: Future>(
     head: &mut Head,
     node: &Rc<Node>,
@@ -381,9 +400,29 @@ fn got_node<F: Future>(
 ) -> Poll<Outcome<F::Output>> {
     *head = Head::Heavy(Rc::clone(node));
     if let Some(outcome) = outcome {
-        stage.set(Stage::Drain { outcome: Box::new(outcome) });
+        drain_from(node, stage.as_mut(), outcome);
     }
     poll_node(node, stage, true, cx)
+}
+
+/// The body is at its end: drops it under its frame. What is left are the cleanups.
+pub(crate) fn drain_from<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>>, outcome: Outcome<F::Output>) {
+    let (_, outcome) = polls::under(Frame::Heavy(Rc::clone(node)), || drop_body(stage.as_mut(), outcome));
+    stage.set(Stage::Drain { outcome: Box::new(outcome) });
+}
+
+/// The body of a light scope is at its end.
+fn drop_light<F: Future>(
+    head: &mut Head,
+    mut stage: Pin<&mut Stage<F>>,
+    outcome: Outcome<F::Output>,
+    cx: &mut Context<'_>,
+) -> Poll<Outcome<F::Output>> {
+    let Head::Light(small) = head else { unreachable!("the caller looked") };
+    match polls::under_light(|frame| small.write(frame), || drop_body(stage.as_mut(), outcome)) {
+        (Some(node), outcome) => got_node(head, &node, stage, Some(outcome), cx), // its destructor has left a cleanup
+        (None, outcome) => Poll::Ready(outcome),
+    }
 }
 
 /// A light scope is cancelled.
@@ -393,16 +432,10 @@ fn end_light<F: Future>(
     mut stage: Pin<&mut Stage<F>>,
     cx: &mut Context<'_>,
 ) -> Poll<Outcome<F::Output>> {
-    if stage.is_body()
-        && let Head::Light(small) = head
-    {
-        let drop_it = || drop_body(stage.as_mut(), Outcome::Cancelled(None));
-        let (node, outcome) = polls::under(Frame::Light(small.frame()), drop_it);
-        if let Some(node) = node {
-            return got_node(head, &node, stage, Some(outcome), cx); // the body's destructor has left a cleanup
-        }
-        if let Outcome::Panicked(_) = outcome {
-            return Poll::Ready(outcome);
+    if stage.is_body() {
+        let ended = drop_light(head, stage.as_mut(), Outcome::Cancelled(None), cx);
+        if !matches!((&*head, &ended), (Head::Light(_), Poll::Ready(Outcome::Cancelled(_)))) {
+            return ended;
         }
         stage.set(Stage::Parked);
     }

@@ -26,7 +26,7 @@ use crate::context;
 use crate::node::Node;
 use crate::polls::{self, Frame};
 use crate::reason::CancelReason;
-use crate::scoped::{Outcome, Stage, drop_body, drop_node, poll_body, poll_node, step};
+use crate::scoped::{Outcome, Stage, drain_from, drop_body, drop_node, poll_body, poll_node, step};
 
 enum Link {
     New(Option<Rc<Node>>),
@@ -166,8 +166,10 @@ fn attend<F: Future>(
     if node.is_none() && polls::is_task_flagged() {
         stepped = stepped.or(Some(Outcome::Cancelled(None)));
     }
-    stepped = stepped.map(|outcome| drop_body(stage.as_mut(), outcome));
-    node = node.or_else(attached); // the body's destructor has left a cleanup
+    if node.is_none() {
+        stepped = stepped.map(|outcome| drop_body(stage.as_mut(), outcome));
+        node = attached(); // the body's destructor has left a cleanup
+    }
     let Some(node) = node else { return stepped.map_or(Poll::Pending, Poll::Ready) };
     *link = Link::Noded(Rc::clone(&node));
     go_on(&node, stage, stepped, cx)
@@ -181,7 +183,7 @@ fn go_on<F: Future>(
     cx: &mut Context<'_>,
 ) -> Poll<Outcome<F::Output>> {
     if let Some(outcome) = stepped {
-        stage.set(Stage::Drain { outcome: Box::new(outcome) });
+        drain_from(node, stage.as_mut(), outcome);
     }
     poll_node(node, stage, true, cx).map(|outcome| settled(node, outcome))
 }

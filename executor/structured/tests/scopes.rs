@@ -653,7 +653,8 @@ fn a_shield_that_a_combinator_drops_is_reported_once_and_names_its_line() {
     let _dog = watchdog();
     let told = Rc::new(RefCell::new(Vec::new()));
     let hook = Rc::clone(&told);
-    let runtime = Builder::new().on_report(move |report| hook.borrow_mut().push(report.to_string())).build().unwrap();
+    let runtime =
+        Builder::new().on_report(move |report| hook.borrow_mut().push(format!("{report:#}"))).build().unwrap();
     let line = line!() + 2;
     runtime.block_on(async {
         let shielded = Box::pin(shield(for_ever()));

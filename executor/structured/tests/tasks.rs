@@ -284,7 +284,7 @@ fn what_is_dropped_unpolled_is_reported_where_that_was_asked_for() {
         "{}",
         told[0]
     );
-    assert!(told[0].contains("add `.await` (in task `main`"), "{}", told[0]);
+    assert!(told[0].contains("was dropped and never awaited, in task `main`"), "{}", told[0]);
     assert!(
         told[1].contains(&format!("the `to_thread` made at executor/structured/tests/tasks.rs:{thread}:")),
         "{}",
