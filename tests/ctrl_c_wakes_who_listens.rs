@@ -1,4 +1,4 @@
-//! `signal::ctrl_c`. A signal reaches the whole process, so the tests take turns.
+//! `signal::ctrl_c` and `Signals`. A signal reaches the whole process, so the tests take turns.
 #![cfg(feature = "signal")]
 
 mod common;
@@ -9,9 +9,9 @@ use std::task::{Context, Poll, Waker};
 
 use common::{descriptors, run, simulated, watchdog};
 use futures::FutureExt;
-use handcar::signal::ctrl_c;
+use handcar::signal::{Signals, ctrl_c};
 use handcar::{Runtime, sleep, spawn, timeout, to_thread, yield_now};
-use signal_hook::consts::SIGINT;
+use signal_hook::consts::{SIGINT, SIGKILL};
 use signal_hook::low_level::raise;
 use std::time::Duration;
 
@@ -121,6 +121,19 @@ fn a_listener_dropped_before_its_first_poll_leaves_nothing() {
         for _ in 0..100 {
             drop(ctrl_c());
             raise(SIGINT).unwrap();
+        }
+        assert_eq!(descriptors(), before);
+    });
+}
+
+#[test]
+fn a_listener_that_cannot_be_made_leaves_nothing() {
+    let _alone = alone();
+    run(async {
+        drop(ctrl_c());
+        let before = descriptors();
+        for _ in 0..100 {
+            assert!(Signals::new([SIGINT, SIGKILL]).is_err());
         }
         assert_eq!(descriptors(), before);
     });

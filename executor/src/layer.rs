@@ -20,6 +20,7 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::panic::Location;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ use crate::machine::join::JoinHandle;
 use crate::machine::task::{Header, TaskInfo};
 use crate::report::Report;
 use crate::reporter;
+use crate::runtime::{self, Runtime};
 use crate::spawn::Spawner;
 use crate::time::clock::Instant;
 
@@ -169,6 +171,18 @@ pub fn task_unpolled() {
     if let Some(Some(task)) = context::with_current(|core| core.report_unpolled.then(|| core.running())).flatten() {
         report(Report::TaskUnpolled { task });
     }
+}
+
+/// Cancels every task of the current runtime that ends by a rule of its own, as the runtime's end does.
+pub fn cancel_all() {
+    if let Some(core) = context::with_current(Rc::clone) {
+        core.cancel_owners();
+    }
+}
+
+/// Ends what lives on a runtime, as dropping it does.
+pub fn shut_down(runtime: &Runtime) {
+    runtime::shut_down(&runtime.core);
 }
 
 /// Hands a report to the current runtime, or to the default where there is none.

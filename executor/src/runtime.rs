@@ -235,7 +235,7 @@ impl fmt::Debug for Builder {
 ///
 /// Between two calls of [`block_on`](Runtime::block_on) its tasks stay where they are.
 pub struct Runtime {
-    core: Rc<Core>,
+    pub(crate) core: Rc<Core>,
 }
 
 impl Runtime {
@@ -383,9 +383,7 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        let left = budget::start(i64::from(budget::DEFAULT)); // this may be inside a poll of another runtime
-        context::enter(&self.core, || self.core.shut_down());
-        budget::start(left);
+        shut_down(&self.core);
     }
 }
 
@@ -393,6 +391,13 @@ impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Runtime").field("tasks", &self.core.task_count()).finish_non_exhaustive()
     }
+}
+
+/// Ends what lives on a runtime; the second time there is nothing left to do.
+pub(crate) fn shut_down(core: &Rc<Core>) {
+    let left = budget::start(i64::from(budget::DEFAULT)); // this may be inside a poll of another runtime
+    context::enter(core, || core.shut_down());
+    budget::start(left);
 }
 
 /// What [`Runtime::turn`] left.
@@ -429,6 +434,8 @@ pub enum RunError {
     TooManyRuntimes,
     /// The system refused to wait for events.
     Io(io::Error),
+    /// A layer that can shut a runtime down has done so, and the future has no value.
+    ShutDown,
 }
 
 impl fmt::Display for RunError {
@@ -441,6 +448,7 @@ impl fmt::Display for RunError {
             RunError::Deadlock(deadlock) => write!(f, "{deadlock}"),
             RunError::TooManyRuntimes => f.write_str("too many runtimes live in this process: drop some first"),
             RunError::Io(error) => write!(f, "waiting for events failed: {error}"),
+            RunError::ShutDown => f.write_str("the runtime was shut down before its future had a value"),
         }
     }
 }

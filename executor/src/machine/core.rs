@@ -448,8 +448,11 @@ impl Core {
         self.slots.borrow().tasks().filter(|task| task.header().id.get() != self.main.get()).count()
     }
 
-    /// Ends every task and the blocking pool. Called once, with this core as the current one.
+    /// Ends every task and the blocking pool, once. This core has to be the current one.
     pub(crate) fn shut_down(&self) {
+        if self.closing.get() == Closing::Closed {
+            return;
+        }
         if self.has_layer.get() {
             self.drain();
         }
@@ -514,6 +517,11 @@ impl Core {
             self.end_polls();
             rounds += 1;
         }
+    }
+
+    /// Cancels the tasks that end by a rule of their own, but those that belong to something which cancels them.
+    pub(crate) fn cancel_owners(&self) {
+        self.cancel_all(|header| header.ending.get() == Ending::Own);
     }
 
     /// Flags and queues every task that `is_meant`, and says how many there are. Main is not meant: it is `block_on`'s.

@@ -73,6 +73,7 @@ impl Slots {
 
     /// A slot for a task, queued for its first poll.
     #[track_caller]
+    #[inline(never)] // one copy for all types of tasks
     pub(crate) fn insert_task(&mut self, task: Rc<dyn Run>) -> TaskId {
         let id = self.insert(Tenant::Task(task), NONE);
         self.append(id.slot());
@@ -86,6 +87,8 @@ impl Slots {
     }
 
     #[track_caller]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // else the tenant is passed through memory
     #[allow(clippy::cast_possible_truncation)] // a slot's number is below MAX_SLOTS
     fn insert(&mut self, tenant: Tenant, link: u32) -> TaskId {
         assert!(self.slab.len() < MAX_SLOTS, "a runtime holds at most {MAX_SLOTS} tasks: wait for some to end");

@@ -31,7 +31,7 @@
 //! 4. `scoped`: the rule
 //! 5. `cleanup`, `bracket`: what is awaited however a scope is left
 //! 6. `scope`, `token`, `shield`, `observe`, `timeout`: what programs use
-//! 7. `task`, `spawn`, `join`, `runtime`: tasks and the runtime's end
+//! 7. `task`, `spawn`, `join`, `runtime`, `shutdown`: tasks and the runtime's end
 //! 8. `group`, `group_error`, `borrowing`: task groups, and scopes whose children borrow
 //! 9. `branches`, `gather`: many futures in one task
 //! 10. `generator`: streams written as a body
@@ -56,6 +56,7 @@ mod runtime;
 mod scope;
 mod scoped;
 mod shield;
+mod shutdown;
 mod spawn;
 mod task;
 mod thread;

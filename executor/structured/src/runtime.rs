@@ -9,11 +9,15 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::panic::Location;
 use std::pin::pin;
-use std::task::Poll;
+use std::process;
+use std::rc::Rc;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
+use handcar_executor::layer;
 use handcar_executor::{self as kernel, Clock, Event, Instant, Metrics, OnPanic, Report, RunError, Turn, WakeHandle};
 
 use crate::context;
@@ -21,6 +25,7 @@ use crate::join::JoinHandle;
 use crate::node::{Kind, Node};
 use crate::polls::Isolated;
 use crate::scoped::{Outcome, Scoped};
+use crate::shutdown::Shutdown;
 use crate::spawn::{self, Spawner};
 
 /// Runs `future` on a runtime of its own, to its end, then cancels everything it left behind and awaits the cleanups.
@@ -56,9 +61,10 @@ pub fn try_run<F: IntoFuture>(future: F) -> Result<F::Output, RunError> {
 }
 
 /// Sets up a [`Runtime`]. See the [kernel's](kernel::Builder) for what each setting means.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Builder {
     kernel: kernel::Builder,
+    shutdown: Shutdown,
 }
 
 impl Builder {
@@ -69,13 +75,13 @@ impl Builder {
 
     /// Where the time comes from.
     pub fn clock(self, clock: Clock) -> Builder {
-        Builder { kernel: self.kernel.clock(clock) }
+        Builder { kernel: self.kernel.clock(clock), ..self }
     }
 
     /// How long what was cancelled may clean up, where its scope says nothing else, and how long the runtime's end waits;
     /// `None`: without bound.
     pub fn grace(self, grace: Option<Duration>) -> Builder {
-        Builder { kernel: self.kernel.grace(grace) }
+        Builder { kernel: self.kernel.grace(grace), ..self }
     }
 
     /// The most threads for blocking calls.
@@ -85,7 +91,7 @@ impl Builder {
     /// If it is zero.
     #[track_caller]
     pub fn blocking_threads(self, limit: usize) -> Builder {
-        Builder { kernel: self.kernel.blocking_threads(limit) }
+        Builder { kernel: self.kernel.blocking_threads(limit), ..self }
     }
 
     /// How many operations one poll of a task may do before it yields.
@@ -95,22 +101,47 @@ impl Builder {
     /// If it is zero.
     #[track_caller]
     pub fn poll_budget(self, operations: u32) -> Builder {
-        Builder { kernel: self.kernel.poll_budget(operations) }
+        Builder { kernel: self.kernel.poll_budget(operations), ..self }
     }
 
     /// Who hears of what goes wrong where nobody waits for it; without one it is a line on stderr.
     pub fn on_report(self, hook: impl Fn(Report) + 'static) -> Builder {
-        Builder { kernel: self.kernel.on_report(hook) }
+        Builder { kernel: self.kernel.on_report(hook), ..self }
     }
 
     /// What a panic does that no join handle will see.
     pub fn on_panic(self, on_panic: OnPanic) -> Builder {
-        Builder { kernel: self.kernel.on_panic(on_panic) }
+        Builder { kernel: self.kernel.on_panic(on_panic), ..self }
     }
 
     /// Who is told each step of the machine. It is called in the middle of things: it must not panic, nor call the runtime.
     pub fn observe(self, observer: impl Fn(&Event<'_>) + 'static) -> Builder {
-        Builder { kernel: self.kernel.observe(observer) }
+        Builder { kernel: self.kernel.observe(observer), ..self }
+    }
+
+    /// Shuts the runtime down when a signal comes: main and all tasks are cancelled, for the reason
+    /// [`Shutdown`](CancelKind::Shutdown), and their cleanups are awaited.
+    ///
+    /// `signal` is called when `block_on` begins, and the future that it makes is polled beside main. If main has no value in
+    /// the end, [`Runtime::try_block_on`] returns [`RunError::ShutDown`], and `block_on`, which has nothing to return, ends the
+    /// process with exit code 0. A main that wants to return nevertheless uses [`cancellable`](crate::cancellable), or ends when
+    /// [`cancelled`](crate::cancelled) does.
+    ///
+    /// ```
+    /// use handcar_structured::{Builder, RunError, sleep};
+    /// use std::time::Duration;
+    ///
+    /// let in_a_moment = || async { Ok(sleep(Duration::from_millis(1)).await) };
+    /// let runtime = Builder::new().shutdown_on(in_a_moment).build().unwrap();
+    /// let end = runtime.try_block_on(sleep(Duration::MAX));
+    /// assert!(matches!(end, Err(RunError::ShutDown)));
+    /// ```
+    #[track_caller]
+    pub fn shutdown_on<F>(self, signal: impl FnOnce() -> F + 'static) -> Builder
+    where
+        F: Future<Output = io::Result<()>> + 'static,
+    {
+        Builder { shutdown: Shutdown::new(signal), ..self }
     }
 
     /// Reports each poll that took `limit` or longer, when it is over: see the [kernel's](kernel::Builder::slow_poll).
@@ -120,7 +151,7 @@ impl Builder {
     /// If `limit` is zero.
     #[track_caller]
     pub fn slow_poll(self, limit: Duration) -> Builder {
-        Builder { kernel: self.kernel.slow_poll(limit) }
+        Builder { kernel: self.kernel.slow_poll(limit), ..self }
     }
 
     /// Starts a thread that reports a poll which has lasted for `threshold`, while it lasts: see the
@@ -131,18 +162,18 @@ impl Builder {
     /// If `threshold` is zero.
     #[track_caller]
     pub fn watchdog(self, threshold: Duration) -> Builder {
-        Builder { kernel: self.kernel.watchdog(threshold) }
+        Builder { kernel: self.kernel.watchdog(threshold), ..self }
     }
 
     /// Whether to report tasks and leaf futures that are dropped without ever having been polled: see the
     /// [kernel's](kernel::Builder::report_unpolled).
     pub fn report_unpolled(self, report: bool) -> Builder {
-        Builder { kernel: self.kernel.report_unpolled(report) }
+        Builder { kernel: self.kernel.report_unpolled(report), ..self }
     }
 
     /// Who hears the [`watchdog`](Builder::watchdog), on the watchdog's thread; without one it is a line on stderr.
     pub fn on_stuck(self, hook: impl Fn(Report) + Send + 'static) -> Builder {
-        Builder { kernel: self.kernel.on_stuck(hook) }
+        Builder { kernel: self.kernel.on_stuck(hook), ..self }
     }
 
     /// Makes the runtime.
@@ -151,7 +182,13 @@ impl Builder {
     ///
     /// [`RunError::TooManyRuntimes`].
     pub fn build(self) -> Result<Runtime, RunError> {
-        Ok(Runtime { kernel: Some(self.kernel.build()?) })
+        Ok(Runtime { shutdown: self.shutdown, kernel: Some(self.kernel.build()?) })
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kernel.fmt(f)
     }
 }
 
@@ -160,6 +197,7 @@ impl Builder {
 ///
 /// Between two calls of [`block_on`](Runtime::block_on) its tasks stay where they are.
 pub struct Runtime {
+    shutdown: Shutdown,
     /// Taken out only by the destructor.
     kernel: Option<kernel::Runtime>,
 }
@@ -183,6 +221,10 @@ impl Runtime {
     pub fn block_on<F: IntoFuture>(&self, future: F) -> F::Output {
         match self.try_block_on(future) {
             Ok(value) => value,
+            Err(RunError::ShutDown) => {
+                layer::shut_down(self.kernel());
+                process::exit(0)
+            }
             Err(error) => panic!("{error}"),
         }
     }
@@ -199,17 +241,22 @@ impl Runtime {
             let _ = root.context.set(context);
         }
         let main = async move {
-            let mut scoped = pin!(Scoped::heavy(root, future.into_future()));
-            poll_fn(|cx| match scoped.as_mut().poll(cx) {
-                Poll::Pending => Poll::Pending,
-                Poll::Ready(Outcome::Value(value)) => Poll::Ready(value),
-                Poll::Ready(Outcome::Panicked(panic)) => panic.resume(),
-                Poll::Ready(Outcome::Cancelled(_)) => unreachable!("nobody has a handle that cancels main"),
+            let mut scoped = pin!(Scoped::heavy(Rc::clone(&root), future.into_future()));
+            poll_fn(|cx| {
+                if let Some(reason) = self.shutdown.poll(cx)? {
+                    layer::cancel_all();
+                    root.cancel(reason);
+                }
+                match ready!(scoped.as_mut().poll(cx)) {
+                    Outcome::Value(value) => Poll::Ready(Ok(value)),
+                    Outcome::Panicked(panic) => panic.resume(),
+                    Outcome::Cancelled(_) => Poll::Ready(Err(RunError::ShutDown)),
+                }
             })
             .await
         };
         let _isolated = Isolated::new();
-        self.kernel().try_block_on(main)
+        self.kernel().try_block_on(main)?
     }
 
     fn kernel(&self) -> &kernel::Runtime {
@@ -289,6 +336,7 @@ impl Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         let _isolated = Isolated::new();
+        self.kernel().enter(|| self.shutdown.forget());
         drop(self.kernel.take());
     }
 }

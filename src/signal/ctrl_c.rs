@@ -1,19 +1,14 @@
-//! Signals.
-//!
-//! A signal handler may do next to nothing. So it writes one byte into a pipe, and the reactor reads the other end, as it
-//! reads any descriptor.
+//! Ctrl-C.
 
 use std::fmt;
 use std::future::Future;
-use std::io::{self, Read};
-use std::os::unix::net::UnixStream;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use handcar_io_reactor::Source;
-use signal_hook::SigId;
 use signal_hook::consts::SIGINT;
-use signal_hook::low_level::{pipe, unregister};
+
+use super::Signals;
 
 /// Waits for Ctrl-C, which is `SIGINT`. It listens from this call on, not from the first poll.
 ///
@@ -43,42 +38,21 @@ use signal_hook::low_level::{pipe, unregister};
 /// A signal that has come and was not awaited is gone with the future; poll it by reference to keep it.
 #[track_caller]
 pub fn ctrl_c() -> CtrlC {
-    CtrlC { listening: Some(Listening::start()) }
+    CtrlC { listening: Some(Signals::new([SIGINT])) }
 }
 
 /// Waits for Ctrl-C. Made by [`ctrl_c`].
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct CtrlC {
-    listening: Option<io::Result<Listening>>,
-}
-
-struct Listening {
-    pipe: Source<UnixStream>,
-    handler: SigId,
-}
-
-impl Listening {
-    #[track_caller]
-    fn start() -> io::Result<Listening> {
-        let (reader, writer) = UnixStream::pair()?;
-        let pipe = Source::new(reader)?;
-        let handler = pipe::register(SIGINT, writer)?;
-        Ok(Listening { pipe, handler })
-    }
-}
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        unregister(self.handler);
-    }
+    listening: Option<io::Result<Signals>>,
 }
 
 impl Future for CtrlC {
     type Output = io::Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let result = match &self.listening {
-            Some(Ok(listening)) => ready!(listening.pipe.poll_read_with(cx, |mut pipe| pipe.read(&mut [0]))).map(drop),
+        let result = match &mut self.listening {
+            Some(Ok(listening)) => ready!(listening.poll_recv(cx)).map(drop),
             Some(Err(_)) => Ok(()),
             None => panic!("`CtrlC` polled after it had ended"),
         };
