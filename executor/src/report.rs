@@ -219,7 +219,7 @@ impl Report {
             Report::WakerPanicked { payload } => write!(f, "a foreign waker panicked: {payload}"),
             Report::JobPanicked { job, payload } => write!(f, "the abandoned {job} panicked: {payload}"),
             Report::JobsLeft { jobs } => {
-                write!(f, "the runtime ended, and its grace period, before these did: ")?;
+                write!(f, "the runtime ended, and its grace period, before these did:")?;
                 list(f, jobs)
             }
             Report::CutShort { what, at } => {
@@ -246,11 +246,11 @@ impl Report {
                 write!(f, "{task} has held its thread for {stuck_for:.1?} in one poll, and still does")
             }
             Report::TasksCut { tasks } => {
-                write!(f, "the runtime ended, and its grace period, before these did, and dropped them: ")?;
+                write!(f, "the runtime ended, and its grace period, before these did, and dropped them:")?;
                 list(f, tasks)
             }
             Report::TasksLeft { tasks } => {
-                write!(f, "these were spawned by destructors again and again at the runtime's end, and forgotten: ")?;
+                write!(f, "these were spawned by destructors again and again at the runtime's end, and forgotten:")?;
                 list(f, tasks)
             }
         }

@@ -86,8 +86,11 @@ impl Cleanup {
     }
 }
 
+/// The first panic of a cleanup, and the line that made that.
+pub(crate) type First = (PanicPayload, &'static Location<'static>);
+
 /// Polls the cleanups of `node`, one after the other. True when none is left.
-pub(crate) fn run(node: &Rc<Node>, first: &mut Option<PanicPayload>, cx: &mut Polling<'_>) -> bool {
+pub(crate) fn run(node: &Rc<Node>, first: &mut Option<First>, cx: &mut Polling<'_>) -> bool {
     loop {
         let Some(mut cleanup) = node.begun.take().or_else(|| node.cleanups.borrow_mut().pop()) else { return true };
         match poll(node, &mut cleanup, cx) {
@@ -104,7 +107,7 @@ pub(crate) fn run(node: &Rc<Node>, first: &mut Option<PanicPayload>, cx: &mut Po
 }
 
 /// The grace period is over: drops the one that has begun, polls each other one once.
-pub(crate) fn cut(node: &Rc<Node>, first: &mut Option<PanicPayload>, cx: &mut Polling<'_>) {
+pub(crate) fn cut(node: &Rc<Node>, first: &mut Option<First>, cx: &mut Polling<'_>) {
     loop {
         let Some(mut cleanup) = node.begun.take().or_else(|| node.cleanups.borrow_mut().pop()) else { return };
         let polled = if cleanup.begun { Poll::Pending } else { poll(node, &mut cleanup, cx) };
@@ -120,7 +123,7 @@ fn poll(node: &Rc<Node>, cleanup: &mut Cleanup, cx: &mut Polling<'_>) -> Poll<Ou
     polls::under(Frame::Heavy(Rc::clone(node)), || cleanup.poll(cx)).1
 }
 
-fn discard(node: &Rc<Node>, cleanup: Cleanup, first: &mut Option<PanicPayload>) {
+fn discard(node: &Rc<Node>, cleanup: Cleanup, first: &mut Option<First>) {
     let at = cleanup.at;
     let drop_it = || catch_unwind(AssertUnwindSafe(|| drop(cleanup)));
     if let Err(payload) = polls::under(Frame::Heavy(Rc::clone(node)), drop_it).1 {
@@ -129,10 +132,10 @@ fn discard(node: &Rc<Node>, cleanup: Cleanup, first: &mut Option<PanicPayload>) 
 }
 
 /// Keeps the first panic, which goes on when the scope has ended, and reports the others.
-fn keep(outcome: Outcome<()>, first: &mut Option<PanicPayload>, at: &'static Location<'static>) {
+fn keep(outcome: Outcome<()>, first: &mut Option<First>, at: &'static Location<'static>) {
     let Outcome::Panicked(panic) = outcome else { return };
     if first.is_none() {
-        *first = Some(panic);
+        *first = Some((panic, at));
     } else {
         layer::report(Report::CleanupPanicked { at, payload: panic });
     }

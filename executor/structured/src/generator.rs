@@ -383,7 +383,7 @@ impl<T, F: Future> Body<T, F> {
             let mut panicked = None;
             let drained = cleanup::run(&node, &mut panicked, cx);
             match panicked {
-                Some(panic) => self.as_mut().cleanup_panicked(&node, panic), // whose destructors may leave another cleanup
+                Some((panic, at)) => self.as_mut().cleanup_panicked(&node, panic, at), // whose destructors may leave another cleanup
                 None if drained => return Poll::Ready(()),
                 None => return Poll::Pending,
             }
@@ -391,7 +391,7 @@ impl<T, F: Future> Body<T, F> {
     }
 
     #[cold]
-    fn cleanup_panicked(self: Pin<&mut Self>, node: &Rc<Node>, panic: PanicPayload) {
+    fn cleanup_panicked(self: Pin<&mut Self>, node: &Rc<Node>, panic: PanicPayload, at: &'static Location<'static>) {
         let this = self.project();
         *this.phase = match std::mem::replace(this.phase, Phase::Over) {
             Phase::Running => {
@@ -399,7 +399,7 @@ impl<T, F: Future> Body<T, F> {
                 Phase::Ended(polls::under(Frame::Heavy(Rc::clone(node)), drop_it).1)
             }
             Phase::Ended(Outcome::Panicked(first)) => {
-                layer::report(Report::CleanupPanicked { at: this.at, payload: panic });
+                layer::report(Report::CleanupPanicked { at, payload: panic });
                 Phase::Ended(Outcome::Panicked(first))
             }
             _ => Phase::Ended(Outcome::Panicked(panic)),

@@ -723,7 +723,7 @@ fn drain<E: fmt::Display + 'static>(inner: &Inner<E>, cx: &mut Context<'_>) -> b
             drained = true;
         }
     }
-    if let Some(panic) = panicked {
+    if let Some((panic, _)) = panicked {
         inner.panicked(Whose::Body, panic);
     }
     drained

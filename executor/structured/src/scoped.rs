@@ -193,13 +193,13 @@ fn drain<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>>, cx: &mut Con
             drained = true;
         }
     }
-    if let Some(panic) = panicked {
+    if let Some((panic, at)) = panicked {
         if stage.is_body() {
             // The panic of a cleanup beside the body: the scope ends with it.
             drain_from(node, stage.as_mut(), Outcome::Panicked(panic));
             return drain(node, stage, cx);
         }
-        stage.as_mut().panicked(panic, node.at);
+        stage.as_mut().panicked(panic, at);
     }
     if stage.is_body() || !drained {
         return Poll::Pending;

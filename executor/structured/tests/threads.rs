@@ -362,7 +362,7 @@ fn a_runtime_that_ends_joins_its_jobs_within_the_grace_period_and_names_the_othe
     drop(kept);
     let told = reports.take();
     assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].starts_with("the runtime ended, and its grace period, before these did: "), "{}", told[0]);
+    assert!(told[0].starts_with("the runtime ended, and its grace period, before these did:\n"), "{}", told[0]);
     assert!(told[0].contains("`stuck`, made at executor/structured/tests/threads.rs:"), "{}", told[0]);
 }
 
