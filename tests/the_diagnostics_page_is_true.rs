@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::fmt::Write;
 use std::future::pending;
 use std::sync::Arc;
 use std::task::Wake;
@@ -70,7 +71,7 @@ fn relative(text: &str, first: usize, indent: usize) -> String {
         // What stands before the program is the page's "main.rs" as a whole: the line that runs it.
         result += "main.rs";
         if line > first {
-            result += &format!(":{}:{}", line - first, column - indent);
+            let _ = write!(result, ":{}:{}", line - first, column - indent);
         }
         result += rest;
     }
@@ -147,7 +148,10 @@ fn what_tasks_and_cleanups_leave() {
                 Duration::from_secs(1),
                 bracket(
                     async { Ok("a connection") },
-                    async |_connection| Ok(sleep(Duration::from_secs(60)).await),
+                    async |_connection| {
+                        sleep(Duration::from_secs(60)).await;
+                        Ok(())
+                    },
                     async |_connection| Err("it was gone"),
                 ),
             );
@@ -275,6 +279,7 @@ fn what_the_end_of_the_runtime_finds() {
 }
 
 #[test]
+#[allow(clippy::let_underscore_future)] // that is what two of the programs are about
 fn what_the_watchers_see() {
     let _watchdog = watchdog();
     check(

@@ -25,6 +25,7 @@ use crate::join_error::PanicPayload;
 use crate::machine::mailbox::{Address, Mailbox};
 use crate::machine::{budget, context};
 use crate::pool::Threads;
+use crate::question;
 use crate::report::Report;
 use crate::reporter;
 use crate::time::clock::{ClockHold, Holder};
@@ -285,7 +286,7 @@ impl<T: Send + 'static> Future for ToThread<T> {
     type Output = T;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        ready!(budget::poll(cx));
+        ready!(question::poll_telling(cx, || format!("the {}", self.info())));
         let new = cx.waker().clone(); // a stranger's code: before the lock
         let mut state = self.job.lock();
         let old = match &mut state.stage {

@@ -26,7 +26,8 @@
 //! * `runtime`, `spawn`: building a runtime, running it, spawning on it
 //! * `time`: clocks, sleeping, timeouts, intervals
 //! * `pool`, `job`: threads, and calls that block
-//! * `report`, `reporter`, `observe`, `watch`: what nobody waits for, looking on, and polls that take too long
+//! * `report`, `reporter`, `observe`, `watch`, `question`: what nobody waits for, looking on, polls that take too long, and what a
+//!   deadlock report knows
 //! * [`layer`]: what structured concurrency, which stands on top, hooks into
 
 mod job;
@@ -35,6 +36,7 @@ pub mod layer;
 mod machine;
 mod observe;
 mod pool;
+pub mod question;
 mod report;
 mod reporter;
 mod runtime;

@@ -16,6 +16,7 @@ use crate::machine::core::{Core, Turned};
 use crate::machine::join::JoinHandle;
 use crate::machine::mailbox::WakeHandle;
 use crate::machine::task::TaskInfo;
+use crate::machine::waker::TaskId;
 use crate::machine::{budget, context};
 use crate::observe::{Event, Observer};
 use crate::pool;
@@ -275,12 +276,26 @@ impl Runtime {
             let mut cx = Context::from_waker(&waker);
             let mut future = pin!(future.into_future());
             loop {
-                if let Turned::Main = self.core.turn(true)? {
-                    self.core.begin_poll(main);
-                    if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
+                match self.core.turn(true) {
+                    Ok(Turned::Main) => self.core.begin_poll(main),
+                    Ok(Turned::Looked) => {
                         self.resume_fatal();
-                        return Ok(value);
+                        continue;
                     }
+                    Err(RunError::Deadlock(mut deadlock)) => {
+                        self.core.begin_question(main);
+                        let polled = future.as_mut().poll(&mut cx);
+                        deadlock.said(main, self.core.end_question(main));
+                        return match polled {
+                            Poll::Ready(value) => Ok(value),
+                            Poll::Pending => Err(RunError::Deadlock(deadlock)),
+                        };
+                    }
+                    Err(error) => return Err(error),
+                }
+                if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
+                    self.resume_fatal();
+                    return Ok(value);
                 }
                 self.resume_fatal();
             }
@@ -471,13 +486,37 @@ impl From<io::Error> for RunError {
 /// The tasks that wait although nothing can wake them.
 #[derive(Debug)]
 pub struct Deadlock {
-    pub(crate) tasks: Vec<TaskInfo>,
+    /// In a box, to keep [`RunError`] small.
+    halted: Box<Halted>,
+}
+
+#[derive(Debug)]
+struct Halted {
+    tasks: Vec<TaskInfo>,
+    /// Of each task; none at all if it has not said.
+    waits: Vec<Vec<String>>,
 }
 
 impl Deadlock {
+    pub(crate) fn new(tasks: Vec<TaskInfo>, mut waits: Vec<Vec<String>>) -> Deadlock {
+        waits.resize(tasks.len(), Vec::new());
+        Deadlock { halted: Box::new(Halted { tasks, waits }) }
+    }
+
+    fn said(&mut self, id: TaskId, waits: Vec<String>) {
+        if let Some(place) = self.tasks().iter().position(|task| task.id == id) {
+            self.halted.waits[place] = waits;
+        }
+    }
+
+    /// Each task with what it waits for, in words: nothing, if that is something foreign.
+    pub fn waits(&self) -> impl Iterator<Item = (&TaskInfo, &[String])> {
+        self.tasks().iter().zip(self.halted.waits.iter().map(Vec::as_slice))
+    }
+
     /// The tasks, `block_on`'s own first among them as `main`.
     pub fn tasks(&self) -> &[TaskInfo] {
-        &self.tasks
+        &self.halted.tasks
     }
 }
 
@@ -486,8 +525,9 @@ impl fmt::Display for Deadlock {
         f.write_str(
             "deadlock: nothing is runnable, no timer is armed and nothing outside is awaited, but these wait:",
         )?;
-        for task in &self.tasks {
+        for (task, waits) in self.waits() {
             write!(f, "\n  {task}")?;
+            waits.iter().try_for_each(|what| write!(f, "\n    waits for {what}"))?;
         }
         Ok(())
     }

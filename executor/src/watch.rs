@@ -26,7 +26,7 @@ use std::{fmt, io};
 use crate::machine::mailbox::Mailbox;
 use crate::machine::task::TaskInfo;
 use crate::machine::waker::TaskId;
-use crate::observe::Event;
+use crate::observe::{Event, Observer};
 use crate::report::Report;
 use crate::reporter::Reporter;
 
@@ -47,7 +47,23 @@ pub(crate) struct Settings {
 /// Who hears of a loop that is stuck; called on the watchdog's thread.
 pub(crate) type OnStuck = Box<dyn Fn(Report) + Send>;
 
-pub(crate) struct Watch {
+/// The watchers that were asked for, and the program's own observer, as one.
+pub(crate) fn observer(
+    settings: Settings,
+    mailbox: &Arc<Mailbox>,
+    own: Option<Observer>,
+) -> io::Result<Option<Observer>> {
+    Ok(match (Watch::new(settings, mailbox)?, own) {
+        (None, own) => own,
+        (Some(watch), None) => Some(Box::new(move |event| watch.see(event))),
+        (Some(watch), Some(own)) => Some(Box::new(move |event| {
+            watch.see(event);
+            own(event);
+        })),
+    })
+}
+
+struct Watch {
     slow_poll: Option<Duration>,
     mailbox: Arc<Mailbox>,
     known: Arc<Known>,
@@ -58,7 +74,7 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// `None` if there is nothing to watch.
-    pub(crate) fn new(settings: Settings, mailbox: &Arc<Mailbox>) -> io::Result<Option<Watch>> {
+    fn new(settings: Settings, mailbox: &Arc<Mailbox>) -> io::Result<Option<Watch>> {
         let Settings { slow_poll, watchdog, on_stuck } = settings;
         if slow_poll.is_none() && watchdog.is_none() {
             return Ok(None);
@@ -68,7 +84,7 @@ impl Watch {
         Ok(Some(Watch { slow_poll, mailbox: Arc::clone(mailbox), known, poll: Cell::new(None), dog }))
     }
 
-    pub(crate) fn see(&self, event: &Event<'_>) {
+    fn see(&self, event: &Event<'_>) {
         match *event {
             Event::Entered { at } => self.known.lock().entered_at = Some(at),
             Event::Spawned { task, name, at } => {

@@ -52,6 +52,7 @@ use error::SendError;
 const KEPT_MESSAGES: usize = 4096;
 
 /// Creates a channel that holds up to `capacity` messages; a capacity above [`Semaphore::MAX_PERMITS`] counts as that.
+#[track_caller]
 pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     let capacity = capacity.min(Semaphore::MAX_PERMITS);
     let channel = Rc::new(Channel {
@@ -69,6 +70,7 @@ pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 }
 
 /// Creates a channel that never is full, whose senders never wait.
+#[track_caller]
 pub fn unbounded_channel<T>() -> (UnboundedSender<T>, UnboundedReceiver<T>) {
     let (bounded, receiver) = channel(usize::MAX);
     (UnboundedSender { bounded }, receiver)
@@ -170,6 +172,12 @@ impl<T> Channel<T> {
     /// Whether the channel is empty for good: it may be closed and still owe a message to a sender that has its slot.
     fn is_finished(&self) -> bool {
         self.senders.get() == 0 || (self.slots.is_closed() && self.slots.available_permits() == self.capacity.max(1))
+    }
+
+    /// For a deadlock report.
+    fn what_for(&self, what: &str) -> String {
+        let senders = self.senders.get();
+        format!("{} with {senders} sender{}", self.slots.what_for(what), if senders == 1 { "" } else { "s" })
     }
 
     fn close(&self) {

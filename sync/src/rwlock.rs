@@ -43,6 +43,7 @@ pub struct RwLock<T: ?Sized> {
 
 impl<T> RwLock<T> {
     /// Creates a lock that nobody holds.
+    #[track_caller]
     pub fn new(value: T) -> Self {
         Self { turns: Semaphore::new(MAX_READERS), value: RefCell::new(Some(Rc::new(value))) }
     }

@@ -29,10 +29,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::task::{Context, Poll, Waker, ready};
 
-use handcar_executor::budget;
+use handcar_executor::{budget, question};
 use slab::Slab;
 
 /// The end of the line, on both sides.
@@ -105,6 +105,8 @@ pub(crate) struct WaitQueue {
     /// Outside the `RefCell`, so that a fast path is one load and one compare.
     gate: Cell<Gate>,
     line: RefCell<Line>,
+    /// The line that made what this is the queue of.
+    made_at: &'static Location<'static>,
 }
 
 struct Line {
@@ -119,11 +121,18 @@ struct Line {
 }
 
 impl WaitQueue {
+    #[track_caller]
     pub(crate) const fn new() -> Self {
         Self {
+            made_at: Location::caller(),
             gate: Cell::new(Gate::Open),
             line: RefCell::new(Line { waiters: Slab::new(), head: NONE, tail: NONE, joined: 0, dismissed: 0 }),
         }
+    }
+
+    /// What the future of this name waits for: for a deadlock report.
+    pub(crate) fn what_for(&self, name: &str) -> String {
+        format!("`{name}` on what was made at {}", self.made_at)
     }
 
     #[inline]
@@ -150,7 +159,7 @@ impl WaitQueue {
         name: &str,
         enter: impl FnMut() -> Option<Outcome>,
     ) -> Poll<Outcome> {
-        ready!(budget::poll(cx));
+        ready!(question::poll_telling(cx, || self.what_for(name)));
         let outcome = match *ticket {
             Ticket::New => ready!(self.enter_or_join(ticket, need, cx.waker(), enter)),
             Ticket::Waiting(key) => ready!(self.poll_waiting(key, cx)),

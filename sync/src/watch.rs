@@ -40,6 +40,7 @@ const BORROWED: &str =
 /// assert_eq!(*watcher.borrow_and_update(), 3);
 /// # });
 /// ```
+#[track_caller]
 pub fn channel<T>(value: T) -> (Sender<T>, Receiver<T>) {
     let channel = Rc::new(Channel {
         value: Cell::new(Some(Rc::new(value))),

@@ -47,9 +47,9 @@ use crate::observe::{Cause, Event, Observer};
 use crate::pool::Pool;
 use crate::report::Report;
 use crate::reporter::{self, Reporter};
-use crate::runtime::{Builder, Deadlock, RunError};
+use crate::runtime::{Builder, RunError};
 use crate::time::clock::{Clock, Instant};
-use crate::watch::Watch;
+use crate::watch;
 
 /// How often, at shutdown, tasks that destructors spawned are cancelled in their turn.
 const SHUTDOWN_ROUNDS: u32 = 1000;
@@ -72,7 +72,7 @@ pub(crate) struct Core {
     pub(crate) grace: Option<Duration>,
     pub(crate) report_unpolled: bool,
     /// The task of `block_on`'s own future, once there has been one, and who called `block_on` last.
-    main: Cell<TaskId>,
+    pub(crate) main: Cell<TaskId>,
     main_at: Cell<Option<&'static Location<'static>>>,
     /// The task that is being polled.
     running: Cell<TaskId>,
@@ -82,6 +82,8 @@ pub(crate) struct Core {
     closing: Cell<Closing>,
     /// Whether there ever was a task that ends by a rule of its own.
     has_layer: Cell<bool>,
+    /// Whether the tasks were asked what they wait for, because the run had come to a halt.
+    pub(crate) asked: Cell<bool>,
     /// Buffers, kept for their memory.
     due: Cell<Vec<Waker>>,
     mail: Cell<Vec<TaskId>>,
@@ -108,14 +110,7 @@ pub(crate) enum Turned {
 impl Core {
     pub(crate) fn new(builder: Builder) -> Result<Rc<Core>, RunError> {
         let mailbox = Arc::new(Mailbox::new());
-        let observer = match (Watch::new(builder.watch, &mailbox)?, builder.observer) {
-            (None, observer) => observer,
-            (Some(watch), None) => Some(Box::new(move |event: &Event<'_>| watch.see(event)) as Observer),
-            (Some(watch), Some(observer)) => Some(Box::new(move |event: &Event<'_>| {
-                watch.see(event);
-                observer(event);
-            }) as Observer),
-        };
+        let observer = watch::observer(builder.watch, &mailbox, builder.observer)?;
         let Some(address) = mailbox::register(Arc::clone(&mailbox)) else {
             return Err(RunError::TooManyRuntimes);
         };
@@ -140,13 +135,14 @@ impl Core {
             pace: Pace::default(),
             closing: Cell::new(Closing::Open),
             has_layer: Cell::new(false),
+            asked: Cell::new(false),
             due: Cell::default(),
             mail: Cell::default(),
         }))
     }
 
     /// Who a task is; `block_on`'s own is called "main".
-    fn info(&self, task: &Rc<dyn Run>) -> TaskInfo {
+    pub(crate) fn info(&self, task: &Rc<dyn Run>) -> TaskInfo {
         let mut info = task.header().info();
         if info.id == self.main.get() {
             info.name = Some(Arc::from("main"));
@@ -282,7 +278,7 @@ impl Core {
     }
 
     #[inline(never)]
-    fn retire(&self, id: TaskId) {
+    pub(crate) fn retire(&self, id: TaskId) {
         let retired = self.slots.borrow_mut().retire(id);
         if retired.is_some() {
             self.observe(|| Event::Ended { task: id });
@@ -374,7 +370,7 @@ impl Core {
                     return Ok(());
                 }
                 if !parker.is_watching() {
-                    return Err(RunError::Deadlock(Deadlock { tasks: self.waiting_tasks() }));
+                    return self.come_to_a_halt();
                 }
             }
             timeout = None;
@@ -437,7 +433,7 @@ impl Core {
         parker
     }
 
-    fn waiting_tasks(&self) -> Vec<TaskInfo> {
+    pub(crate) fn waiting_tasks(&self) -> Vec<TaskInfo> {
         let mut tasks: Vec<_> = self.slots.borrow().tasks().map(|task| self.info(task)).collect();
         tasks.sort_by_key(|task| task.id != self.main.get());
         tasks

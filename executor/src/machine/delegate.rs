@@ -28,6 +28,7 @@ use slab::Slab;
 use crate::machine::context;
 use crate::machine::core::Core;
 use crate::machine::waker::TaskId;
+use crate::question;
 
 /// The wake side of a combinator: shared by its children's slots.
 #[derive(Default)]
@@ -139,6 +140,11 @@ impl Delegates {
         };
         let crossed = self.ready.parent.replace(Some(waker));
         drop(crossed);
+        if question::is_question() {
+            for (_, &id) in &self.children {
+                let _parent = core.mark(id); // each is to be asked; the parent is being polled already
+            }
+        }
         self.batch = self.ready.list.borrow().len();
     }
 

@@ -160,6 +160,14 @@ impl Header {
         self.cancelled_at.get().map(|at| CancelReason { kind: self.cancel_kind.get(), at })
     }
 
+    /// Whether it is `task` that waits for this one's end.
+    pub(crate) fn joiner_is(&self, task: TaskId) -> bool {
+        let joiner = self.joiner.take();
+        let is = joiner.as_ref().is_some_and(|joiner| joiner.will_wake(&task.waker()));
+        self.joiner.set(joiner);
+        is
+    }
+
     /// Has `at_end` run when the task ends.
     pub(crate) fn at_end(&self, at_end: Box<dyn FnOnce()>) {
         self.extras.get_or_init(Box::default).at_end.set(Some(at_end));

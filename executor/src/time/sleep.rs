@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::layer;
 use crate::machine::timers::Timers;
 use crate::machine::{budget, context};
+use crate::question;
 use crate::time::clock::{Instant, saturating_nanos};
 
 /// A timer of one runtime, armed at its first poll: what [`Sleep`], [`Interval`](crate::Interval) and
@@ -299,7 +300,7 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        ready!(budget::poll(cx));
+        ready!(question::poll_telling(cx, || format!("the sleep made at {}", self.made_at)));
         match self.stage {
             Stage::New | Stage::Again | Stage::Waiting => {
                 let due = self.alarm.poll(cx);

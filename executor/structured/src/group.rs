@@ -29,7 +29,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use handcar_executor::layer::{self, Ending};
-use handcar_executor::{self as kernel, AbortHandle, PanicPayload, Report, TaskId, current_task};
+use handcar_executor::{self as kernel, AbortHandle, PanicPayload, Report, TaskId, current_task, question};
 use pin_project_lite::pin_project;
 
 use crate::cleanup;
@@ -652,6 +652,9 @@ where
         let drained = drain(inner, cx);
         let has_body = matches!(*this.body, Stage::Body { .. });
         if has_body || !drained || inner.living.get() + this.locals.living() > 0 {
+            if question::is_question() && inner.living.get() > 0 {
+                question::answer(format!("{} children of the group made at {}", inner.living.get(), node.at));
+            }
             return Poll::Pending;
         }
         // What an enclosing cancel does not stop: a panic, and a value that nothing was missing from.
