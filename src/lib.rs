@@ -28,7 +28,7 @@
 //! |---|---|
 //! | starting | [`run`], [`try_run`], [`main`](macro@main), [`test`](macro@test), [`Builder`], [`Runtime`] |
 //! | tasks | [`spawn`], [`spawn_named`], [`yield_now`], [`JoinHandle`], [`Spawner`], [`task`] |
-//! | tasks that belong together | [`task_group`], [`scope()`], [`gather`], [`race`], [`as_completed`], [`GroupError`] |
+//! | tasks that belong together | [`task_group`], [`scope()`], [`gather()`], [`race`], [`as_completed`], [`GroupError`] |
 //! | cancelling | [`CancelScope`], [`CancelToken`], [`shield`], [`cancellable`], [`cancelled`], [`is_cancelled`] |
 //! | cleaning up | [`defer`], [`bracket`], [`scope_of`] |
 //! | time | [`sleep`], [`interval`], [`timeout`], [`move_on_after`], [`timeout_scope`], [`Instant`], [`Clock`] |
@@ -52,14 +52,15 @@
 pub use handcar_structured::{
     AbortHandle, AsCompleted, BracketError, Builder, CancelKind, CancelReason, CancelScope, CancelToken, Cancellable,
     Cancelled, Catching, Cause, Clock, ClockHold, ContextVar, Deadline, Deadlock, DeferGuard, DropGuard, Elapsed,
-    Event, Failure, Gather, GatherResults, GroupBuilder, GroupError, GroupHandle, Handling, HoldsError, Instant,
-    Interval, JobInfo, JoinError, JoinHandle, Leaf, LeafCause, Metrics, MissedTickBehavior, MoveOn, OnChildPanic,
-    OnError, OnPanic, PanicPayload, Race, Report, Reports, RunCleanup, RunError, RunScope, Runtime, Scope, ScopeHandle,
-    Shield, Sleep, Spawner, TaskEnd, TaskGroup, Tick, Timeout, ToThread, TryGather, Turn, WaitCancelled, WakeHandle,
-    WithVar, YieldNow, as_completed, bracket, cancellable, cancelled, context_var, defer, effective_deadline, gather,
-    gather_results, generate, interval, interval_at, is_cancelled, move_on_after, race, run, scope, scope_of, shield,
-    shield_for, sleep, sleep_until, spawn, spawn_named, task_group, timeout, timeout_at, timeout_scope, to_thread,
-    try_gather, try_generate, try_run, try_to_thread, yield_now,
+    Event, Failure, Gather, GatherResults, GatherTuple, GroupBuilder, GroupError, GroupHandle, Handling, HoldsError,
+    Instant, Interval, JobInfo, JoinError, JoinHandle, Leaf, LeafCause, Metrics, MissedTickBehavior, MoveOn,
+    OnChildPanic, OnError, OnPanic, OneOf, PanicPayload, Race, RaceTuple, Racers, Report, Reports, RunCleanup,
+    RunError, RunScope, Runtime, Scope, Shield, Sleep, Spawner, Start, StartError, Started, TaskEnd, TaskGroup, Tick,
+    Timeout, ToThread, TryGather, TryGatherTuple, Turn, WaitCancelled, WakeHandle, WithVar, YieldNow, as_completed,
+    bracket, cancellable, cancelled, context_var, defer, effective_deadline, gather, gather_results, generate,
+    interval, interval_at, is_cancelled, move_on_after, race, run, scope, scope_of, shield, shield_for, sleep,
+    sleep_until, spawn, spawn_named, task_group, timeout, timeout_at, timeout_scope, to_thread, try_gather,
+    try_generate, try_run, try_to_thread, yield_now,
 };
 pub use handcar_sync as sync;
 

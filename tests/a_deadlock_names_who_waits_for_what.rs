@@ -137,10 +137,8 @@ fn what_waits_inside_a_combinator_a_scope_or_a_timeout_says_so_too() {
         let limited = timeout(Duration::MAX, children).await;
         assert_ne!(limited.map(drop), Err(Elapsed));
     });
-    assert_eq!(
-        waits(&told, first),
-        ["main: `Acquire` on what was made at line 2, `Acquire` on what was made at line 2"]
-    );
+    let both = "`Acquire` on what was made at line 2, `Acquire` on what was made at line 2";
+    assert_eq!(waits(&told, first), [format!("main: {both}, 1 children of the group made at line 3")]);
 }
 
 #[test]

@@ -3,15 +3,17 @@
 use std::fmt;
 
 use crate::bencher::{Bencher, Effort};
-use crate::runtime::{Net, Runtime};
+use crate::runtime::{Net, Runtime, Several};
 use crate::runtimes::{Handcar, LocalRuntime, LocalSet, NoDrivers, Tokio};
 use crate::toolkits::{HandcarSync, TokioSync};
 use crate::workloads::channels::{self, PingPong, Producers, Unbounded};
 use crate::workloads::connections::{Accept, IdleConnection};
 use crate::workloads::echo::{self, Echo};
 use crate::workloads::memory::{Allocated, Idle, Resident, Sleeping};
+use crate::workloads::mutex;
 use crate::workloads::oneshot::{AlreadySent, Oneshot};
 use crate::workloads::semaphore::{self, Contended, Uncontended};
+use crate::workloads::several;
 use crate::workloads::sleepers::{self, Sleepers};
 use crate::workloads::spawn::{self, SpawnDetached, SpawnJoin};
 use crate::workloads::start::Start;
@@ -19,9 +21,10 @@ use crate::workloads::switch::{self, SelfWake, Yield};
 use crate::workloads::tcp::{self, RoundTrip};
 use crate::workloads::thread_wake::{self, ThreadWake, ThreadWakeEarly, ThreadWakeWatching};
 use crate::workloads::timeout::{self, Timeout};
-use crate::workloads::{NetWorkload, SyncWorkload, With, Workload};
+use crate::workloads::{NetWorkload, SeveralWorkload, SyncWorkload, With, Workload};
 
 /// All rows, in the order of the table.
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 pub fn all() -> Vec<Row> {
     vec![
         Row::new("spawn-join", "spawn + join, 1000 at a time").target(0.24).each::<SpawnJoin>().bare(spawn::boxes),
@@ -62,8 +65,21 @@ pub fn all() -> Vec<Row> {
             .each_with::<Uncontended>()
             .bare(semaphore::counter),
         Row::new("semaphore-queue", "semaphore, 1000 tasks for 10 permits").target(0.22).each_with::<Contended>(),
+        Row::new("mutex", "mutex, uncontended")
+            .target(0.08)
+            .each_beside::<mutex::Uncontended<HandcarSync>, mutex::Uncontended<TokioSync>>()
+            .bare(semaphore::counter),
+        Row::new("mutex-queue", "mutex, 100 tasks")
+            .target(0.21)
+            .each_beside::<mutex::Contended<HandcarSync>, mutex::Contended<TokioSync>>(),
         Row::new("timeout-0", "timeout around one yield").target(0.17).each::<Timeout<0>>().bare(timeout::deadlines),
         Row::new("timeout-10000", "timeout, 10,000 others armed").target(0.17).each::<Timeout<10_000>>(),
+        Row::new("gather", "gather of 1000 that yield once").target(0.15).each_several::<several::Gather>(),
+        Row::new("gather-2", "`gather!` of two that yield once").target(1.0).each_several::<several::GatherTwo>(),
+        Row::new("group", "task group of 1000, with their values").target(0.18).each_several::<several::Group>(),
+        Row::new("scope", "borrowing scope of 1000 that yield once, JoinSet of 1000 that do not")
+            .target(0.24)
+            .each_several::<several::Scope>(),
         Row::new("sleepers", "100,000 tasks that sleep 1 to 100 ms")
             .unit(Unit::CpuNanoseconds)
             .target(0.65)
@@ -219,10 +235,15 @@ impl Row {
 
     /// Enters every runtime with its own channels and locks, and shows Handcar's on tokio's executor.
     fn each_with<W: SyncWorkload>(self) -> Row {
-        self.enter(Role::Ours, Handcar::NAME, inside::<Handcar, With<W, HandcarSync>>)
-            .enter(Role::Rival, Tokio::<LocalSet>::NAME, inside::<Tokio<LocalSet>, With<W, TokioSync>>)
-            .enter(Role::Rival, Tokio::<LocalRuntime>::NAME, inside::<Tokio<LocalRuntime>, With<W, TokioSync>>)
-            .enter(Role::Context, "handcar's sync on tokio", inside::<Tokio<LocalRuntime>, With<W, HandcarSync>>)
+        self.each_beside::<With<W, HandcarSync>, With<W, TokioSync>>()
+    }
+
+    /// As [`each_with`](Row::each_with), for a workload that is two: with Handcar's locks, and with tokio's.
+    fn each_beside<Ours: Workload, Theirs: Workload>(self) -> Row {
+        self.enter(Role::Ours, Handcar::NAME, inside::<Handcar, Ours>)
+            .enter(Role::Rival, Tokio::<LocalSet>::NAME, inside::<Tokio<LocalSet>, Theirs>)
+            .enter(Role::Rival, Tokio::<LocalRuntime>::NAME, inside::<Tokio<LocalRuntime>, Theirs>)
+            .enter(Role::Context, "handcar's sync on tokio", inside::<Tokio<LocalRuntime>, Ours>)
     }
 
     /// Enters every runtime with its own sockets.
@@ -230,6 +251,13 @@ impl Row {
         self.enter(Role::Ours, Handcar::NAME, inside_net::<Handcar, W>)
             .enter(Role::Rival, Tokio::<LocalSet>::NAME, inside_net::<Tokio<LocalSet>, W>)
             .enter(Role::Rival, Tokio::<LocalRuntime>::NAME, inside_net::<Tokio<LocalRuntime>, W>)
+    }
+
+    /// As [`each`](Row::each), with each runtime's ways to wait for several things.
+    fn each_several<W: SeveralWorkload>(self) -> Row {
+        self.enter(Role::Ours, Handcar::NAME, inside_several::<Handcar, W>)
+            .enter(Role::Rival, Tokio::<LocalSet>::NAME, inside_several::<Tokio<LocalSet>, W>)
+            .enter(Role::Rival, Tokio::<LocalRuntime>::NAME, inside_several::<Tokio<LocalRuntime>, W>)
     }
 
     /// As [`each`](Row::each), for the one workload that starts its runtimes itself.
@@ -263,6 +291,10 @@ fn inside<R: Runtime, W: Workload>(bencher: &mut Bencher) {
 
 fn inside_net<R: Net, W: NetWorkload>(bencher: &mut Bencher) {
     spawned::<R>(bencher, async |bencher| W::drive::<R>(bencher).await.expect("the loopback works"));
+}
+
+fn inside_several<R: Several, W: SeveralWorkload>(bencher: &mut Bencher) {
+    spawned::<R>(bencher, async |bencher| W::drive::<R>(bencher).await);
 }
 
 fn spawned<R: Runtime>(bencher: &mut Bencher, drive: impl AsyncFnOnce(&mut Bencher) + 'static) {

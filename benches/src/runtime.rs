@@ -79,3 +79,21 @@ pub(crate) trait Net: Runtime {
     /// Writes all of it.
     fn write_all<'a>(stream: &'a mut Self::Stream, bytes: &'a [u8]) -> impl Future<Output = io::Result<()>>;
 }
+
+/// A runtime's ways to wait for several things.
+pub(crate) trait Several: Runtime {
+    /// Waits for many futures in one task.
+    fn all<F: Future>(futures: impl Iterator<Item = F>) -> impl Future<Output = Vec<F::Output>>;
+
+    /// Waits for two futures in one task.
+    fn two<A: Future, B: Future>(a: A, b: B) -> impl Future<Output = (A::Output, B::Output)>;
+
+    /// Spawns the children, and adds their values up.
+    fn group<F>(children: impl Iterator<Item = F>) -> impl Future<Output = u64>
+    where
+        F: Future<Output = u64> + 'static;
+
+    /// Spawns so many children, each of which adds one to a counter outside, and waits for them. Where children may borrow they do,
+    /// and yield once before.
+    fn counted(children: u64) -> impl Future<Output = u64>;
+}

@@ -28,12 +28,14 @@ use crate::join_error::{CancelReason, PanicPayload};
 use crate::machine::context;
 use crate::machine::join::JoinHandle;
 use crate::machine::task::{Header, TaskInfo};
+use crate::machine::waker::TaskId;
 use crate::report::Report;
 use crate::reporter;
 use crate::runtime::{self, Runtime};
 use crate::spawn::Spawner;
 use crate::time::clock::Instant;
 
+pub use crate::local::{Host, Local, LocalTask};
 pub use crate::time::sleep::{Alarm, DueTime};
 
 /// What the loop does with a task that was cancelled.
@@ -115,6 +117,11 @@ where
     F::Output: 'static,
 {
     context::current("spawn").spawn(future, ending, name, at)
+}
+
+/// The number of the task that is being polled, if one is.
+pub fn running_id() -> Option<TaskId> {
+    context::with_current(|core| core.of_running(|header| header.id.get())).flatten()
 }
 
 /// As [`spawn`], on the runtime of `spawner`; nothing if that has ended.

@@ -26,13 +26,15 @@
 //! * `runtime`, `spawn`: building a runtime, running it, spawning on it
 //! * `time`: clocks, sleeping, timeouts, intervals
 //! * `pool`, `job`: threads, and calls that block
-//! * `report`, `reporter`, `observe`, `watch`, `question`: what nobody waits for, looking on, polls that take too long, and what a
+//! * `report`, `reporter`, `observe`, `watch`, [`question`]: what nobody waits for, looking on, polls that take too long, and what a
 //!   deadlock report knows
-//! * [`layer`]: what structured concurrency, which stands on top, hooks into
+//! * [`layer`], `local`: what structured concurrency, which stands on top, hooks into
 
+mod bits;
 mod job;
 mod join_error;
 pub mod layer;
+mod local;
 mod machine;
 mod observe;
 mod pool;

@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 
 use crate::machine::budget;
 use crate::machine::core::Core;
-use crate::machine::task::Progress;
+use crate::machine::task::{Header, Progress};
 use crate::machine::waker::TaskId;
 use crate::runtime::{Deadlock, RunError};
 
@@ -37,7 +37,7 @@ pub fn poll_telling(cx: &mut Context<'_>, tell: impl FnOnce() -> String) -> Poll
         }
         budget::suspend(cx)
     }
-    if budget::left() > 0 { Poll::Ready(()) } else { suspend(cx, tell) }
+    if budget::LEFT.get() > 0 { Poll::Ready(()) } else { suspend(cx, tell) }
 }
 
 /// As [`budget::poll`], by what is only around other operations: a poll that only asks goes on to those.
@@ -47,13 +47,13 @@ pub fn poll_around(cx: &mut Context<'_>) -> Poll<()> {
     fn suspend(cx: &mut Context<'_>) -> Poll<()> {
         if is_question() { Poll::Ready(()) } else { budget::suspend(cx) }
     }
-    if budget::left() > 0 { Poll::Ready(()) } else { suspend(cx) }
+    if budget::LEFT.get() > 0 { Poll::Ready(()) } else { suspend(cx) }
 }
 
 /// Whether this poll only asks what is waited for.
 #[inline]
 pub fn is_question() -> bool {
-    budget::left() < DEEPEST_DEBT
+    budget::LEFT.get() < DEEPEST_DEBT
 }
 
 /// Answers a poll that only asks, for what waits without an operation of its own: what it waits for, in words.
@@ -105,8 +105,16 @@ impl Core {
     pub(crate) fn end_question(&self, id: TaskId) -> Vec<String> {
         let mut answers = answers();
         let tasks: Vec<_> = self.slots.borrow().tasks().cloned().collect();
-        let awaited = tasks.iter().filter(|task| task.header().joiner_is(id));
+        let awaited = tasks.iter().filter(|task| is_joined_by(task.header(), id));
         answers.extend(awaited.map(|task| format!("the end of {}", self.info(task))));
         answers
     }
+}
+
+/// Whether it is `waits` that waits for the end of this task.
+fn is_joined_by(task: &Header, waits: TaskId) -> bool {
+    let joiner = task.joiner.take();
+    let is = joiner.as_ref().is_some_and(|joiner| joiner.will_wake(&waits.waker()));
+    task.joiner.set(joiner);
+    is
 }

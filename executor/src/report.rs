@@ -16,6 +16,7 @@ use std::time::Duration;
 use crate::job::JobInfo;
 use crate::join_error::PanicPayload;
 use crate::machine::task::TaskInfo;
+pub(crate) use crate::reporter::{Reporter, catch, deliver, report_panic};
 
 /// Something that went wrong where nobody waits for the result.
 ///

@@ -201,12 +201,12 @@ impl Shared {
     fn begin(&self, task: TaskId) {
         let count = self.count.load(Ordering::Relaxed);
         self.count.store(count + 1, Ordering::Relaxed);
-        self.task.store(task.as_word(), Ordering::Release);
+        self.task.store(task.0, Ordering::Release);
     }
 
     /// The task that is being polled, and the count that goes with it.
     fn look(&self) -> (u64, TaskId) {
-        let task = TaskId::from_word(self.task.load(Ordering::Acquire));
+        let task = TaskId(self.task.load(Ordering::Acquire));
         (self.count.load(Ordering::Acquire), task)
     }
 }
@@ -215,7 +215,7 @@ impl Dog {
     fn start(threshold: Duration, known: &Arc<Known>, on_stuck: Option<OnStuck>) -> io::Result<Dog> {
         let shared = Arc::new(Shared {
             count: AtomicU64::new(0),
-            task: AtomicUsize::new(TaskId::NONE.as_word()),
+            task: AtomicUsize::new(TaskId::NONE.0),
             over: Mutex::new(false),
             ended: Condvar::new(),
         });

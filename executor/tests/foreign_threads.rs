@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use std::thread;
 
-use handcar_executor::{Runtime, run, spawn, yield_now};
+use handcar_executor::{Builder, Clock, Event, Runtime, run, spawn, yield_now};
 
 mod common;
 use common::{Drops, for_ever, watchdog};
@@ -340,4 +340,44 @@ fn wake_handles_end_a_park_from_anywhere_and_are_inert_afterwards() {
     drop(runtime);
     handle.wake();
     thread::spawn(move || handle.wake()).join().unwrap();
+}
+
+#[test]
+fn a_wake_that_comes_during_the_poll_does_not_wait_for_a_look() {
+    const ROUNDS: u64 = 1000;
+    let _watchdog = watchdog();
+    let polls = Rc::new(Cell::new(0));
+    let (looks, counter) = (Rc::new(Cell::new(0)), Rc::clone(&polls));
+    let looked = Rc::clone(&looks);
+    let count = move |event: &Event<'_>| {
+        if let Event::Looked { .. } = event {
+            looked.set(looked.get() + 1);
+        }
+    };
+    // Time that stands still: so the loop takes the polls for cheap ones, between which it seldom has to look.
+    let runtime = Builder::new().clock(Clock::simulated()).observe(count).build().unwrap();
+    let (ask, asked) = channel::<Waker>();
+    let (answer, answered) = channel();
+    let other = thread::spawn(move || {
+        for waker in asked {
+            waker.wake();
+            answer.send(()).unwrap();
+        }
+    });
+    runtime.block_on(spawn_in(&runtime, async move {
+        poll_fn(|cx| {
+            counter.set(counter.get() + 1);
+            ask.send(cx.waker().clone()).unwrap();
+            answered.recv().unwrap();
+            if counter.get() < ROUNDS { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
+    }));
+    other.join().unwrap();
+    assert_eq!(polls.get(), ROUNDS);
+    assert!(looks.get() < ROUNDS / 10, "{} looks", looks.get());
+}
+
+async fn spawn_in(runtime: &Runtime, task: impl Future<Output = ()> + 'static) {
+    runtime.spawn(task).await.unwrap();
 }

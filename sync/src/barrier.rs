@@ -71,7 +71,7 @@ impl Future for BarrierWait<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<BarrierWaitResult> {
         let barrier = self.barrier;
         let is_new = matches!(self.ticket, Ticket::New);
-        let poll = barrier.queue.poll(&mut self.ticket, 0, cx, "BarrierWait", || barrier.complete());
+        let poll = barrier.queue.poll(&mut self.ticket, cx, "BarrierWait", || barrier.complete());
         if is_new && matches!(self.ticket, Ticket::Waiting(_)) {
             barrier.arrived.set(barrier.arrived.get() + 1);
             self.round = barrier.rounds.get();

@@ -65,11 +65,7 @@ impl Condition {
 
     /// Waits for as long as `is_so` says yes; looks first, and again after each notification.
     ///
-    /// # Panics
-    ///
-    /// As [`wait`](Self::wait).
-    ///
-    /// # Cancel safety
+    /// # Panics and cancel safety
     ///
     /// As [`wait`](Self::wait).
     #[track_caller]
@@ -149,7 +145,7 @@ impl<T: ?Sized, M: Hold<Mutex<T>>> Future for ConditionWait<'_, T, M> {
             // Once more: others may have come since it was made.
             condition.check(guard);
             let mut ticket = Ticket::New;
-            let _ = condition.queue.poll(&mut ticket, 0, cx, "ConditionWait", || None);
+            let _ = condition.queue.poll(&mut ticket, cx, "ConditionWait", || None);
             if let Ticket::New = ticket {
                 // The budget of this poll is used up.
                 return Poll::Pending;
@@ -161,7 +157,7 @@ impl<T: ?Sized, M: Hold<Mutex<T>>> Future for ConditionWait<'_, T, M> {
             return Poll::Pending;
         }
         if let Stage::Waiting(ticket, mutex) = stage {
-            let poll = condition.queue.poll(ticket, 0, cx, "ConditionWait", || None);
+            let poll = condition.queue.poll(ticket, cx, "ConditionWait", || None);
             *stage = Stage::Locking(ready!(poll), Lock::new(mutex.clone()));
         }
         let Stage::Locking(_, lock) = stage else { crate::wait_queue::polled_after_ready("ConditionWait") };

@@ -35,6 +35,10 @@ impl Event {
         Self { is_set: Cell::new(false), queue: WaitQueue::new() }
     }
 
+    pub(crate) const fn new_set() -> Self {
+        Self { is_set: Cell::new(true), queue: WaitQueue::new() }
+    }
+
     /// Sets the flag and releases all who wait.
     pub fn set(&self) {
         self.is_set.set(true);
@@ -81,7 +85,7 @@ impl Future for EventWait<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Event { is_set, queue } = self.event;
         let enter = || is_set.get().then_some(Outcome::Dismissed);
-        queue.poll(&mut self.ticket, 0, cx, "EventWait", enter).map(drop)
+        queue.poll(&mut self.ticket, cx, "EventWait", enter).map(drop)
     }
 }
 

@@ -17,6 +17,30 @@
 //! made of the same parts.
 #![forbid(unsafe_code)]
 
+/// Gives an error type its words: [`Display`](std::fmt::Display) and [`Error`](std::error::Error).
+macro_rules! says {
+    ($error:ident $(<$message:ident>)? { $($case:pat => $words:expr),+ }) => {
+        impl$(<$message>)? std::fmt::Display for $error$(<$message>)? {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(match self { $($case => $words),+ })
+            }
+        }
+
+        impl$(<$message>)? std::error::Error for $error$(<$message>)? {}
+    };
+}
+
+/// Gives a type whose messages need not have it a `Debug` of what its own methods say.
+macro_rules! shows {
+    ($type:ident<$($generic:ident $(: $bound:ident)?),+> $($what:ident),+) => {
+        impl<$($generic $(: $bound)?),+> std::fmt::Debug for $type<$($generic),+> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($type))$(.field(stringify!($what), &self.$what()))+.finish_non_exhaustive()
+            }
+        }
+    };
+}
+
 mod barrier;
 mod condition;
 mod event;
@@ -47,7 +71,7 @@ pub use event::{Event, EventWait};
 pub use lock::{Lock, LockGuard, TryLockError};
 pub use mutex::{Guard, Mutex, MutexGuard, OwnedMutexGuard};
 pub use notify::{Notified, Notify};
-pub use once_cell::{OnceCell, SetError};
+pub use once_cell::{OnceCell, OnceCellWait, SetError};
 pub use queue::{LifoQueue, PriorityQueue, Queue};
 pub use rate_limiter::{RateAcquire, RateLimiter};
 pub use recv::{Receive, Recv};

@@ -16,11 +16,10 @@ use crate::wait_queue::Ticket;
 pub trait LockGuard: Sized + sealed::Sealed {
     /// How it holds the lock: by reference, or through an `Rc`.
     type Lock: Clone + Unpin;
+    /// Looks at the lock's semaphore, and how many of its permits this takes. (Returning it would bind the value's type to the
+    /// borrow.)
     #[doc(hidden)]
-    const PERMITS: usize;
-    /// Looks at the lock's semaphore. (Returning it would bind the value's type to the borrow.)
-    #[doc(hidden)]
-    fn with_turns<R>(lock: &Self::Lock, f: impl FnOnce(&Semaphore) -> R) -> R;
+    fn with_turns<R>(lock: &Self::Lock, f: impl FnOnce(&Semaphore, usize) -> R) -> R;
     /// Makes the guard of permits that the caller has taken.
     #[doc(hidden)]
     fn new(lock: Self::Lock) -> Self;
@@ -46,7 +45,7 @@ impl<G: LockGuard> Future for Lock<G> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<G> {
         let Self { lock, ticket } = &mut *self;
-        let turn = ready!(G::with_turns(lock, |turns| turns.poll_acquire(ticket, G::PERMITS, cx, "Lock")));
+        let turn = ready!(G::with_turns(lock, |turns, need| turns.poll_acquire(ticket, need, cx, "Lock")));
         debug_assert!(turn.is_ok(), "nobody closes the semaphore of a lock");
         Poll::Ready(G::new(lock.clone()))
     }
@@ -56,7 +55,7 @@ impl<G: LockGuard> Drop for Lock<G> {
     #[inline]
     fn drop(&mut self) {
         let Self { lock, ticket } = self;
-        G::with_turns(lock, |turns| turns.leave(ticket, G::PERMITS));
+        G::with_turns(lock, |turns, need| turns.leave(ticket, need));
     }
 }
 
@@ -68,7 +67,7 @@ impl<G: LockGuard> fmt::Debug for Lock<G> {
 
 /// Takes the lock if it is free and nobody waits for it.
 pub(crate) fn try_lock<G: LockGuard>(lock: G::Lock) -> Result<G, TryLockError> {
-    match G::with_turns(&lock, |turns| turns.try_take(G::PERMITS)) {
+    match G::with_turns(&lock, Semaphore::try_take) {
         Ok(()) => Ok(G::new(lock)),
         Err(_) => Err(TryLockError(())),
     }
@@ -78,10 +77,4 @@ pub(crate) fn try_lock<G: LockGuard>(lock: G::Lock) -> Result<G, TryLockError> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TryLockError(());
 
-impl fmt::Display for TryLockError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the lock is held or waited for")
-    }
-}
-
-impl std::error::Error for TryLockError {}
+says!(TryLockError { _ => "the lock is held or waited for" });

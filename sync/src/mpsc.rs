@@ -29,8 +29,9 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::rc::Rc;
 
+use crate::event::Event;
 use crate::semaphore::Semaphore;
-use crate::wait_queue::{Ticket, WaitQueue};
+use crate::wait_queue::Ticket;
 use crate::waker_cell::WakerCell;
 
 pub mod error;
@@ -39,12 +40,14 @@ mod receiver;
 mod sender;
 mod sending;
 mod sink;
+mod weak;
 
-pub use permit::{Permit, Reserve};
-pub use receiver::{Receiver, RecvMany, UnboundedReceiver};
-pub use sender::{Closed, Sender, UnboundedSender};
+pub use permit::{OwnedPermit, Permit, PermitIterator, Reserve, Room};
+pub use receiver::{Receiver, RecvMany};
+pub use sender::{Bounded, Sender, Unbounded};
 pub use sending::Sending;
 pub use sink::SenderSink;
+pub use weak::WeakSender;
 
 use error::SendError;
 
@@ -54,6 +57,26 @@ const KEPT_MESSAGES: usize = 4096;
 /// Creates a channel that holds up to `capacity` messages; a capacity above [`Semaphore::MAX_PERMITS`] counts as that.
 #[track_caller]
 pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
+    make(capacity)
+}
+
+/// Creates a channel that never is full, whose senders never wait.
+#[track_caller]
+pub fn unbounded_channel<T>() -> (UnboundedSender<T>, UnboundedReceiver<T>) {
+    make(usize::MAX)
+}
+
+/// The end that sends into an unbounded channel.
+pub type UnboundedSender<T> = Sender<T, Unbounded>;
+
+/// The end that receives from an unbounded channel.
+pub type UnboundedReceiver<T> = Receiver<T>;
+
+/// A sender that does not keep an unbounded channel open.
+pub type WeakUnboundedSender<T> = WeakSender<T, Unbounded>;
+
+#[track_caller]
+fn make<T, L>(capacity: usize) -> (Sender<T, L>, Receiver<T>) {
     let capacity = capacity.min(Semaphore::MAX_PERMITS);
     let channel = Rc::new(Channel {
         messages: RefCell::new(VecDeque::new()),
@@ -62,18 +85,11 @@ pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
         senders: Cell::new(1),
         receiver_lives: Cell::new(true),
         receiver: WakerCell::default(),
-        departure: WaitQueue::new(),
+        closed: Event::new(),
         handover: WakerCell::default(),
         rendezvous: Cell::new(0),
     });
-    (Sender { channel: channel.clone() }, Receiver { channel })
-}
-
-/// Creates a channel that never is full, whose senders never wait.
-#[track_caller]
-pub fn unbounded_channel<T>() -> (UnboundedSender<T>, UnboundedReceiver<T>) {
-    let (bounded, receiver) = channel(usize::MAX);
-    (UnboundedSender { bounded }, receiver)
+    (Sender::new(channel.clone()), Receiver { channel })
 }
 
 struct Channel<T> {
@@ -84,8 +100,8 @@ struct Channel<T> {
     senders: Cell<usize>,
     receiver_lives: Cell<bool>,
     receiver: WakerCell,
-    /// Those who wait in [`Sender::closed`].
-    departure: WaitQueue,
+    /// Set when the receiver has gone or has closed the channel.
+    closed: Event,
     /// The sender whose rendezvous is under way.
     handover: WakerCell,
     /// Goes up when a rendezvous begins and when it ends, so that it is odd in between; each knows its own by this number.
@@ -93,6 +109,12 @@ struct Channel<T> {
 }
 
 impl<T> Channel<T> {
+    /// For a deadlock report.
+    fn what_for(&self, what: &str) -> String {
+        let senders = self.senders.get();
+        format!("{} with {senders} sender{}", self.slots.what_for(what), if senders == 1 { "" } else { "s" })
+    }
+
     /// Moves a message into a slot that was taken just now, so that the receiver lives.
     #[inline]
     fn push(&self, message: T) {
@@ -171,18 +193,22 @@ impl<T> Channel<T> {
 
     /// Whether the channel is empty for good: it may be closed and still owe a message to a sender that has its slot.
     fn is_finished(&self) -> bool {
-        self.senders.get() == 0 || (self.slots.is_closed() && self.slots.available_permits() == self.capacity.max(1))
+        self.senders.get() == 0 || (self.slots.is_closed() && self.slots.available_permits() == self.room())
     }
 
-    /// For a deadlock report.
-    fn what_for(&self, what: &str) -> String {
-        let senders = self.senders.get();
-        format!("{} with {senders} sender{}", self.slots.what_for(what), if senders == 1 { "" } else { "s" })
+    /// How many slots there are: one even for a rendezvous.
+    fn room(&self) -> usize {
+        self.capacity.max(1)
+    }
+
+    /// How many messages would go in without waiting.
+    fn free_room(&self) -> usize {
+        self.slots.available_permits().min(self.capacity)
     }
 
     fn close(&self) {
         self.slots.close();
-        self.departure.close();
+        self.closed.set();
     }
 }
 
@@ -193,11 +219,11 @@ fn give_back<T>(messages: &mut VecDeque<T>) {
     }
 }
 
-/// Gives up a wait for a slot.
+/// Gives up a wait for `n` slots.
 #[inline]
-fn leave<T>(channel: &Channel<T>, ticket: &mut Ticket) {
+fn leave<T>(channel: &Channel<T>, ticket: &mut Ticket, n: usize) {
     if !matches!(ticket, Ticket::New | Ticket::Spent) {
-        channel.slots.leave(ticket, 1);
+        channel.slots.leave(ticket, n);
         channel.free_slots(0);
     }
 }

@@ -120,6 +120,12 @@ impl<T: Default> Default for Mutex<T> {
     }
 }
 
+impl<T> From<T> for Mutex<T> {
+    fn from(value: T) -> Self {
+        Self::new(value)
+    }
+}
+
 impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.try_lock() {
@@ -146,11 +152,10 @@ pub type OwnedMutexGuard<T> = Guard<T, Rc<Mutex<T>>>;
 
 impl<T: ?Sized, M: Hold<Mutex<T>>> LockGuard for Guard<T, M> {
     type Lock = M;
-    const PERMITS: usize = 1;
 
     #[inline]
-    fn with_turns<R>(mutex: &M, f: impl FnOnce(&Semaphore) -> R) -> R {
-        f(&mutex.turn)
+    fn with_turns<R>(mutex: &M, f: impl FnOnce(&Semaphore, usize) -> R) -> R {
+        f(&mutex.turn, 1)
     }
 
     #[inline]

@@ -46,6 +46,15 @@ impl Notify {
         }
     }
 
+    /// Notifies the last who waits in place of the first; if nobody does, the next who comes.
+    ///
+    /// Should that one be dropped before it has run, the notification goes to the first.
+    pub fn notify_last(&self) {
+        if self.queue.gate() == Gate::Open || !self.queue.grant_last() {
+            self.kept.set(true);
+        }
+    }
+
     /// Notifies every future that [`notified`](Self::notified) has made so far.
     ///
     /// ```
@@ -80,6 +89,14 @@ impl Notify {
         let calls = self.calls.get();
         Notified { notify: self, calls, ticket: Ticket::New }
     }
+
+    /// What there is for one who comes, and was made when `notify_waiters` had been called so often.
+    fn enter(&self, calls: u64) -> Option<Outcome> {
+        if self.calls.get() != calls {
+            return Some(Outcome::Dismissed);
+        }
+        self.kept.replace(false).then_some(Outcome::Granted)
+    }
 }
 
 impl Default for Notify {
@@ -98,18 +115,35 @@ pub struct Notified<N: Hold<Notify>> {
     ticket: Ticket,
 }
 
+impl<N: Hold<Notify>> Notified<N> {
+    /// Takes its place in the line now, and not when it is first polled; says whether it is notified already.
+    ///
+    /// So one can look at what one waits for between this and the wait, and miss nothing.
+    ///
+    /// ```
+    /// # use std::pin::pin;
+    /// # use handcar_sync::Notify;
+    /// # handcar_executor::run(async {
+    /// let notify = Notify::new();
+    /// let mut notified = pin!(notify.notified());
+    /// assert!(!notified.as_mut().enable());
+    /// notify.notify_one(); // goes to `notified`, although it was never polled
+    /// assert!(notified.as_mut().enable());
+    /// notified.await;
+    /// # });
+    /// ```
+    pub fn enable(mut self: Pin<&mut Self>) -> bool {
+        let Self { notify, calls, ticket } = &mut *self;
+        notify.queue.enable(ticket, || notify.enter(*calls))
+    }
+}
+
 impl<N: Hold<Notify>> Future for Notified<N> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self { notify, calls, ticket } = &mut *self;
-        let enter = || {
-            if notify.calls.get() != *calls {
-                return Some(Outcome::Dismissed);
-            }
-            notify.kept.replace(false).then_some(Outcome::Granted)
-        };
-        notify.queue.poll(ticket, 0, cx, "Notified", enter).map(drop)
+        notify.queue.poll(ticket, cx, "Notified", || notify.enter(*calls)).map(drop)
     }
 }
 

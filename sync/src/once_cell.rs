@@ -3,8 +3,13 @@
 use std::cell;
 use std::convert::Infallible;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
+use handcar_executor::budget;
+
+use crate::event::{Event, EventWait};
 use crate::semaphore::{Semaphore, TryAcquireError};
 
 /// A place for a value that is set once, by hand or by the first task that asks for it.
@@ -21,13 +26,20 @@ pub struct OnceCell<T> {
     value: cell::OnceCell<T>,
     /// Held by whoever is making the value.
     turn: Semaphore,
+    /// Set when there is a value.
+    made: Event,
 }
 
 impl<T> OnceCell<T> {
     /// Creates an empty cell.
     #[track_caller]
     pub const fn new() -> Self {
-        Self { value: cell::OnceCell::new(), turn: Semaphore::new(1) }
+        Self { value: cell::OnceCell::new(), turn: Semaphore::new(1), made: Event::new() }
+    }
+
+    /// Creates a cell with a value, or an empty one.
+    pub fn new_with(value: Option<T>) -> Self {
+        value.map_or_else(Self::new, Self::from)
     }
 
     /// The value, if there is one.
@@ -47,6 +59,7 @@ impl<T> OnceCell<T> {
 
     /// Takes the value out and leaves the cell empty.
     pub fn take(&mut self) -> Option<T> {
+        self.made.clear();
         self.value.take()
     }
 
@@ -65,7 +78,10 @@ impl<T> OnceCell<T> {
             return Err(SetError::AlreadyInitializedError(value));
         }
         match self.turn.try_acquire() {
-            Ok(_turn) => self.value.set(value).map_err(SetError::AlreadyInitializedError),
+            Ok(_turn) => {
+                self.make(value);
+                Ok(())
+            }
             Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => Err(SetError::InitializingError(value)),
         }
     }
@@ -108,7 +124,10 @@ impl<T> OnceCell<T> {
         F: FnOnce() -> U,
         U: Future<Output = Result<T, E>>,
     {
+        // So that a loop over a value that is there suspends now and then.
+        poll_fn(budget::poll).await;
         if let Some(value) = self.value.get() {
+            budget::spend();
             return Ok(value);
         }
         let _turn = self.turn.acquire().await.expect("nobody closes the semaphore of a cell");
@@ -116,7 +135,50 @@ impl<T> OnceCell<T> {
             return Ok(value);
         }
         let value = init().await?;
-        Ok(self.value.get_or_init(|| value))
+        Ok(self.make(value))
+    }
+
+    /// Waits until there is a value, whoever makes it. (tokio's `SetOnce` is a cell for this alone.)
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future undoes the wait, and nothing else.
+    ///
+    /// ```
+    /// # use handcar_sync::OnceCell;
+    /// # handcar_executor::run(async {
+    /// let address = OnceCell::new();
+    /// let client = async { *address.wait().await };
+    /// let server = async { address.set("127.0.0.1:80").unwrap() };
+    /// assert_eq!(futures::join!(client, server).0, "127.0.0.1:80");
+    /// # });
+    /// ```
+    pub fn wait(&self) -> OnceCellWait<'_, T> {
+        OnceCellWait { value: &self.value, made: self.made.wait() }
+    }
+
+    /// Sets the value, for the one whose turn it is.
+    fn make(&self, value: T) -> &T {
+        let value = self.value.get_or_init(|| value);
+        self.made.set();
+        value
+    }
+}
+
+/// The future of [`OnceCell::wait`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct OnceCellWait<'a, T> {
+    value: &'a cell::OnceCell<T>,
+    made: EventWait<'a>,
+}
+
+impl<'a, T> Future for OnceCellWait<'a, T> {
+    type Output = &'a T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<&'a T> {
+        ready!(Pin::new(&mut self.made).poll(cx));
+        Poll::Ready(self.value.get().expect("it is made before those who wait are released"))
     }
 }
 
@@ -128,9 +190,24 @@ impl<T> Default for OnceCell<T> {
 
 impl<T> From<T> for OnceCell<T> {
     fn from(value: T) -> Self {
-        Self { value: value.into(), turn: Semaphore::new(1) }
+        Self { value: value.into(), turn: Semaphore::new(1), made: Event::new_set() }
     }
 }
+
+/// A cell of its own, with a clone of the value if there is one.
+impl<T: Clone> Clone for OnceCell<T> {
+    fn clone(&self) -> Self {
+        Self::new_with(self.get().cloned())
+    }
+}
+
+impl<T: PartialEq> PartialEq for OnceCell<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.get() == other.get()
+    }
+}
+
+impl<T: Eq> Eq for OnceCell<T> {}
 
 impl<T: fmt::Debug> fmt::Debug for OnceCell<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -145,6 +222,18 @@ pub enum SetError<T> {
     AlreadyInitializedError(T),
     /// Somebody is making one.
     InitializingError(T),
+}
+
+impl<T> SetError<T> {
+    /// Whether there is a value.
+    pub fn is_already_init_err(&self) -> bool {
+        matches!(self, Self::AlreadyInitializedError(_))
+    }
+
+    /// Whether somebody is making one.
+    pub fn is_initializing_err(&self) -> bool {
+        matches!(self, Self::InitializingError(_))
+    }
 }
 
 impl<T> fmt::Display for SetError<T> {

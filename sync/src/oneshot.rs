@@ -13,7 +13,6 @@
 //! ```
 
 use std::cell::Cell;
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -31,8 +30,8 @@ pub mod error {
 
 /// Creates the two ends.
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
-    let shared =
-        Rc::new(Shared { message: Cell::new(None), receiver: WakerCell::default(), sender: WakerCell::default() });
+    // Not `Rc::new`, which would make it on the stack and copy it.
+    let shared = Rc::<Shared<T>>::default();
     (Sender { shared: Some(shared.clone()) }, Receiver { shared: Some(shared), finished: false })
 }
 
@@ -41,6 +40,13 @@ struct Shared<T> {
     receiver: WakerCell,
     /// Set while the sender waits for the receiver to go.
     sender: WakerCell,
+}
+
+// By hand: derived, it would ask for a default message.
+impl<T> Default for Shared<T> {
+    fn default() -> Self {
+        Self { message: Cell::new(None), receiver: WakerCell::default(), sender: WakerCell::default() }
+    }
 }
 
 /// The end that sends.
@@ -161,6 +167,11 @@ impl<T> Receiver<T> {
         Ok(message)
     }
 
+    /// Whether this future has returned its result, so that it must not be polled again.
+    pub fn is_terminated(&self) -> bool {
+        self.finished
+    }
+
     /// Whether the channel holds no message now.
     pub fn is_empty(&self) -> bool {
         !self.has_message()
@@ -210,8 +221,8 @@ impl<T> Future for Receiver<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         ready!(budget::poll(cx));
         let Ok(message) = self.try_recv() else { return self.poll_empty(cx) };
-        self.finished = true;
         budget::spend();
+        self.finished = true;
         Poll::Ready(Ok(message))
     }
 }
@@ -252,29 +263,15 @@ impl<T> Drop for Closed<'_, T> {
     }
 }
 
-impl<T> fmt::Debug for Sender<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sender").field("closed", &self.is_closed()).finish()
-    }
-}
+shows!(Sender<T> is_closed);
 
-impl<T> fmt::Debug for Receiver<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiver").field("empty", &self.is_empty()).finish_non_exhaustive()
-    }
-}
+shows!(Receiver<T> is_empty, is_terminated);
 
 /// The sender went without sending, or the receiver had closed the channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecvError(());
 
-impl fmt::Display for RecvError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the channel is closed and empty")
-    }
-}
-
-impl std::error::Error for RecvError {}
+says!(RecvError { _ => "the channel is closed and empty" });
 
 /// Why [`Receiver::try_recv`] returned no message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -285,13 +282,7 @@ pub enum TryRecvError {
     Closed,
 }
 
-impl fmt::Display for TryRecvError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Empty => "the channel is empty",
-            Self::Closed => "the channel is closed and empty",
-        })
-    }
-}
-
-impl std::error::Error for TryRecvError {}
+says!(TryRecvError {
+    Self::Empty => "the channel is empty",
+    Self::Closed => "the channel is closed and empty"
+});

@@ -11,26 +11,22 @@
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::VecDeque;
-use std::fmt;
-use std::future::Future;
-use std::marker::PhantomData;
-use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::thread;
 
-use futures_core::Stream;
-
-use crate::Hold;
+use crate::event::{Event, EventWait};
 use crate::mpsc::error::{SendError, TryRecvError, TrySendError};
 use crate::semaphore::{Semaphore, TryAcquireError};
-use crate::wait_queue::{Outcome, Ticket, WaitQueue};
+use crate::wait_queue::Ticket;
 
 mod store;
+mod tracked;
+mod waits;
 
 pub use store::{Heap, Store};
+pub use tracked::{GetTracked, Tracked};
+pub use waits::{Get, Items, Put};
 
 /// An empty store with more room than this is given back.
 const KEPT_ITEMS: usize = 4096;
@@ -96,8 +92,8 @@ pub struct AnyQueue<S: Store> {
     capacity: usize,
     /// Items that were put, and of which no one has said that they are done.
     unfinished: Cell<usize>,
-    /// Those who wait in [`join`](Self::join).
-    joiners: WaitQueue,
+    /// Set while there are none.
+    idle: Event,
 }
 
 impl<S: Store> AnyQueue<S> {
@@ -116,7 +112,7 @@ impl<S: Store> AnyQueue<S> {
             slots: Semaphore::new(capacity),
             capacity,
             unfinished: Cell::new(0),
-            joiners: WaitQueue::new(),
+            idle: Event::new_set(),
         }
     }
 
@@ -136,7 +132,7 @@ impl<S: Store> AnyQueue<S> {
     ///
     /// An item is either in the queue, and `Ready` says so, or dropped together with the future.
     pub fn put(&self, item: S::Item) -> Put<'_, S> {
-        Put { queue: self, item: Some(item), ticket: Ticket::New }
+        Put::new(self, item)
     }
 
     /// Puts an item in if there is room.
@@ -147,8 +143,7 @@ impl<S: Store> AnyQueue<S> {
     pub fn try_put(&self, item: S::Item) -> Result<(), TrySendError<S::Item>> {
         match self.slots.try_take(1) {
             Ok(()) => Ok(self.push(item)?),
-            Err(TryAcquireError::NoPermits) => Err(TrySendError::Full(item)),
-            Err(TryAcquireError::Closed) => Err(TrySendError::Closed(item)),
+            Err(refusal) => Err(TrySendError::new(refusal, item)),
         }
     }
 
@@ -158,7 +153,7 @@ impl<S: Store> AnyQueue<S> {
     ///
     /// Dropping the future loses nothing: it takes the item in the poll that returns it, and lets the next in line have it.
     pub fn get(&self) -> Get<'_, S> {
-        Get { queue: self, ticket: Ticket::New }
+        Get::new(self)
     }
 
     /// [`get`](Self::get) for an item that counts as done when it is dropped.
@@ -167,7 +162,7 @@ impl<S: Store> AnyQueue<S> {
     ///
     /// As [`get`](Self::get).
     pub fn get_tracked(&self) -> GetTracked<'_, S> {
-        GetTracked { get: self.get() }
+        GetTracked::new(self.get())
     }
 
     /// Takes an item if there is one that nobody waits for.
@@ -203,8 +198,8 @@ impl<S: Store> AnyQueue<S> {
     /// # Cancel safety
     ///
     /// Dropping the future undoes the wait, and nothing else.
-    pub fn join(&self) -> QueueJoin<'_, S> {
-        QueueJoin { queue: self, ticket: Ticket::New }
+    pub fn join(&self) -> EventWait<'_> {
+        self.idle.wait()
     }
 
     /// Closes the queue: putters get their item back, getters take what is left and then get `None`.
@@ -260,12 +255,12 @@ impl<S: Store> AnyQueue<S> {
 
     /// The items as a stream that ends when the queue is closed and empty.
     pub fn stream(&self) -> Items<S, &Self> {
-        Items { queue: self, ticket: Ticket::New, store: PhantomData }
+        Items::new(self)
     }
 
     /// [`stream`](Self::stream) that keeps the queue alive.
     pub fn into_stream(self: Rc<Self>) -> Items<S, Rc<Self>> {
-        Items { queue: self, ticket: Ticket::New, store: PhantomData }
+        Items::new(self)
     }
 
     /// Puts an item into the slot that the caller has taken.
@@ -283,6 +278,7 @@ impl<S: Store> AnyQueue<S> {
         // An `Ord` that panics leaves the item in the heap, if not in its place.
         if is_in {
             self.unfinished.set(self.unfinished.get() + 1);
+            self.idle.clear();
             self.items.release(1);
         } else {
             self.slots.release(1);
@@ -335,7 +331,7 @@ impl<S: Store> AnyQueue<S> {
     fn finish(&self, n: usize) {
         self.unfinished.set(self.unfinished.get() - n);
         if self.unfinished.get() == 0 {
-            self.joiners.dismiss_all();
+            self.idle.set();
         }
     }
 
@@ -345,172 +341,4 @@ impl<S: Store> AnyQueue<S> {
     }
 }
 
-impl<S: Store> fmt::Debug for AnyQueue<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Queue")
-            .field("capacity", &self.capacity)
-            .field("unfinished", &self.unfinished.get())
-            .field("closed", &self.is_closed())
-            .finish_non_exhaustive()
-    }
-}
-
-/// The future of [`AnyQueue::put`].
-#[must_use = "futures do nothing unless awaited"]
-pub struct Put<'a, S: Store> {
-    queue: &'a AnyQueue<S>,
-    item: Option<S::Item>,
-    ticket: Ticket,
-}
-
-// Nothing in it is ever pinned.
-impl<S: Store> Unpin for Put<'_, S> {}
-
-impl<S: Store> Future for Put<'_, S> {
-    type Output = Result<(), SendError<S::Item>>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { queue, item, ticket } = &mut *self;
-        let slot = ready!(queue.slots.poll_acquire(ticket, 1, cx, "queue::Put"));
-        let item = item.take().expect("the item is there until the slot is");
-        Poll::Ready(if slot.is_ok() { queue.push(item) } else { Err(SendError(item)) })
-    }
-}
-
-impl<S: Store> Drop for Put<'_, S> {
-    fn drop(&mut self) {
-        self.queue.slots.leave(&mut self.ticket, 1);
-    }
-}
-
-impl<S: Store> fmt::Debug for Put<'_, S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Put").field(self.queue).finish()
-    }
-}
-
-/// The future of [`AnyQueue::get`].
-#[derive(Debug)]
-#[must_use = "futures do nothing unless awaited"]
-pub struct Get<'a, S: Store> {
-    queue: &'a AnyQueue<S>,
-    ticket: Ticket,
-}
-
-impl<S: Store> Future for Get<'_, S> {
-    type Output = Option<S::Item>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { queue, ticket } = &mut *self;
-        queue.poll_get(ticket, cx, "queue::Get")
-    }
-}
-
-impl<S: Store> Drop for Get<'_, S> {
-    fn drop(&mut self) {
-        self.queue.items.leave(&mut self.ticket, 1);
-    }
-}
-
-/// The future of [`AnyQueue::get_tracked`].
-#[derive(Debug)]
-#[must_use = "futures do nothing unless awaited"]
-pub struct GetTracked<'a, S: Store> {
-    get: Get<'a, S>,
-}
-
-impl<'a, S: Store> Future for GetTracked<'a, S> {
-    type Output = Option<Tracked<'a, S>>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let queue = self.get.queue;
-        let item = ready!(Pin::new(&mut self.get).poll(cx));
-        Poll::Ready(item.map(|item| Tracked { queue, item }))
-    }
-}
-
-/// An item that counts as done when this is dropped, whatever the reason.
-#[must_use = "dropping it says that the item is done"]
-pub struct Tracked<'a, S: Store> {
-    queue: &'a AnyQueue<S>,
-    item: S::Item,
-}
-
-impl<S: Store> Deref for Tracked<'_, S> {
-    type Target = S::Item;
-
-    fn deref(&self) -> &S::Item {
-        &self.item
-    }
-}
-
-impl<S: Store> DerefMut for Tracked<'_, S> {
-    fn deref_mut(&mut self) -> &mut S::Item {
-        &mut self.item
-    }
-}
-
-impl<S: Store> Drop for Tracked<'_, S> {
-    fn drop(&mut self) {
-        // A second panic in an unwinding thread would abort.
-        if self.queue.unfinished.get() > 0 || !thread::panicking() {
-            self.queue.task_done();
-        }
-    }
-}
-
-impl<S: Store<Item: fmt::Debug>> fmt::Debug for Tracked<'_, S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Tracked").field(&self.item).finish()
-    }
-}
-
-/// The future of [`AnyQueue::join`].
-#[derive(Debug)]
-#[must_use = "futures do nothing unless awaited"]
-pub struct QueueJoin<'a, S: Store> {
-    queue: &'a AnyQueue<S>,
-    ticket: Ticket,
-}
-
-impl<S: Store> Future for QueueJoin<'_, S> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { queue, ticket } = &mut *self;
-        let enter = || (queue.unfinished.get() == 0).then_some(Outcome::Dismissed);
-        queue.joiners.poll(ticket, 0, cx, "QueueJoin", enter).map(drop)
-    }
-}
-
-impl<S: Store> Drop for QueueJoin<'_, S> {
-    fn drop(&mut self) {
-        drop(self.queue.joiners.leave(&mut self.ticket));
-    }
-}
-
-/// The items of a queue as a [`Stream`].
-#[derive(Debug)]
-#[must_use = "streams do nothing unless polled"]
-pub struct Items<S: Store, Q: Hold<AnyQueue<S>>> {
-    queue: Q,
-    ticket: Ticket,
-    store: PhantomData<fn() -> S>,
-}
-
-impl<S: Store, Q: Hold<AnyQueue<S>>> Stream for Items<S, Q> {
-    type Item = S::Item;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
-        let Self { queue, ticket, .. } = &mut *self;
-        let item = ready!(queue.poll_get(ticket, cx, "queue::Items"));
-        *ticket = Ticket::New;
-        Poll::Ready(item)
-    }
-}
-
-impl<S: Store, Q: Hold<AnyQueue<S>>> Drop for Items<S, Q> {
-    fn drop(&mut self) {
-        self.queue.items.leave(&mut self.ticket, 1);
-    }
-}
+shows!(AnyQueue<S: Store> capacity, unfinished, is_closed);

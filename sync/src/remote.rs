@@ -10,8 +10,9 @@
 //!             '---> waker, if one is registered
 //! ```
 //!
-//! On a simulated clock the runtime cannot know that another thread is about to send: let the thread keep a
-//! [`Clock::hold`](handcar_executor::Clock::hold) for as long as it may.
+//! A runtime on a simulated clock cannot know whether another thread is about to send. So the channel [holds](Clock::hold) the
+//! clock for as long as there is a sender and a receiver: of the runtime in which it was made, and then of the one in which
+//! the receiver last looked. A sender that is kept on the runtime's own thread holds it as well.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -24,7 +25,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::thread::{self, ThreadId};
 
 use futures_core::Stream;
-use handcar_executor::budget;
+use handcar_executor::{Clock, ClockHold, budget};
 
 use crate::mpsc::error::{SendError, TryRecvError, TrySendError};
 use crate::recv::{Receive, Recv};
@@ -64,6 +65,7 @@ pub fn channel<T: Send>(capacity: usize) -> (Sender<T>, Receiver<T>) {
             messages: VecDeque::new(),
             in_batch: 0,
             waker: None,
+            clock: hold_clock(),
             senders: 1,
             receiver_lives: true,
         }),
@@ -84,8 +86,15 @@ struct State<T> {
     /// How many the receiver has swapped out at once: their room comes free when it has drained them.
     in_batch: usize,
     waker: Option<Waker>,
+    /// Taken when the last sender or the receiver goes. Its drop may notify a runtime: not under the lock.
+    clock: Option<ClockHold>,
     senders: usize,
     receiver_lives: bool,
+}
+
+/// Keeps the current runtime's clock from jumping, if there is a runtime.
+fn hold_clock() -> Option<ClockHold> {
+    Clock::current().map(|clock| clock.hold())
 }
 
 impl<T> Channel<T> {
@@ -175,11 +184,16 @@ impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
         let mut state = self.channel.lock();
         state.senders -= 1;
-        let waker = if state.senders == 0 { state.waker.take() } else { None };
+        if state.senders > 0 {
+            return;
+        }
+        let (waker, clock) = (state.waker.take(), state.clock.take());
         drop(state);
         if let Some(waker) = waker {
             wake(waker);
         }
+        // Now that the receiver's task is awake.
+        drop(clock);
     }
 }
 
@@ -222,25 +236,37 @@ impl<T> Receiver<T> {
     }
 
     /// Takes a message, or leaves `waker` with the senders.
-    fn take_or_register(&mut self, mut waker: Option<Waker>) -> Result<T, TryRecvError> {
-        if let Some(message) = self.batch.pop_front() {
-            return Ok(message);
+    fn take_or_register(&mut self, waker: Option<Waker>) -> Result<T, TryRecvError> {
+        let is_closed = self.batch.is_empty() && self.refill(waker);
+        let message = self.batch.pop_front();
+        if message.is_some() && self.batch.is_empty() {
+            // The room of what was taken is free now, not only when the next message is asked for.
+            self.refill(None);
         }
+        message.ok_or(if is_closed { TryRecvError::Disconnected } else { TryRecvError::Empty })
+    }
+
+    /// Swaps the empty batch for what has been sent, or leaves `waker` with the senders; says whether all of them have gone.
+    fn refill(&mut self, mut waker: Option<Waker>) -> bool {
         if self.batch.capacity() > KEPT_MESSAGES {
             self.batch = VecDeque::new();
         }
+        let mut clock = hold_clock();
         let mut state = self.channel.lock();
         if mem::take(&mut state.in_batch) > 0 {
             self.channel.room.notify_all();
         }
         mem::swap(&mut self.batch, &mut state.messages);
         state.in_batch = self.batch.len();
-        let closed = state.senders == 0;
-        if self.batch.is_empty() && !closed && waker.is_some() {
+        let is_closed = state.senders == 0;
+        if !is_closed && clock.is_some() {
+            mem::swap(&mut state.clock, &mut clock);
+        }
+        if !is_closed && self.batch.is_empty() && waker.is_some() {
             mem::swap(&mut state.waker, &mut waker);
         }
         drop(state);
-        self.batch.pop_front().ok_or(if closed { TryRecvError::Disconnected } else { TryRecvError::Empty })
+        is_closed
     }
 }
 
@@ -259,7 +285,7 @@ impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         let mut state = self.channel.lock();
         state.receiver_lives = false;
-        let left = (mem::take(&mut state.messages), state.waker.take());
+        let left = (mem::take(&mut state.messages), state.waker.take(), state.clock.take());
         drop(state);
         self.channel.room.notify_all();
         drop(left);
@@ -281,11 +307,7 @@ impl<T> Receive for Receiver<T> {
     }
 }
 
-impl<T> fmt::Debug for Sender<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sender").field("closed", &self.is_closed()).finish_non_exhaustive()
-    }
-}
+shows!(Sender<T> is_closed);
 
 impl<T> fmt::Debug for Receiver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -16,7 +16,7 @@ use crate::semaphore::Semaphore;
 use crate::{Hold, sealed};
 
 /// All permits: tokio's figure.
-const MAX_READERS: usize = u32::MAX as usize >> 3;
+const MAX_READERS: u32 = u32::MAX >> 3;
 
 const HAS_VALUE: &str = "a guard has its value until it is dropped";
 const LEAKED: &str = "the value was leaked with a guard; drop guards instead";
@@ -37,6 +37,7 @@ const LEAKED: &str = "the value was leaked with a guard; drop guards instead";
 /// ```
 pub struct RwLock<T: ?Sized> {
     turns: Semaphore,
+    max_readers: usize,
     /// `None` while a writer has it.
     value: RefCell<Option<Rc<T>>>,
 }
@@ -45,7 +46,20 @@ impl<T> RwLock<T> {
     /// Creates a lock that nobody holds.
     #[track_caller]
     pub fn new(value: T) -> Self {
-        Self { turns: Semaphore::new(MAX_READERS), value: RefCell::new(Some(Rc::new(value))) }
+        Self::with_max_readers(value, MAX_READERS)
+    }
+
+    /// [`new`](Self::new) for at most so many readers at a time.
+    ///
+    /// # Panics
+    ///
+    /// Panics if that is 0 or more than `u32::MAX >> 3`.
+    #[track_caller]
+    pub fn with_max_readers(value: T, max_readers: u32) -> Self {
+        assert!(max_readers > 0, "a lock for no reader could never be read; give it 1");
+        assert!(max_readers <= MAX_READERS, "a lock has at most `u32::MAX >> 3` readers; `new` gives it as many");
+        let max_readers = max_readers as usize;
+        Self { turns: Semaphore::new(max_readers), max_readers, value: RefCell::new(Some(Rc::new(value))) }
     }
 
     /// The value.
@@ -149,6 +163,12 @@ impl<T: Default> Default for RwLock<T> {
     }
 }
 
+impl<T> From<T> for RwLock<T> {
+    fn from(value: T) -> Self {
+        Self::new(value)
+    }
+}
+
 impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.try_read() {
@@ -175,10 +195,9 @@ impl<T: ?Sized, L: Hold<RwLock<T>>> sealed::Sealed for ReadGuard<T, L> {}
 
 impl<T: ?Sized, L: Hold<RwLock<T>>> LockGuard for ReadGuard<T, L> {
     type Lock = L;
-    const PERMITS: usize = 1;
 
-    fn with_turns<R>(lock: &L, f: impl FnOnce(&Semaphore) -> R) -> R {
-        f(&lock.turns)
+    fn with_turns<R>(lock: &L, f: impl FnOnce(&Semaphore, usize) -> R) -> R {
+        f(&lock.turns, 1)
     }
 
     fn new(lock: L) -> Self {
@@ -227,10 +246,9 @@ impl<T: ?Sized, L: Hold<RwLock<T>>> sealed::Sealed for WriteGuard<T, L> {}
 
 impl<T: ?Sized, L: Hold<RwLock<T>>> LockGuard for WriteGuard<T, L> {
     type Lock = L;
-    const PERMITS: usize = MAX_READERS;
 
-    fn with_turns<R>(lock: &L, f: impl FnOnce(&Semaphore) -> R) -> R {
-        f(&lock.turns)
+    fn with_turns<R>(lock: &L, f: impl FnOnce(&Semaphore, usize) -> R) -> R {
+        f(&lock.turns, lock.max_readers)
     }
 
     fn new(lock: L) -> Self {
@@ -253,7 +271,7 @@ impl<T: ?Sized, L: Hold<RwLock<T>>> WriteGuard<T, L> {
     pub fn downgrade(mut self) -> ReadGuard<T, L> {
         self.lock.value.replace(self.value.take());
         let reader = ReadGuard::new(self.lock.clone());
-        self.lock.turns.release(MAX_READERS - 1);
+        self.lock.turns.release(self.lock.max_readers - 1);
         reader
     }
 }
@@ -276,7 +294,7 @@ impl<T: ?Sized, L: Hold<RwLock<T>>> Drop for WriteGuard<T, L> {
     fn drop(&mut self) {
         if self.value.is_some() {
             self.lock.value.replace(self.value.take());
-            self.lock.turns.release(MAX_READERS);
+            self.lock.turns.release(self.lock.max_readers);
         }
     }
 }

@@ -15,7 +15,6 @@
 //! [gate](crate::wait_queue::Gate).
 
 use std::cell::Cell;
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -25,6 +24,10 @@ use handcar_executor::{budget, question};
 
 use crate::Hold;
 use crate::wait_queue::{Gate, Outcome, State, Ticket, WaitQueue};
+
+mod permit;
+
+pub use permit::{OwnedSemaphorePermit, Permit, SemaphorePermit};
 
 /// A counter of permits that can be waited for.
 ///
@@ -90,11 +93,7 @@ impl Semaphore {
     /// More than there are is no error, since [`add_permits`](Self::add_permits) may follow; only above
     /// [`MAX_PERMITS`](Self::MAX_PERMITS), which a `u32` exceeds on 32-bit machines only, it fails at once.
     ///
-    /// # Errors
-    ///
-    /// As [`acquire`](Self::acquire).
-    ///
-    /// # Cancel safety
+    /// # Errors and cancel safety
     ///
     /// As [`acquire`](Self::acquire).
     pub fn acquire_many(&self, n: u32) -> Acquire<&Self> {
@@ -103,11 +102,7 @@ impl Semaphore {
 
     /// [`acquire`](Self::acquire) for a permit that keeps the semaphore alive and can move into a task.
     ///
-    /// # Errors
-    ///
-    /// As [`acquire`](Self::acquire).
-    ///
-    /// # Cancel safety
+    /// # Errors and cancel safety
     ///
     /// As [`acquire`](Self::acquire).
     pub fn acquire_owned(self: Rc<Self>) -> Acquire<Rc<Self>> {
@@ -116,11 +111,7 @@ impl Semaphore {
 
     /// [`acquire_many`](Self::acquire_many) for a permit that keeps the semaphore alive and can move into a task.
     ///
-    /// # Errors
-    ///
-    /// As [`acquire`](Self::acquire).
-    ///
-    /// # Cancel safety
+    /// # Errors and cancel safety
     ///
     /// As [`acquire`](Self::acquire).
     pub fn acquire_many_owned(self: Rc<Self>, n: u32) -> Acquire<Rc<Self>> {
@@ -142,7 +133,7 @@ impl Semaphore {
     ///
     /// Says whether there were too few or the semaphore is closed.
     pub fn try_acquire_many(&self, n: u32) -> Result<SemaphorePermit<'_>, TryAcquireError> {
-        self.try_take(n as usize).map(|()| Permit { semaphore: self, permits: n as usize })
+        self.try_take(n as usize).map(|()| Permit::new(self, n as usize))
     }
 
     /// [`try_acquire`](Self::try_acquire) for an owned permit.
@@ -160,7 +151,7 @@ impl Semaphore {
     ///
     /// As [`try_acquire_many`](Self::try_acquire_many).
     pub fn try_acquire_many_owned(self: Rc<Self>, n: u32) -> Result<OwnedSemaphorePermit, TryAcquireError> {
-        self.try_take(n as usize).map(|()| Permit { semaphore: self, permits: n as usize })
+        self.try_take(n as usize).map(|()| Permit::new(self, n as usize))
     }
 
     /// Adds `n` new permits, and grants what can be granted.
@@ -234,8 +225,8 @@ impl Semaphore {
     ) -> Poll<Result<(), AcquireError>> {
         ready!(question::poll_telling(cx, || self.what_for(name)));
         if matches!(ticket, Ticket::New) && self.try_take(need).is_ok() {
-            *ticket = Ticket::Spent;
             budget::spend();
+            *ticket = Ticket::Spent;
             return Poll::Ready(Ok(()));
         }
         self.poll_queue(ticket, need, cx, name)
@@ -249,7 +240,7 @@ impl Semaphore {
         cx: &mut Context<'_>,
         name: &str,
     ) -> Poll<Result<(), AcquireError>> {
-        let outcome = self.queue.poll(ticket, need, cx, name, || match self.try_take(need) {
+        let outcome = self.queue.poll_in_line(ticket, need, cx, name, || match self.try_take(need) {
             Ok(()) => Some(Outcome::Granted),
             Err(TryAcquireError::NoPermits) if need <= Self::MAX_PERMITS => None,
             Err(_) => Some(Outcome::Dismissed),
@@ -337,9 +328,9 @@ impl<S: Hold<Semaphore>> Future for Acquire<S> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        ready!(this.semaphore.poll_acquire(&mut this.ticket, this.need, cx, "Acquire"))?;
-        Poll::Ready(Ok(Permit { semaphore: this.semaphore.clone(), permits: this.need }))
+        let Self { semaphore, need, ticket } = &mut *self;
+        let permits = ready!(semaphore.poll_acquire(ticket, *need, cx, "Acquire"));
+        Poll::Ready(permits.map(|()| Permit::new(semaphore.clone(), *need)))
     }
 }
 
@@ -350,90 +341,11 @@ impl<S: Hold<Semaphore>> Drop for Acquire<S> {
     }
 }
 
-/// Permits of a [`Semaphore`], which go back when this is dropped.
-///
-/// `S` is how it holds the semaphore: [`SemaphorePermit`] by reference, [`OwnedSemaphorePermit`] through an `Rc`.
-#[derive(Debug)]
-#[must_use = "dropping a permit gives it back"]
-pub struct Permit<S: Hold<Semaphore>> {
-    semaphore: S,
-    permits: usize,
-}
-
-/// A [`Permit`] that borrows its semaphore.
-pub type SemaphorePermit<'a> = Permit<&'a Semaphore>;
-
-/// A [`Permit`] that keeps its semaphore alive.
-pub type OwnedSemaphorePermit = Permit<Rc<Semaphore>>;
-
-impl<S: Hold<Semaphore>> Permit<S> {
-    /// How many permits of the semaphore these are.
-    pub fn num_permits(&self) -> usize {
-        self.permits
-    }
-
-    /// Drops the handle and never gives the permits back.
-    ///
-    /// ```
-    /// # use handcar_sync::Semaphore;
-    /// let semaphore = Semaphore::new(2);
-    /// semaphore.try_acquire().unwrap().forget();
-    /// assert_eq!(semaphore.available_permits(), 1);
-    /// ```
-    pub fn forget(mut self) {
-        let permits = std::mem::take(&mut self.permits);
-        self.semaphore.total.set(self.semaphore.total.get() - permits);
-    }
-
-    /// Takes in the permits of `other`.
-    ///
-    /// # Panics
-    ///
-    /// Panics if `other` belongs to another semaphore.
-    #[track_caller]
-    pub fn merge(&mut self, mut other: Self) {
-        assert!(
-            std::ptr::eq(&raw const *self.semaphore, &raw const *other.semaphore),
-            "`merge` joins permits of one semaphore, and these belong to two",
-        );
-        self.permits += std::mem::take(&mut other.permits);
-    }
-
-    /// Splits off `n` permits, or none if these are fewer.
-    ///
-    /// ```
-    /// # use handcar_sync::Semaphore;
-    /// let semaphore = Semaphore::new(3);
-    /// let mut three = semaphore.try_acquire_many(3).unwrap();
-    /// let one = three.split(1).unwrap();
-    /// assert_eq!((one.num_permits(), three.num_permits()), (1, 2));
-    /// assert!(three.split(3).is_none());
-    /// three.merge(one);
-    /// ```
-    pub fn split(&mut self, n: usize) -> Option<Self> {
-        self.permits = self.permits.checked_sub(n)?;
-        Some(Self { semaphore: self.semaphore.clone(), permits: n })
-    }
-}
-
-impl<S: Hold<Semaphore>> Drop for Permit<S> {
-    #[inline]
-    fn drop(&mut self) {
-        self.semaphore.release(self.permits);
-    }
-}
-
 /// The semaphore has been closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AcquireError(());
 
-impl fmt::Display for AcquireError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the semaphore is closed")
-    }
-}
-
-impl std::error::Error for AcquireError {}
+says!(AcquireError { _ => "the semaphore is closed" });
 
 /// Why [`Semaphore::try_acquire`] took nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -444,13 +356,7 @@ pub enum TryAcquireError {
     NoPermits,
 }
 
-impl fmt::Display for TryAcquireError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Closed => "the semaphore is closed",
-            Self::NoPermits => "too few permits are free",
-        })
-    }
-}
-
-impl std::error::Error for TryAcquireError {}
+says!(TryAcquireError {
+    Self::Closed => "the semaphore is closed",
+    Self::NoPermits => "too few permits are free"
+});

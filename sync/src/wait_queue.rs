@@ -33,13 +33,10 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::task::{Context, Poll, Waker, ready};
 
 use handcar_executor::{budget, question};
-use slab::Slab;
 
-/// The end of the line, on both sides.
-const NONE: usize = usize::MAX;
+mod line;
 
-/// An empty slab with more room than this is given back, so that one rush does not cost memory for ever.
-const KEPT_ENTRIES: usize = 1024;
+use line::{Line, Look};
 
 /// What a newcomer meets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,12 +61,13 @@ pub(crate) enum Outcome {
 /// A future's place in a [`WaitQueue`].
 #[derive(Debug)]
 pub(crate) enum Ticket {
+    // The two that hold nothing come first, so that one compare tells them from the others.
     New,
+    Spent,
     /// The entry of this number in the slab.
     Waiting(usize),
     /// The wait is over, but the poll that would say so has not returned.
     Settled(Outcome),
-    Spent,
 }
 
 /// What a ticket was worth when its future gave it up.
@@ -77,27 +75,6 @@ pub(crate) enum Ticket {
 pub(crate) enum State {
     Waiting(Waker),
     Settled(Outcome),
-}
-
-struct Waiter {
-    state: State,
-    /// How much it asks for.
-    need: usize,
-    /// How many had ever joined before it.
-    order: u64,
-    /// Towards the head.
-    before: usize,
-    /// Towards the tail.
-    behind: usize,
-}
-
-/// What a future finds when it looks at its waiter.
-enum Look {
-    Settled(Outcome),
-    /// It waits, with the waker of this poll.
-    Current,
-    /// It waits, with the waker of an earlier poll.
-    Stale,
 }
 
 /// A first-in, first-out line of wakers.
@@ -109,25 +86,10 @@ pub(crate) struct WaitQueue {
     made_at: &'static Location<'static>,
 }
 
-struct Line {
-    waiters: Slab<Waiter>,
-    head: usize,
-    tail: usize,
-    /// How many have ever joined.
-    joined: u64,
-    /// How many of these are dismissed. A waker may come back before all of them have been woken, and what it grants must not
-    /// go to one of those; it wakes them first.
-    dismissed: u64,
-}
-
 impl WaitQueue {
     #[track_caller]
     pub(crate) const fn new() -> Self {
-        Self {
-            made_at: Location::caller(),
-            gate: Cell::new(Gate::Open),
-            line: RefCell::new(Line { waiters: Slab::new(), head: NONE, tail: NONE, joined: 0, dismissed: 0 }),
-        }
+        Self { gate: Cell::new(Gate::Open), line: RefCell::new(Line::new()), made_at: Location::caller() }
     }
 
     /// What the future of this name waits for: for a deadlock report.
@@ -154,28 +116,53 @@ impl WaitQueue {
     pub(crate) fn poll(
         &self,
         ticket: &mut Ticket,
+        cx: &mut Context<'_>,
+        name: &str,
+        enter: impl Fn() -> Option<Outcome>,
+    ) -> Poll<Outcome> {
+        ready!(question::poll_telling(cx, || self.what_for(name)));
+        if let Ticket::New = ticket
+            && let Some(outcome) = enter()
+        {
+            budget::spend();
+            *ticket = Ticket::Spent;
+            return Poll::Ready(outcome);
+        }
+        self.poll_in_line(ticket, 0, cx, name, enter)
+    }
+
+    /// [`poll`](Self::poll) for a caller that has looked at the budget, and as a newcomer has found nothing, by itself.
+    #[inline]
+    pub(crate) fn poll_in_line(
+        &self,
+        ticket: &mut Ticket,
         need: usize,
         cx: &mut Context<'_>,
         name: &str,
-        enter: impl FnMut() -> Option<Outcome>,
+        enter: impl Fn() -> Option<Outcome>,
     ) -> Poll<Outcome> {
-        ready!(question::poll_telling(cx, || self.what_for(name)));
         let outcome = match *ticket {
-            Ticket::New => ready!(self.enter_or_join(ticket, need, cx.waker(), enter)),
+            Ticket::New => ready!(self.join(ticket, need, cx.waker(), enter)),
             Ticket::Waiting(key) => ready!(self.poll_waiting(key, cx)),
             Ticket::Settled(outcome) => outcome,
             Ticket::Spent => polled_after_ready(name),
         };
-        *ticket = Ticket::Spent;
         budget::spend();
+        *ticket = Ticket::Spent;
         Poll::Ready(outcome)
     }
 
     /// Settles waiters from the head as granted, for as long as `admits` says yes to what the next one needs.
     #[inline(never)]
     pub(crate) fn grant_while(&self, mut admits: impl FnMut(usize) -> bool) {
-        // One borrow for each waiter: the wake between two of them may come back here.
-        while let Some(waker) = self.settle_head(&mut admits) {
+        loop {
+            // One borrow for each waiter: the wake between two of them may come back here.
+            let mut line = self.line.borrow_mut();
+            let Some(waker) = line.settle_head(&mut admits) else { return };
+            if line.is_empty() && self.gate.get() == Gate::Crowded {
+                self.gate.set(Gate::Open);
+            }
+            drop(line);
             wake(waker);
         }
     }
@@ -187,12 +174,31 @@ impl WaitQueue {
         !left
     }
 
+    /// Settles the tail as granted, and says whether somebody waited.
+    pub(crate) fn grant_last(&self) -> bool {
+        // Those who are to be dismissed first: the tail might be one of them.
+        self.grant_while(|_| false);
+        let waker = self.line.borrow_mut().settle_tail();
+        self.open_if_empty();
+        waker.map(wake).is_some()
+    }
+
+    /// Joins without a waker, to be first to be settled from now on. Says whether the wait is over.
+    pub(crate) fn enable(&self, ticket: &mut Ticket, enter: impl Fn() -> Option<Outcome>) -> bool {
+        match *ticket {
+            Ticket::New => match enter() {
+                Some(outcome) => *ticket = Ticket::Settled(outcome),
+                None => _ = self.join(ticket, 0, Waker::noop(), enter),
+            },
+            Ticket::Waiting(key) => return self.line.borrow().is_settled(key),
+            Ticket::Settled(_) | Ticket::Spent => {}
+        }
+        !matches!(ticket, Ticket::Waiting(_))
+    }
+
     /// Settles all who wait now, and nobody who joins while they are being woken.
     pub(crate) fn dismiss_all(&self) {
-        {
-            let line = &mut *self.line.borrow_mut();
-            line.dismissed = line.joined;
-        }
+        self.line.borrow_mut().dismiss_all();
         self.grant_while(|_| false);
     }
 
@@ -207,33 +213,30 @@ impl WaitQueue {
     #[must_use]
     pub(crate) fn leave(&self, ticket: &mut Ticket) -> Option<State> {
         match std::mem::replace(ticket, Ticket::Spent) {
-            Ticket::Waiting(key) => Some(self.remove(key)),
+            Ticket::Waiting(key) => {
+                let state = self.line.borrow_mut().remove(key);
+                self.open_if_empty();
+                Some(state)
+            }
             Ticket::Settled(outcome) => Some(State::Settled(outcome)),
             Ticket::New | Ticket::Spent => None,
         }
     }
 
-    /// Joins at the tail. The caller has cloned the waker, and found nothing to be had since.
-    pub(crate) fn join(&self, need: usize, waker: Waker) -> usize {
-        debug_assert_ne!(self.gate.get(), Gate::Closed, "joined a closed queue");
-        self.gate.set(Gate::Crowded);
-        self.line.borrow_mut().push(need, waker)
-    }
-
-    fn enter_or_join(
+    /// Joins at the tail.
+    fn join(
         &self,
         ticket: &mut Ticket,
         need: usize,
         waker: &Waker,
-        mut enter: impl FnMut() -> Option<Outcome>,
+        enter: impl Fn() -> Option<Outcome>,
     ) -> Poll<Outcome> {
-        if let Some(outcome) = enter() {
-            return Poll::Ready(outcome);
-        }
         let waker = waker.clone();
         // The clone was foreign code: look again.
         let Some(outcome) = enter() else {
-            *ticket = Ticket::Waiting(self.join(need, waker));
+            debug_assert_ne!(self.gate.get(), Gate::Closed, "joined a closed queue");
+            self.gate.set(Gate::Crowded);
+            *ticket = Ticket::Waiting(self.line.borrow_mut().push(need, waker));
             return Poll::Pending;
         };
         // Should the drop of the waker panic, the ticket still says what has been granted.
@@ -257,101 +260,11 @@ impl WaitQueue {
         }
     }
 
-    fn settle_head(&self, admits: &mut impl FnMut(usize) -> bool) -> Option<Waker> {
-        let line = &mut *self.line.borrow_mut();
-        let head = line.head;
-        let waiter = line.waiters.get_mut(head)?;
-        let outcome = if waiter.order < line.dismissed {
-            Outcome::Dismissed
-        } else if admits(waiter.need) {
-            Outcome::Granted
-        } else {
-            return None;
-        };
-        let state = std::mem::replace(&mut waiter.state, State::Settled(outcome));
-        line.head = waiter.behind;
-        match line.waiters.get_mut(line.head) {
-            Some(next) => next.before = NONE,
-            None => self.empty(line),
-        }
-        match state {
-            State::Waiting(waker) => Some(waker),
-            State::Settled(_) => unreachable!("a settled waiter stood in the line"),
-        }
-    }
-
-    fn remove(&self, key: usize) -> State {
-        let line = &mut *self.line.borrow_mut();
-        if let State::Waiting(_) = line.waiters[key].state {
-            line.unlink(key);
-            if line.head == NONE {
-                self.empty(line);
-            }
-        }
-        line.forget(key)
-    }
-
-    /// The last one has left the line.
-    fn empty(&self, line: &mut Line) {
-        line.tail = NONE;
-        if self.gate.get() == Gate::Crowded {
+    /// Somebody has left the line.
+    fn open_if_empty(&self) {
+        if self.gate.get() == Gate::Crowded && self.line.borrow().is_empty() {
             self.gate.set(Gate::Open);
         }
-    }
-}
-
-impl Line {
-    fn push(&mut self, need: usize, waker: Waker) -> usize {
-        let (order, before) = (self.joined, self.tail);
-        let state = State::Waiting(waker);
-        let key = self.waiters.insert(Waiter { state, need, order, before, behind: NONE });
-        self.joined += 1;
-        self.tail = key;
-        match self.waiters.get_mut(before) {
-            Some(last) => last.behind = key,
-            None => self.head = key,
-        }
-        key
-    }
-
-    fn unlink(&mut self, key: usize) {
-        let Waiter { before, behind, .. } = self.waiters[key];
-        match self.waiters.get_mut(before) {
-            Some(waiter) => waiter.behind = behind,
-            None => self.head = behind,
-        }
-        match self.waiters.get_mut(behind) {
-            Some(waiter) => waiter.before = before,
-            None => self.tail = before,
-        }
-    }
-
-    /// Looks at a waiter for its own future, and removes it if it is settled.
-    fn look(&mut self, key: usize, waker: &Waker) -> Look {
-        match &self.waiters[key].state {
-            State::Waiting(current) if current.will_wake(waker) => Look::Current,
-            State::Waiting(_) => Look::Stale,
-            State::Settled(outcome) => {
-                let outcome = *outcome;
-                self.forget(key);
-                Look::Settled(outcome)
-            }
-        }
-    }
-
-    fn swap_waker(&mut self, key: usize, waker: &mut Waker) {
-        if let State::Waiting(current) = &mut self.waiters[key].state {
-            std::mem::swap(current, waker);
-        }
-    }
-
-    /// Removes the entry of a waiter that stands in the line no longer.
-    fn forget(&mut self, key: usize) -> State {
-        let state = self.waiters.remove(key).state;
-        if self.waiters.is_empty() && self.waiters.capacity() > KEPT_ENTRIES {
-            self.waiters = Slab::new();
-        }
-        state
     }
 }
 

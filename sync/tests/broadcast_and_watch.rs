@@ -205,3 +205,51 @@ fn the_sender_can_wait_for_the_watchers_to_go() {
     assert!(poll_once(&mut receiver.changed()).is_pending());
     sender.send(()).unwrap();
 }
+
+#[test]
+fn the_sender_of_a_broadcast_can_wait_for_the_receivers_to_go() {
+    let sender = broadcast::Sender::new(1);
+    now(sender.closed());
+    let (one, other) = (sender.subscribe(), sender.subscribe());
+    assert!(one.same_channel(&other) && !one.is_closed());
+    let mut closed = Hand::new(sender.closed());
+    assert!(closed.is_pending());
+    drop(one);
+    assert_eq!(closed.woken(), 0);
+    drop(other);
+    assert_eq!(closed.woken(), 1);
+    // Who comes now does not take it back.
+    let _late = sender.subscribe();
+    closed.ready();
+    assert!(Hand::new(sender.closed()).is_pending());
+    assert_eq!(sender.send(1).unwrap(), 1);
+}
+
+#[test]
+fn a_weak_sender_of_a_broadcast_keeps_nothing_open() {
+    let (sender, mut receiver) = broadcast::channel(1);
+    let weak = sender.downgrade();
+    assert_eq!((sender.strong_count(), sender.weak_count()), (1, 1));
+    assert_eq!((receiver.sender_strong_count(), receiver.sender_weak_count()), (1, 1));
+    let second = weak.clone().upgrade().unwrap();
+    assert!(second.same_channel(&sender));
+    drop(sender);
+    second.send(1).unwrap();
+    drop(second);
+    assert!(weak.upgrade().is_none() && receiver.is_closed());
+    assert_eq!((weak.strong_count(), weak.weak_count()), (0, 1));
+    assert_eq!((receiver.try_recv(), receiver.try_recv()), (Ok(1), Err(TryRecvError::Closed)));
+}
+
+#[test]
+fn a_watch_knows_its_ends() {
+    let sender = watch::Sender::<u8>::default();
+    assert!(sender.is_closed());
+    now(sender.closed());
+    let receiver = sender.subscribe();
+    let second = sender.clone();
+    assert!(second.same_channel(&sender) && !receiver.is_closed());
+    assert_eq!((sender.sender_count(), sender.receiver_count()), (2, 1));
+    drop((sender, second));
+    assert!(receiver.is_closed());
+}

@@ -4,11 +4,12 @@ mod common;
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use common::Boxed;
 use futures::{SinkExt, StreamExt};
 use handcar_executor::{run, spawn, yield_now};
-use handcar_sync::{Barrier, Event, Mutex, Notify, OnceCell, Queue, RwLock, Semaphore};
+use handcar_sync::{Barrier, Event, Mutex, Notify, OnceCell, PriorityQueue, Queue, RateLimiter, RwLock, Semaphore};
 use handcar_sync::{broadcast, mpsc, oneshot, remote, watch};
 
 /// Loops that never suspend by themselves.
@@ -80,6 +81,84 @@ fn loops() -> Vec<(&'static str, Boxed<()>)> {
         "once cell",
         forever(|| async {
             OnceCell::new().get_or_init(async || ()).await;
+        }),
+    ));
+    let made = Rc::new(OnceCell::from(()));
+    loops.push((
+        "once cell, made already",
+        forever(move || {
+            let made = made.clone();
+            async move {
+                made.get_or_init(async || unreachable!()).await;
+                made.wait().await;
+            }
+        }),
+    ));
+    loops.push((
+        "rate limiter",
+        Box::pin(async {
+            let limiter = RateLimiter::new(u32::MAX, Duration::from_nanos(1), u32::MAX);
+            loop {
+                limiter.acquire().await;
+            }
+        }),
+    ));
+    loops.push((
+        "oneshot, closed",
+        forever(|| async {
+            let (mut sender, receiver) = oneshot::channel::<()>();
+            drop(receiver);
+            sender.closed().await;
+            let (sender, receiver) = oneshot::channel::<()>();
+            drop(sender);
+            receiver.await.unwrap_err();
+        }),
+    ));
+    loops.push((
+        "reserve",
+        Box::pin(async {
+            let (sender, _receiver) = mpsc::channel::<()>(2);
+            loop {
+                drop(sender.reserve_many(2).await.unwrap());
+                drop(sender.clone().reserve_owned().await.unwrap());
+                assert!(sender.reserve_many(3).await.is_err());
+            }
+        }),
+    ));
+    loops.push((
+        "recv_many",
+        Box::pin(async {
+            let (sender, mut receiver) = mpsc::channel(1);
+            let mut buffer = vec![];
+            loop {
+                sender.try_send(()).unwrap();
+                assert_eq!(receiver.recv_many(&mut buffer, 9).await, 1);
+                assert_eq!(receiver.recv_many(&mut buffer, 0).await, 0);
+                buffer.clear();
+            }
+        }),
+    ));
+    loops.push((
+        "closed channel",
+        Box::pin(async {
+            let (sender, mut receiver) = mpsc::channel::<()>(1);
+            receiver.close();
+            loop {
+                sender.closed().await;
+                assert!(sender.send(()).await.is_err());
+                assert!(receiver.recv().await.is_none());
+            }
+        }),
+    ));
+    loops.push((
+        "stream of a queue",
+        Box::pin(async {
+            let queue = PriorityQueue::new(1);
+            let mut items = queue.stream();
+            loop {
+                queue.try_put(()).unwrap();
+                items.next().await.unwrap();
+            }
         }),
     ));
     loops.push((
@@ -198,6 +277,7 @@ fn no_loop_starves_other_tasks() {
             })
             .await
             .unwrap();
+            assert!(!greedy.is_finished(), "{name} has ended");
             drop(greedy);
         });
         assert_eq!(turns.get(), 10, "{name}");

@@ -5,11 +5,13 @@ mod common;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
-use common::{Boxed, Once, Spite, Waiter, poll_with, spiteful};
+use common::{Boxed, OnDrop, Once, Spite, Waiter, poll_once, poll_with, spiteful};
+use futures::StreamExt;
+use handcar_executor::{run, spawn, yield_now};
 use handcar_sync::{Barrier, Condition, Event, Mutex, Notify, OnceCell, Queue, RwLock, Semaphore};
-use handcar_sync::{broadcast, mpsc, watch};
+use handcar_sync::{broadcast, mpsc, oneshot, remote, watch};
 
 /// A primitive: how to wait for it, and how to let one waiter go (`serve`) as often as one likes.
 struct Kind {
@@ -147,6 +149,45 @@ fn kinds() -> Vec<Kind> {
                 receiver.set(Some(taken));
             }
         },
+    ));
+
+    let (sender, receiver) = mpsc::channel(1);
+    sender.try_send(()).unwrap();
+    let receiver = Cell::new(Some(receiver));
+    kinds.push(kind(
+        "reserve",
+        move || {
+            let sender = sender.clone();
+            Box::pin(async move { drop(sender.reserve_many(1).await.unwrap()) })
+        },
+        move || {
+            if let Some(mut taken) = receiver.take() {
+                let _ = taken.try_recv();
+                receiver.set(Some(taken));
+            }
+        },
+    ));
+
+    let queue = Rc::new(Queue::unbounded());
+    let other = queue.clone();
+    kinds.push(kind(
+        "stream of a queue",
+        move || {
+            let mut items = queue.clone().into_stream();
+            Box::pin(async move { items.next().await.unwrap() })
+        },
+        move || other.try_put(()).unwrap(),
+    ));
+
+    let cell = Rc::new(OnceCell::new());
+    let other = cell.clone();
+    kinds.push(kind(
+        "once cell, waited for",
+        move || {
+            let cell = cell.clone();
+            Box::pin(async move { *cell.wait().await })
+        },
+        move || _ = other.set(()),
     ));
 
     let queue = Rc::new(Queue::new(1));
@@ -316,4 +357,241 @@ fn wakers_may_poll_what_they_wake_then_and_there() {
         assert!(done.get() || common::poll_once(&mut *waiting.borrow_mut()).is_ready(), "{name}");
         assert!(first_done, "{name}");
     }
+}
+
+/// What only ever has one waiter: how to wait for the message 7, or the other end to go, and how to bring that about once.
+type End = (&'static str, Boxed<u8>, Box<dyn FnOnce()>);
+
+fn ends() -> Vec<End> {
+    let mut ends: Vec<End> = vec![];
+    let (sender, receiver) = oneshot::channel();
+    ends.push(("oneshot", Box::pin(async { receiver.await.unwrap() }), Box::new(|| _ = sender.send(7))));
+    let (sender, receiver) = oneshot::channel::<u8>();
+    ends.push(("oneshot, lost", Box::pin(async { receiver.await.map_or(7, |_| 0) }), Box::new(|| drop(sender))));
+    let (mut sender, receiver) = oneshot::channel::<u8>();
+    let gone = async move {
+        sender.closed().await;
+        7
+    };
+    ends.push(("oneshot, closed", Box::pin(gone), Box::new(|| drop(receiver))));
+    let (sender, mut receiver) = mpsc::channel(1);
+    ends.push((
+        "mpsc",
+        Box::pin(async move { receiver.recv().await.unwrap() }),
+        Box::new(move || _ = sender.try_send(7)),
+    ));
+    let (sender, mut receiver) = mpsc::channel::<u8>(1);
+    let left = async move { receiver.recv().await.map_or(7, |_| 0) };
+    ends.push(("mpsc, left", Box::pin(left), Box::new(|| drop(sender))));
+    let (sender, mut receiver) = remote::channel(1);
+    ends.push((
+        "remote",
+        Box::pin(async move { receiver.recv().await.unwrap() }),
+        Box::new(move || _ = sender.try_send(7)),
+    ));
+    ends
+}
+
+#[test]
+fn wakers_of_the_only_waiter_may_panic_and_nothing_is_lost() {
+    for moment in ["clone", "wake", "drop"] {
+        for (name, mut wait, serve) in ends() {
+            let armed = Rc::new(Cell::new(true));
+            let waker = spiteful(Panic(moment, armed.clone()));
+            let polled = catch_unwind(AssertUnwindSafe(|| poll_with(&mut wait, &waker).is_pending()));
+            assert_eq!(polled.is_err(), moment == "clone", "{name}");
+            let served = catch_unwind(AssertUnwindSafe(serve));
+            // Only the drop of a waker that nobody wakes comes out; here it is woken.
+            assert!(served.is_ok(), "{name}, {moment}");
+            armed.set(false);
+            if moment != "clone" {
+                assert_eq!(poll_once(&mut wait), Poll::Ready(7), "{name}, {moment}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_waker_that_panics_when_it_is_replaced_leaves_the_wait_intact() {
+    let panicking = || {
+        let armed = Rc::new(Cell::new(false));
+        (spiteful(Panic("drop", armed.clone())), armed)
+    };
+    let (sender, mut receiver) = oneshot::channel();
+    let (waker, armed) = panicking();
+    assert!(poll_with(&mut receiver, &waker).is_pending());
+    armed.set(true);
+    catch_unwind(AssertUnwindSafe(|| poll_once(&mut receiver).is_pending())).unwrap_err();
+    armed.set(false);
+    assert!(poll_once(&mut receiver).is_pending());
+    sender.send(7).unwrap();
+    assert_eq!(poll_once(&mut receiver), Poll::Ready(Ok(7)));
+
+    let (sender, mut receiver) = mpsc::channel(1);
+    let (waker, armed) = panicking();
+    let mut recv = receiver.recv();
+    assert!(poll_with(&mut recv, &waker).is_pending());
+    armed.set(true);
+    catch_unwind(AssertUnwindSafe(|| poll_once(&mut recv).is_pending())).unwrap_err();
+    armed.set(false);
+    sender.try_send(7).unwrap();
+    assert_eq!(poll_once(&mut recv), Poll::Ready(Some(7)));
+
+    let (sender, mut receiver) = remote::channel(1);
+    let (waker, armed) = panicking();
+    let mut recv = receiver.recv();
+    assert!(poll_with(&mut recv, &waker).is_pending());
+    armed.set(true);
+    catch_unwind(AssertUnwindSafe(|| poll_once(&mut recv).is_pending())).unwrap_err();
+    armed.set(false);
+    sender.try_send(7).unwrap();
+    assert_eq!(poll_once(&mut recv), Poll::Ready(Some(7)));
+
+    let semaphore = Semaphore::new(0);
+    let (waker, armed) = panicking();
+    let mut acquire = semaphore.acquire();
+    assert!(poll_with(&mut acquire, &waker).is_pending());
+    armed.set(true);
+    catch_unwind(AssertUnwindSafe(|| poll_once(&mut acquire).is_pending())).unwrap_err();
+    armed.set(false);
+    semaphore.add_permits(1);
+    assert!(poll_once(&mut acquire).is_ready());
+    drop(acquire);
+    assert_eq!(semaphore.available_permits(), 1);
+}
+
+/// A message whose drop, once, spawns a task, lets it wait, and cancels it: all on the primitive that it came from.
+type Unruly = OnDrop<Box<dyn FnMut()>>;
+
+fn unruly(drops: &Rc<Cell<u32>>, wait: impl Fn() -> Boxed<()> + 'static) -> Unruly {
+    let drops = drops.clone();
+    OnDrop(Box::new(move || {
+        drops.set(drops.get() + 1);
+        let mut first = wait();
+        let _ = poll_once(&mut first);
+        let cancelled = spawn(wait());
+        cancelled.cancel();
+        drop(cancelled);
+        spawn(wait()).detach();
+        drop(first);
+    }))
+}
+
+#[test]
+fn a_message_may_spawn_wait_and_cancel_on_its_own_channel_as_it_is_dropped() {
+    let drops = Rc::new(Cell::new(0));
+    run(async {
+        // Received and dropped, and dropped with the receiver.
+        let (sender, mut receiver) = mpsc::channel(2);
+        for _ in 0..2 {
+            let sender_of = sender.clone();
+            let wait = move || -> Boxed<()> {
+                let sender = sender_of.clone();
+                Box::pin(async move { drop(sender.reserve().await) })
+            };
+            assert!(sender.try_send(unruly(&drops, wait)).is_ok());
+        }
+        drop(receiver.recv().await);
+        drop(receiver);
+        assert_eq!(drops.replace(0), 2, "mpsc");
+
+        let queue = Rc::new(Queue::new(2));
+        for _ in 0..2 {
+            let weak = Rc::downgrade(&queue);
+            let wait = move || -> Boxed<()> {
+                let queue = weak.upgrade();
+                Box::pin(async move {
+                    if let Some(queue) = queue {
+                        drop(queue.get().await);
+                    }
+                })
+            };
+            assert!(queue.try_put(unruly(&drops, wait)).is_ok());
+        }
+        drop(queue.get().await);
+        drop(queue.close_now());
+        yield_now().await;
+        assert_eq!(drops.replace(0), 2, "queue");
+
+        let (sender, mut one) = broadcast::channel(1);
+        let other = sender.subscribe();
+        for _ in 0..3 {
+            let sender_of = sender.clone();
+            let wait = move || -> Boxed<()> {
+                let mut receiver = sender_of.subscribe();
+                Box::pin(async move { drop(receiver.recv().await) })
+            };
+            // Each one pushes the one before it out of the ring.
+            assert!(sender.send(Rc::new(unruly(&drops, wait))).is_ok());
+        }
+        drop(one.recv().await);
+        drop(one.recv().await);
+        drop((one, other));
+        // Those who came meanwhile have the last one to see.
+        for _ in 0..3 {
+            yield_now().await;
+        }
+        assert_eq!(drops.replace(0), 3, "broadcast");
+
+        let (sender, receiver) = watch::channel(unruly(&drops, || Box::pin(async {})));
+        let sender = Rc::new(sender);
+        for _ in 0..2 {
+            let (sender_of, receiver_of) = (Rc::downgrade(&sender), receiver.clone());
+            let wait = move || -> Boxed<()> {
+                let mut receiver = receiver_of.clone();
+                if let Some(sender) = sender_of.upgrade() {
+                    drop(sender.borrow());
+                }
+                Box::pin(async move { _ = receiver.changed().await })
+            };
+            assert!(sender.send(unruly(&drops, wait)).is_ok());
+        }
+        // The last of them holds a receiver, and so the channel that it lies in.
+        assert!(sender.send(OnDrop(Box::new(|| ()))).is_ok());
+        assert_eq!(drops.replace(0), 3, "watch");
+
+        let mutex = Rc::new(Mutex::new(None));
+        let lock = Rc::new(RwLock::new(None));
+        let (mutex_of, lock_of) = (Rc::downgrade(&mutex), Rc::downgrade(&lock));
+        *mutex.lock().await = Some(unruly(&drops, move || {
+            let mutex = mutex_of.upgrade();
+            Box::pin(async move {
+                if let Some(mutex) = mutex {
+                    _ = mutex.lock().await;
+                }
+            })
+        }));
+        *lock.write().await = Some(unruly(&drops, move || {
+            let lock = lock_of.upgrade();
+            Box::pin(async move {
+                if let Some(lock) = lock {
+                    drop(lock.read().await);
+                }
+            })
+        }));
+        *mutex.lock().await = None;
+        *lock.write().await = None;
+        yield_now().await;
+        assert!(mutex.try_lock().is_ok() && lock.try_write().is_ok());
+        assert_eq!(drops.replace(0), 2, "locks");
+    });
+}
+
+#[test]
+fn a_remote_message_may_use_its_own_channel_as_it_is_dropped() {
+    struct Chatty(remote::Sender<Option<Chatty>>);
+    impl Drop for Chatty {
+        fn drop(&mut self) {
+            let _ = self.0.try_send(None);
+            drop(self.0.clone());
+        }
+    }
+    let (sender, mut receiver) = remote::channel(4);
+    for _ in 0..2 {
+        assert!(sender.try_send(Some(Chatty(sender.clone()))).is_ok());
+    }
+    assert!(receiver.try_recv().is_ok_and(|message| message.is_some()));
+    // The other one goes with the receiver, together with what the first has sent.
+    drop(receiver);
+    assert!(sender.is_closed());
 }

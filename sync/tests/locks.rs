@@ -271,3 +271,38 @@ fn a_value_may_use_its_lock_as_it_is_dropped() {
     *now(mutex.lock()) = None;
     shared.borrow_mut().take();
 }
+
+#[test]
+fn a_lock_for_two_readers_lets_in_two() {
+    let lock = RwLock::with_max_readers(String::new(), 2);
+    let (one, other) = (now(lock.read()), now(lock.read()));
+    assert!(lock.try_read().is_err());
+    drop(one);
+    drop((lock.try_read().unwrap(), other));
+    let mut writer = now(lock.write());
+    writer.push('a');
+    let mine = writer.downgrade();
+    assert_eq!(*lock.try_read().unwrap(), *mine);
+    drop(mine);
+    assert!(lock.try_write().is_ok());
+    assert_eq!(RwLock::from(1).into_inner() + Mutex::from(1).into_inner(), 2);
+}
+
+#[test]
+fn who_waits_for_a_value_gets_it_however_it_was_made() {
+    let cell = OnceCell::new();
+    let (mut one, mut given_up) = (Hand::new(cell.wait()), Hand::new(cell.wait()));
+    assert!(one.is_pending() && given_up.is_pending());
+    drop(given_up);
+    assert_eq!(*now(cell.get_or_init(async || 1)), 1);
+    assert_eq!((one.woken(), *one.ready()), (1, 1));
+    drop(one);
+    let mut cell = cell.clone();
+    assert_eq!(cell.take(), Some(1));
+    assert!(cell == OnceCell::new_with(None));
+    let mut again = Hand::new(cell.wait());
+    assert!(again.is_pending());
+    cell.set(2).unwrap();
+    assert_eq!(*again.ready(), 2);
+    assert!(cell.set(3).unwrap_err().is_already_init_err());
+}

@@ -91,6 +91,27 @@ fn the_memory_of_a_rush_is_given_back() {
     });
     assert!(grown < KEPT, "event: {grown}");
 
+    // Those who wait and go, or are served, front to back and back to front.
+    let (semaphore, queue) = (Semaphore::new(0), Queue::unbounded());
+    let (_, grown, ()) = cost(|| {
+        let mut permits: Vec<_> = (0..RUSH).map(|_| semaphore.acquire()).collect();
+        let mut items: Vec<_> = (0..RUSH).map(|_| queue.get()).collect();
+        for (permit, item) in permits.iter_mut().zip(&mut items) {
+            assert!(poll_once(permit).is_pending() && poll_once(item).is_pending());
+        }
+        semaphore.add_permits(RUSH / 2);
+        permits.truncate(RUSH * 3 / 4);
+        while permits.pop().is_some() {}
+        for n in 0..RUSH / 2 {
+            queue.try_put(n).unwrap();
+        }
+        for item in items.iter_mut().take(RUSH / 2) {
+            assert!(poll_once(item).is_ready());
+        }
+    });
+    assert!(grown < KEPT, "semaphore and queue: {grown}");
+    assert_eq!((semaphore.available_permits(), queue.len()), (RUSH / 2, 0));
+
     let (sender, mut receiver) = mpsc::unbounded_channel();
     let queue = Queue::unbounded();
     let (all, mut each) = broadcast::channel(RUSH);

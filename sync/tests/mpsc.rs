@@ -408,3 +408,111 @@ fn a_waker_may_receive_then_and_there() {
         assert_eq!(receiver.borrow_mut().try_recv(), Ok(2));
     }
 }
+
+#[test]
+fn a_weak_sender_keeps_nothing_open_and_comes_back_while_there_is_a_strong_one() {
+    struct NotClone;
+    let (sender, mut receiver) = mpsc::channel::<u8>(1);
+    let (weak, other) = (sender.downgrade(), sender.downgrade().clone());
+    assert_eq!((sender.strong_count(), sender.weak_count()), (1, 2));
+    assert_eq!((receiver.sender_strong_count(), receiver.sender_weak_count()), (1, 2));
+    let second = weak.upgrade().unwrap();
+    assert!(second.same_channel(&sender));
+    assert_eq!((weak.strong_count(), weak.weak_count()), (2, 2));
+    drop(sender);
+    let mut recv = Hand::new(receiver.recv());
+    assert!(recv.is_pending());
+    drop(second);
+    assert_eq!((recv.woken(), recv.ready()), (1, None));
+    drop(recv);
+    // The channel is there, held by its receiver, and yet nobody may send again.
+    assert!(other.upgrade().is_none());
+    assert_eq!((weak.strong_count(), weak.weak_count()), (0, 2));
+    drop(receiver);
+    assert_eq!((weak.upgrade().is_none(), weak.strong_count(), weak.weak_count()), (true, 0, 0));
+
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    let weak = sender.downgrade();
+    assert!(weak.clone().upgrade().unwrap().clone().send(NotClone).is_ok());
+    assert_eq!((weak.strong_count(), sender.strong_count(), sender.weak_count()), (1, 1, 1));
+    assert!(receiver.try_recv().is_ok());
+}
+
+#[test]
+fn a_sender_that_waits_with_an_owned_permit_keeps_the_channel_open() {
+    let (sender, mut receiver) = mpsc::channel(1);
+    sender.try_send(1).unwrap();
+    let mut reserve = Hand::new(sender.reserve_owned());
+    assert!(reserve.is_pending());
+    assert_eq!(receiver.try_recv(), Ok(1));
+    let permit = reserve.ready().unwrap();
+    let (stranger, _receiver) = mpsc::channel::<i32>(1);
+    assert!(!permit.same_channel_as_sender(&stranger));
+    let sender = permit.release();
+    let permit = sender.clone().try_reserve_owned().unwrap();
+    assert!(permit.same_channel_as_sender(&sender) && permit.same_channel(&permit));
+    assert_eq!(sender.clone().try_reserve_owned().unwrap_err().into_inner().strong_count(), 3);
+    drop(sender);
+    let mut recv = Hand::new(receiver.recv());
+    assert!(recv.is_pending());
+    let sender = permit.send(2);
+    assert_eq!(recv.ready(), Some(2));
+    drop(recv);
+    // A permit that is dropped frees its room, and then goes as a sender.
+    drop(sender.reserve_owned());
+    assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
+}
+
+#[test]
+fn several_slots_are_reserved_in_turn_and_what_is_left_of_them_comes_back() {
+    let (sender, mut receiver) = mpsc::channel(3);
+    sender.try_send(0).unwrap();
+    let mut many = Hand::new(sender.reserve_many(3));
+    let mut one = Hand::new(sender.send(9));
+    // There would be room for one, but three come first.
+    assert!(many.is_pending() && one.is_pending());
+    assert_eq!(receiver.try_recv(), Ok(0));
+    let mut permits = many.ready().unwrap();
+    drop(many);
+    assert_eq!((permits.len(), sender.capacity(), receiver.capacity()), (3, 0, 0));
+    permits.next().unwrap().send(1);
+    let second = permits.next().unwrap();
+    drop(permits);
+    assert_eq!(one.ready(), Ok(()));
+    assert_eq!((receiver.try_recv(), receiver.try_recv()), (Ok(1), Ok(9)));
+    second.send(2);
+    assert_eq!((receiver.try_recv(), receiver.max_capacity()), (Ok(2), 3));
+    let mut all = sender.try_reserve_many(3).unwrap();
+    all.by_ref().take(2).for_each(drop);
+    assert_eq!((sender.capacity(), all.len()), (2, 1));
+    drop(all);
+    assert_eq!(sender.capacity(), 3);
+}
+
+#[test]
+fn several_slots_that_were_granted_go_on_when_their_waiter_is_dropped() {
+    let (sender, mut receiver) = mpsc::channel(2);
+    now(sender.send(1)).unwrap();
+    let mut many = Hand::new(sender.reserve_many(2));
+    let mut next = Hand::new(sender.send(2));
+    assert!(many.is_pending() && next.is_pending());
+    assert_eq!(receiver.try_recv(), Ok(1));
+    assert_eq!((many.woken(), next.woken()), (1, 0));
+    drop(many);
+    assert_eq!(next.woken(), 1);
+    next.ready().unwrap();
+    assert_eq!((receiver.try_recv(), sender.capacity()), (Ok(2), 2));
+}
+
+#[test]
+fn poll_recv_many_leaves_the_last_waker() {
+    let (sender, mut receiver) = mpsc::channel(2);
+    let mut buffer = vec![];
+    let mut poll = Hand::new(std::future::poll_fn(|cx| receiver.poll_recv_many(cx, &mut buffer, 5)));
+    assert!(poll.is_pending());
+    sender.try_send(1).unwrap();
+    sender.try_send(2).unwrap();
+    assert_eq!((poll.woken(), poll.ready()), (1, 2));
+    drop(poll);
+    assert_eq!(buffer, [1, 2]);
+}

@@ -6,7 +6,10 @@ use std::thread;
 
 use common::{Hand, Once, now, panic_message, poll_once, poll_with};
 use futures::StreamExt;
-use handcar_executor::run;
+use std::cell::Cell;
+use std::time::Duration;
+
+use handcar_executor::{Builder, Clock, Event, Runtime, run, sleep, spawn, timeout};
 use handcar_sync::mpsc::error::{SendError, TryRecvError, TrySendError};
 use handcar_sync::remote;
 
@@ -112,4 +115,118 @@ fn a_waker_may_send_on_the_channel_whose_receiver_it_wakes() {
         }
         assert_eq!(polled, std::task::Poll::Ready(Some(expected)), "{moment}");
     }
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A runtime on a simulated clock that calls `asleep` whenever it has nothing left to do but wait for other threads.
+fn simulated(asleep: impl Fn() + 'static) -> Runtime {
+    let observe = move |event: &Event<'_>| {
+        if let Event::Parked { .. } = event {
+            asleep();
+        }
+    };
+    Builder::new().clock(Clock::simulated()).observe(observe).build().unwrap()
+}
+
+#[test]
+fn a_living_sender_holds_the_simulated_clock() {
+    for made_inside in [true, false] {
+        // The thread sends only when the runtime has gone to sleep: it does not sleep unless the clock is held.
+        let (go, gone) = std::sync::mpsc::channel();
+        let runtime = simulated(move || _ = go.send(()));
+        let mut made = if made_inside { None } else { Some(remote::channel(1)) };
+        runtime.block_on(async {
+            let (sender, mut receiver) = made.take().unwrap_or_else(|| remote::channel(1));
+            let thread = thread::spawn(move || {
+                gone.recv().unwrap();
+                sender.blocking_send(1).unwrap();
+            });
+            assert_eq!(timeout(HOUR, receiver.recv()).await.unwrap(), Some(1));
+            assert_eq!(receiver.recv().await, None);
+            thread.join().unwrap();
+            // Nobody can send any more: the clock is free.
+            sleep(HOUR).await;
+        });
+    }
+}
+
+#[test]
+fn a_receiver_that_has_gone_lets_the_simulated_clock_go() {
+    let (sender, receiver) = remote::channel::<u8>(1);
+    simulated(|| panic!("it has no reason to sleep")).block_on(async move {
+        let mut receiver = receiver;
+        assert!(poll_once(&mut receiver.recv()).is_pending());
+        drop(receiver);
+        sleep(HOUR).await;
+    });
+    assert!(sender.is_closed());
+}
+
+#[test]
+fn a_receiver_that_moves_to_another_runtime_holds_the_clock_of_that_one() {
+    let (go, gone) = std::sync::mpsc::channel();
+    let (sender, mut receiver) = remote::channel(1);
+    let first = simulated(|| panic!("it has no reason to sleep"));
+    first.enter(|| assert!(poll_once(&mut receiver.recv()).is_pending()));
+    simulated(move || _ = go.send(())).block_on(async {
+        // From here on the sender counts here, and there no more.
+        assert!(poll_once(&mut receiver.recv()).is_pending());
+        let thread = thread::spawn(move || {
+            gone.recv().unwrap();
+            sender.try_send(1).unwrap();
+        });
+        assert_eq!(receiver.recv().await, Some(1));
+        thread.join().unwrap();
+    });
+    first.block_on(sleep(HOUR));
+}
+
+#[test]
+fn the_last_sender_wakes_the_receiver_before_it_lets_the_clock_go() {
+    for _ in 0..100 {
+        let (go, gone) = std::sync::mpsc::channel();
+        simulated(move || _ = go.send(())).block_on(async {
+            let (sender, mut receiver) = remote::channel::<u8>(1);
+            let thread = thread::spawn(move || {
+                gone.recv().unwrap();
+                drop(sender);
+            });
+            assert_eq!(timeout(HOUR, receiver.recv()).await.unwrap(), None);
+            thread.join().unwrap();
+        });
+    }
+}
+
+#[test]
+fn room_is_free_as_soon_as_the_message_is_taken() {
+    let (sender, mut receiver) = remote::channel(1);
+    for n in 0..10 {
+        sender.try_send(n).unwrap();
+        assert_eq!(receiver.try_recv(), Ok(n));
+    }
+    // And whoever waits for it hears of it then.
+    sender.try_send(10).unwrap();
+    let blocked = thread::spawn(move || sender.blocking_send(11));
+    assert_eq!(now(receiver.recv()), Some(10));
+    blocked.join().unwrap().unwrap();
+    assert_eq!(receiver.try_recv(), Ok(11));
+}
+
+#[test]
+fn a_task_may_own_the_receiver_that_its_runtime_is_dropped_with() {
+    let (sender, mut receiver) = remote::channel::<u8>(1);
+    let polled = std::rc::Rc::new(Cell::new(false));
+    let seen = polled.clone();
+    let runtime = simulated(|| ());
+    runtime.enter(|| {
+        spawn(async move {
+            seen.set(true);
+            receiver.recv().await;
+        })
+        .detach();
+    });
+    runtime.block_on(handcar_executor::yield_now());
+    drop(runtime);
+    assert!(polled.get() && sender.is_closed());
 }

@@ -182,3 +182,45 @@ fn a_million_tasks_on_handcar_wait_for_one_event() {
         }
     });
 }
+
+#[test]
+fn the_last_who_waits_is_notified_last_in_first_out() {
+    let notify = Notify::new();
+    let mut waiters: Vec<_> = (0..3).map(|_| Hand::new(notify.notified())).collect();
+    for waiter in &mut waiters {
+        assert!(waiter.is_pending());
+    }
+    notify.notify_last();
+    assert_eq!(waiters.iter().map(Hand::woken).collect::<Vec<_>>(), [0, 0, 1]);
+    // Dropped before it has run, it passes the notification on to the first.
+    drop(waiters.pop());
+    assert_eq!(waiters.iter().map(Hand::woken).collect::<Vec<_>>(), [1, 0]);
+    drop(waiters);
+    now(notify.notified());
+    notify.notify_last();
+    now(notify.notified());
+}
+
+#[test]
+fn an_enabled_wait_stands_in_line_before_it_is_polled() {
+    let notify = Notify::new();
+    let mut early = std::pin::pin!(notify.notified());
+    assert!(!early.as_mut().enable() && !early.as_mut().enable());
+    let mut late = Hand::new(notify.notified());
+    assert!(late.is_pending());
+    notify.notify_one();
+    assert_eq!(late.woken(), 0);
+    assert!(early.as_mut().enable());
+    now(early);
+    // What an enabled wait was granted goes on like any other's.
+    let mut granted = Box::pin(notify.notified());
+    assert!(!granted.as_mut().enable());
+    notify.notify_one();
+    late.ready();
+    drop(granted);
+    notify.notify_one();
+    let mut kept = Box::pin(notify.notified());
+    assert!(kept.as_mut().enable());
+    drop(kept);
+    now(notify.notified());
+}

@@ -1,5 +1,7 @@
 //! Handcar, as a program gets it by default: budgets and panic capture are on.
 
+use std::cell::Cell;
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -9,7 +11,8 @@ use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use handcar::net::{TcpListener, TcpStream};
 use handcar::{JoinError, JoinHandle};
 
-use crate::runtime::{Net, Runtime};
+use crate::runtime::{Net, Runtime, Several};
+use crate::workloads::several::yield_once;
 
 /// Handcar.
 #[derive(Debug)]
@@ -80,5 +83,47 @@ impl Net for Handcar {
 
     fn write_all<'a>(stream: &'a mut TcpStream, bytes: &'a [u8]) -> impl Future<Output = io::Result<()>> {
         stream.write_all(bytes)
+    }
+}
+
+impl Several for Handcar {
+    fn all<F: Future>(futures: impl Iterator<Item = F>) -> impl Future<Output = Vec<F::Output>> {
+        handcar::gather(futures)
+    }
+
+    fn two<A: Future, B: Future>(a: A, b: B) -> impl Future<Output = (A::Output, B::Output)> {
+        handcar::gather!(a, b)
+    }
+
+    async fn group<F>(children: impl Iterator<Item = F>) -> u64
+    where
+        F: Future<Output = u64> + 'static,
+    {
+        let sum = handcar::task_group(async |group| {
+            let mut handles = Vec::with_capacity(1000);
+            handles.extend(children.map(|child| group.spawn(async { Ok::<_, Infallible>(child.await) })));
+            let mut sum = 0;
+            for handle in handles {
+                sum += handle.await.expect("it neither fails nor is cancelled");
+            }
+            Ok(sum)
+        });
+        sum.await.expect("no child fails")
+    }
+
+    async fn counted(children: u64) -> u64 {
+        let count = Cell::new(0);
+        let scoped = handcar::scope(async |scope| {
+            for _ in 0..children {
+                scope.spawn(async {
+                    let one = yield_once().await;
+                    count.set(count.get() + one);
+                    Ok::<_, Infallible>(())
+                });
+            }
+            Ok(())
+        });
+        scoped.await.expect("no child fails");
+        count.get()
     }
 }

@@ -2,19 +2,21 @@
 //!
 //! Its third way, `spawn` on a current-thread runtime, is the scheduler of `LocalRuntime` with a bound on top.
 
+use std::cell::Cell;
 use std::fmt::Debug;
 use std::future::Future;
 use std::io;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 
-use crate::runtime::{Net, Runtime};
+use crate::runtime::{Net, Runtime, Several};
 
 /// tokio, started by `H`.
 #[derive(Debug)]
@@ -134,5 +136,41 @@ impl<H: Host> Net for Tokio<H> {
 
     fn write_all<'a>(stream: &'a mut TcpStream, bytes: &'a [u8]) -> impl Future<Output = io::Result<()>> {
         stream.write_all(bytes)
+    }
+}
+
+impl<H: Host> Several for Tokio<H> {
+    fn all<F: Future>(futures: impl Iterator<Item = F>) -> impl Future<Output = Vec<F::Output>> {
+        futures::future::join_all(futures)
+    }
+
+    async fn two<A: Future, B: Future>(a: A, b: B) -> (A::Output, B::Output) {
+        tokio::join!(a, b)
+    }
+
+    async fn group<F>(children: impl Iterator<Item = F>) -> u64
+    where
+        F: Future<Output = u64> + 'static,
+    {
+        let mut set = JoinSet::new();
+        children.for_each(|child| drop(set.spawn_local(child)));
+        let mut sum = 0;
+        while let Some(value) = set.join_next().await {
+            sum += value.expect("it neither panics nor is cancelled");
+        }
+        sum
+    }
+
+    async fn counted(children: u64) -> u64 {
+        let count = Rc::new(Cell::new(0));
+        let mut set = JoinSet::new();
+        for _ in 0..children {
+            let count = Rc::clone(&count);
+            set.spawn_local(async move { count.set(count.get() + 1) });
+        }
+        while let Some(ended) = set.join_next().await {
+            ended.expect("it neither panics nor is cancelled");
+        }
+        count.get()
     }
 }

@@ -7,8 +7,10 @@ pub(crate) mod channels;
 pub(crate) mod connections;
 pub(crate) mod echo;
 pub(crate) mod memory;
+pub(crate) mod mutex;
 pub(crate) mod oneshot;
 pub(crate) mod semaphore;
+pub(crate) mod several;
 pub(crate) mod sleepers;
 pub(crate) mod spawn;
 pub(crate) mod start;
@@ -26,7 +28,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
 use crate::bencher::Bencher;
-use crate::runtime::{Net, Runtime};
+use crate::runtime::{Net, Runtime, Several};
 use crate::toolkit::Toolkit;
 
 /// What one operation is.
@@ -45,6 +47,12 @@ pub(crate) trait SyncWorkload: 'static {
 pub(crate) trait NetWorkload: 'static {
     /// As [`Workload::drive`]; an error of the system ends the measurement.
     fn drive<R: Net>(bencher: &mut Bencher) -> impl Future<Output = io::Result<()>>;
+}
+
+/// What one operation is, where several things are waited for.
+pub(crate) trait SeveralWorkload: 'static {
+    /// As [`Workload::drive`].
+    fn drive<R: Several>(bencher: &mut Bencher) -> impl Future<Output = ()>;
 }
 
 /// `W` with the channels and locks of `K`.

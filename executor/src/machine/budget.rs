@@ -39,7 +39,7 @@ pub const DEFAULT: u32 = 128;
 const UNLIMITED: i64 = i64::MAX;
 
 thread_local! {
-    static LEFT: Cell<i64> = const { Cell::new(UNLIMITED) };
+    pub(crate) static LEFT: Cell<i64> = const { Cell::new(UNLIMITED) };
 }
 
 /// Suspends, with the task woken, if the budget of this poll is used up. Call it before the operation touches anything.
@@ -58,11 +58,6 @@ pub fn spend() {
 #[inline]
 pub fn is_spent() -> bool {
     LEFT.get() <= 0 && !question::is_question()
-}
-
-#[inline]
-pub(crate) fn left() -> i64 {
-    LEFT.get()
 }
 
 /// Starts a poll with `units`; returns what was left of the one around it.

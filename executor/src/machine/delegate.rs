@@ -1,21 +1,22 @@
 //! Delegates: children that live inside another future and are woken one by one.
 //!
-//! A combinator over a thousand futures must not poll all of them because one was woken. So each child has a slot, and a
-//! waker, of its own:
+//! A combinator over a thousand futures must not poll all of them because one was woken. So each child has a number, and a
+//! waker, of its own. Numbers come in blocks of 64, which is what the runtime keeps of the children:
 //!
 //! ```text
-//!     child's waker -> its slot -> 1. its index goes into the parent's ready list
-//!                                  2. the borrow ends
-//!                                  3. the parent's waker is woken, once until its next poll; it may be a stranger's
-//!     parent polled  -> begin(cx)  4. the parent's waker is kept
-//!                    -> next()     5. each child that was woken, in order, and no other
+//!     child's waker -> its block -> 1. its index goes into the parent's ready list, unless it is there
+//!                                   2. the borrow ends
+//!                                   3. the parent's waker is woken, once until its next poll; it may be a stranger's
+//!     parent polled  -> begin(cx)   4. the parent's waker is kept
+//!                    -> next()      5. each child that was woken, in order, and no other
 //! ```
 //!
-//! The slot owns this *wake side* only, the list and the parent's waker, **never the child's future**. So the children may
+//! A block owns this *wake side* only, the list and the parent's waker, **never a child's future**. So the children may
 //! borrow from their parent. And when a parent is forgotten, a list leaks; nothing that is borrowed is dropped late.
 //!
-//! Delegates belong to the runtime that polled last. A combinator that is polled under another one takes new slots there and
-//! marks all its children as woken.
+//! Delegates belong to the runtime that polled last: another one gives new blocks, and all children count as woken.
+
+#![allow(clippy::cast_possible_truncation)] // memory ends before 2^32 children
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -23,30 +24,31 @@ use std::fmt;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Waker};
 
-use slab::Slab;
-
+use crate::bits::Bits;
 use crate::machine::context;
 use crate::machine::core::Core;
-use crate::machine::waker::TaskId;
+use crate::machine::waker::{BLOCK, TaskId};
 use crate::question;
 
-/// The wake side of a combinator: shared by its children's slots.
+/// The wake side of a combinator: shared by its blocks.
 #[derive(Default)]
 pub(crate) struct Ready {
     list: RefCell<VecDeque<u32>>,
+    /// Those in the list; and those that do not exist, which therefore cannot be woken.
+    marked: RefCell<Bits>,
     /// Taken by the first wake after a poll.
     parent: Cell<Option<Waker>>,
 }
 
 impl Ready {
-    pub(crate) fn push(&self, child: u32) {
-        self.list.borrow_mut().push_back(child);
-    }
-
-    pub(crate) fn wake_parent(&self) {
-        if let Some(parent) = self.parent.take() {
-            parent.wake();
+    /// Puts a child into the list; returns the parent's waker if that has to be woken.
+    #[inline]
+    pub(crate) fn push(&self, child: u32) -> Option<Waker> {
+        if self.marked.borrow_mut().set(child, true) {
+            return None;
         }
+        self.list.borrow_mut().push_back(child);
+        self.parent.take()
     }
 }
 
@@ -59,23 +61,18 @@ impl Ready {
 /// run(async {
 ///     let mut children = [3, 1, 2].map(|ms| Box::pin(sleep(Duration::from_millis(ms))));
 ///     let mut delegates = Delegates::new();
-///     for _ in &children {
-///         delegates.insert(); // 0, 1, 2; each is to be polled first
-///     }
-///     let mut order = Vec::new();
+///     children.iter().for_each(|_| _ = delegates.insert()); // 0, 1, 2; each is to be polled first
 ///     poll_fn(|cx| {
 ///         delegates.begin(cx);
 ///         while let Some(child) = delegates.next() {
 ///             let waker = delegates.waker(child);
 ///             if children[child].as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
-///                 delegates.remove(child);
-///                 order.push(child);
+///                 delegates.remove(child); // 1, 2, 0
 ///             }
 ///         }
-///         if order.len() == 3 { Poll::Ready(()) } else { Poll::Pending }
+///         if delegates.is_empty() { Poll::Ready(()) } else { Poll::Pending }
 ///     })
 ///     .await;
-///     assert_eq!(order, [1, 2, 0]);
 /// });
 /// ```
 #[derive(Default)]
@@ -84,8 +81,12 @@ pub struct Delegates {
     core: Weak<Core>,
     /// How many of the ready list this poll may still return.
     batch: usize,
-    /// The slot of each child in `core`; [`TaskId::NONE`] until the first poll.
-    children: Slab<TaskId>,
+    living: Bits,
+    /// Indices below the highest one in use that no child has.
+    free: Vec<u32>,
+    len: usize,
+    /// The number of the first child of each block in `core`; of the newest ones none, until the next poll.
+    blocks: Vec<TaskId>,
 }
 
 impl Delegates {
@@ -95,44 +96,35 @@ impl Delegates {
     }
 
     /// Adds a child and marks it as woken. Indices of removed children are used again.
-    ///
-    /// # Panics
-    ///
-    /// If the runtime has no slot left.
-    #[allow(clippy::cast_possible_truncation)] // a slot's number is checked where slots are made
-    #[allow(clippy::missing_panics_doc)]
     pub fn insert(&mut self) -> usize {
-        let entry = self.children.vacant_entry();
-        let child = entry.key();
-        // The slot first: should there be none left, the child does not exist either.
-        entry.insert(
-            self.core.upgrade().map_or(TaskId::NONE, |core| {
-                core.slots.borrow_mut().insert_child(Rc::clone(&self.ready), child as u32)
-            }),
-        );
-        self.ready.push(child as u32);
-        self.ready.wake_parent();
-        child
+        let child = self.free.pop().unwrap_or(self.len as u32);
+        if self.living.capacity() == child as usize {
+            self.living.extend(false);
+            self.ready.marked.borrow_mut().extend(true);
+        }
+        self.living.set(child, true);
+        self.len += 1;
+        self.ready.list.borrow_mut().push_back(child); // marked it is: there was no such child
+        if let Some(parent) = self.ready.parent.take() {
+            parent.wake();
+        }
+        child as usize
     }
 
     /// Begins a poll of the parent: from now on a woken child wakes `cx`.
     ///
     /// # Panics
     ///
-    /// Outside a runtime.
+    /// Outside a runtime; if the runtime has no numbers left.
     #[track_caller]
-    #[allow(clippy::cast_possible_truncation)]
     pub fn begin(&mut self, cx: &Context<'_>) {
         let core = context::current("a combinator");
         if !std::ptr::eq(self.core.as_ptr(), Rc::as_ptr(&core)) {
-            self.release();
-            self.core = Weak::new(); // should no slot be left below, the old numbers mean nothing in the new runtime
-            self.ready.list.borrow_mut().clear();
-            for (child, id) in &mut self.children {
-                *id = core.slots.borrow_mut().insert_child(Rc::clone(&self.ready), child as u32);
-                self.ready.push(child as u32);
-            }
-            self.core = Rc::downgrade(&core);
+            self.move_to(&core);
+        }
+        while self.blocks.len() * BLOCK < self.living.capacity() {
+            let first = (self.blocks.len() * BLOCK) as u32;
+            self.blocks.push(core.slots.borrow_mut().insert_block(Rc::clone(&self.ready), first));
         }
         let waker = match self.ready.parent.take() {
             Some(kept) if kept.will_wake(cx.waker()) => kept,
@@ -141,36 +133,61 @@ impl Delegates {
         let crossed = self.ready.parent.replace(Some(waker));
         drop(crossed);
         if question::is_question() {
-            for (_, &id) in &self.children {
-                let _parent = core.mark(id); // each is to be asked; the parent is being polled already
+            for child in (0..self.living.capacity() as u32).filter(|&child| self.living.has(child)) {
+                let _parent = self.ready.push(child); // each is to be asked; the parent is being polled already
             }
         }
         self.batch = self.ready.list.borrow().len();
     }
 
+    #[cold]
+    fn move_to(&mut self, core: &Rc<Core>) {
+        let is_first = self.core.as_ptr() == Weak::new().as_ptr();
+        self.release();
+        self.core = Rc::downgrade(core);
+        if is_first {
+            return; // every child is woken still
+        }
+        self.ready.marked.borrow_mut().fill();
+        let living = (0..self.living.capacity() as u32).filter(|&child| self.living.has(child));
+        *self.ready.list.borrow_mut() = living.collect();
+    }
+
     /// The next child that was woken before this poll of the parent began. One that is woken during it has woken the parent
     /// again, so no child is polled twice, and none keeps the parent for ever.
     #[allow(clippy::should_implement_trait)] // not an iterator: the list grows while children are polled
+    #[inline]
     pub fn next(&mut self) -> Option<usize> {
         while self.batch > 0 {
             self.batch -= 1;
-            let child = self.ready.list.borrow_mut().pop_front()? as usize;
-            let Some(&id) = self.children.get(child) else { continue }; // removed after it was woken
-            if let Some(core) = self.core.upgrade() {
-                core.slots.borrow_mut().unqueue_child(id);
+            let child = self.ready.list.borrow_mut().pop_front()?;
+            // It may have been removed after it was woken, and may even have come back since.
+            if self.living.has(child) && self.ready.marked.borrow_mut().set(child, false) {
+                return Some(child as usize);
             }
-            return Some(child);
         }
         None
     }
 
-    /// A child's waker. Before the first [`begin`](Delegates::begin) it wakes nobody.
+    /// A child's waker. Before the next [`begin`](Delegates::begin) a new child's wakes nobody.
     ///
     /// # Panics
     ///
     /// If there is no such child.
+    #[inline]
     pub fn waker(&self, child: usize) -> Waker {
-        self.children[child].waker()
+        self.id(child).waker()
+    }
+
+    /// What a child's [`waker`](Delegates::waker) carries.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such child.
+    #[inline]
+    pub fn id(&self, child: usize) -> TaskId {
+        assert!(self.living.has(child as u32), "there is no child {child}");
+        self.blocks.get(child / BLOCK).map_or(TaskId::NONE, |first| first.at_place(child % BLOCK))
     }
 
     /// Whether a woken child waits to be returned by [`next`](Delegates::next).
@@ -178,37 +195,38 @@ impl Delegates {
         !self.ready.list.borrow().is_empty()
     }
 
-    /// Removes a child; its waker is inert from now on.
+    /// Removes a child; its waker is inert until the index is used again, and then may cost the new child a poll.
     ///
     /// # Panics
     ///
     /// If there is no such child.
     pub fn remove(&mut self, child: usize) {
-        let id = self.children.remove(child);
-        if self.children.is_empty() {
+        assert!(self.living.has(child as u32), "there is no child {child}");
+        self.living.set(child as u32, false);
+        self.free.push(child as u32);
+        self.len -= 1;
+        self.ready.marked.borrow_mut().set(child as u32, true);
+        if self.len == 0 {
             self.ready.list.borrow_mut().clear();
-        }
-        if let Some(core) = self.core.upgrade() {
-            core.slots.borrow_mut().remove_child(id);
         }
     }
 
     /// How many children there are.
     pub fn len(&self) -> usize {
-        self.children.len()
+        self.len
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.children.is_empty()
+        self.len == 0
     }
 
     fn release(&mut self) {
         if let Some(core) = self.core.upgrade() {
-            for (_, &id) in &self.children {
-                core.slots.borrow_mut().remove_child(id);
-            }
+            let mut slots = core.slots.borrow_mut();
+            self.blocks.iter().for_each(|&first| slots.remove_block(first));
         }
+        self.blocks.clear();
     }
 }
 
@@ -220,6 +238,6 @@ impl Drop for Delegates {
 
 impl fmt::Debug for Delegates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Delegates").field("children", &self.children.len()).finish_non_exhaustive()
+        f.debug_struct("Delegates").field("children", &self.len).finish_non_exhaustive()
     }
 }

@@ -15,12 +15,11 @@ use std::task::{Context, Poll};
 
 use crate::join_error::{CancelKind, CancelReason, JoinError};
 use crate::layer::{self, Ending};
+use crate::machine::core;
 use crate::machine::task::{self, Join, Run, TaskInfo};
 use crate::machine::waker::TaskId;
-use crate::machine::{context, core};
 use crate::observe::Cause;
-use crate::report::Report;
-use crate::reporter;
+use crate::report::{self, Report};
 
 /// Waits for a task, and cancels it when dropped.
 ///
@@ -98,7 +97,9 @@ impl<T> JoinHandle<T> {
 
     /// Lets the task run on and drops what it returns. A panic is still reported.
     pub fn detach_ignoring(mut self) {
-        if let Some(task) = self.task.take() {
+        if let Some(task) = self.task.take()
+            && task.header().joined.get()
+        {
             release(task);
         }
     }
@@ -148,7 +149,7 @@ impl<T: 'static, E: 'static> JoinHandle<Result<T, E>> {
         let header = self.task().header();
         let (info, runtime) = (header.info(), header.address());
         self.detach_with(move |error| {
-            reporter::deliver(runtime, Report::Failed { task: info, error: Arc::from(error.into()) });
+            report::deliver(runtime, Report::Failed { task: info, error: Arc::from(error.into()) });
         });
     }
 
@@ -208,7 +209,7 @@ fn cancel(task: &(impl Run + ?Sized), reason: CancelReason) -> bool {
     let flagged = header.flag(reason);
     if flagged {
         let id = header.id.get();
-        if header.ending.get() != Ending::Dropped && context::with_current(|core| core.is_running(id)) == Some(true) {
+        if header.ending.get() != Ending::Dropped && layer::running_id() == Some(id) {
             layer::raise(); // it has cancelled itself: its wrapper looks when this poll is over
         }
         core::because(Cause::Cancel, || id.wake());

@@ -32,8 +32,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::machine::park::Notify;
 use crate::machine::waker::{MAX_EXECUTORS, TaskId};
-use crate::report::Report;
-use crate::reporter::Reporter;
+use crate::report::{Report, Reporter};
 
 /// One runtime's letter box; every other thread sees the runtime through it alone.
 pub(crate) struct Mailbox {

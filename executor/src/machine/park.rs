@@ -19,8 +19,7 @@ use std::time::Duration;
 use crossbeam_utils::sync::{Parker, Unparker};
 
 use crate::machine::context;
-use crate::report::Report;
-use crate::reporter;
+use crate::report::{self, Report};
 
 /// Ends a park from any thread.
 pub trait Notify: Send + Sync {
@@ -108,7 +107,7 @@ pub fn installed<P: Park>(make: impl FnOnce() -> io::Result<P>) -> io::Result<Rc
 /// reported, and the others are woken nevertheless.
 pub fn wake_all(wakers: &mut Vec<Waker>) {
     for waker in wakers.drain(..) {
-        reporter::catch(|payload| Report::WakerPanicked { payload }, || waker.wake());
+        report::catch(|payload| Report::WakerPanicked { payload }, || waker.wake());
     }
 }
 

@@ -9,9 +9,9 @@
 //!            v                            v
 //!    slot    4 --link--> 0 --link--> 7    .
 //!            |           |           |
-//!          Task        Task        Task          Rc<dyn Run>, polled by the loop
+//!          task        task        task          Rc<dyn Run>, polled by the loop
 //!
-//!    slot    5: Child --> ready list of its parent: a branch of a combinator (see delegate.rs)
+//!    block   2: 64 children of a combinator --> ready list of their parent (see delegate.rs)
 //! ```
 //!
 //! Only the loop empties a task's slot, and never while it is queued: a task that wakes itself in its last poll is popped
@@ -21,12 +21,13 @@
 //! slot's next tenant has another generation unless exactly a multiple of 65,536 tenants came in between.
 
 use std::rc::Rc;
+use std::task::Waker;
 
 use slab::Slab;
 
 use crate::machine::delegate::Ready;
 use crate::machine::task::{Run, TaskInfo};
-use crate::machine::waker::{MAX_SLOTS, TaskId};
+use crate::machine::waker::{MAX_BLOCKS, MAX_SLOTS, TaskId};
 
 /// The end of the run queue: no slot has this number.
 const NONE: u32 = u32::MAX;
@@ -34,14 +35,17 @@ const NONE: u32 = u32::MAX;
 struct Slot {
     generation: u16,
     queued: bool,
-    /// A task's next in the run queue; a child's index in its parent.
+    /// The next in the run queue.
     link: u32,
-    tenant: Tenant,
+    task: Rc<dyn Run>,
 }
 
-enum Tenant {
-    Task(Rc<dyn Run>),
-    Child(Rc<Ready>),
+/// 64 children of one combinator.
+struct Block {
+    generation: u16,
+    /// The index of the first of them among all.
+    first: u32,
+    ready: Rc<Ready>,
 }
 
 const _: () = assert!(usize::BITS != 64 || size_of::<Slot>() == 24);
@@ -50,6 +54,7 @@ pub(crate) struct Slots {
     executor: u16,
     generation: u16,
     slab: Slab<Slot>,
+    blocks: Slab<Block>,
     head: u32,
     tail: u32,
 }
@@ -59,7 +64,7 @@ pub(crate) enum Woken {
     /// The task is in the run queue now.
     Queued,
     /// A child is in its parent's ready list now; whoever ends the borrow wakes the parent.
-    Child(Rc<Ready>),
+    Child(Waker),
     /// It was queued already.
     Already,
     /// Nobody of that number lives any more.
@@ -68,39 +73,37 @@ pub(crate) enum Woken {
 
 impl Slots {
     pub(crate) fn new(executor: u16) -> Slots {
-        Slots { executor, generation: 0, slab: Slab::new(), head: NONE, tail: NONE }
+        Slots { executor, generation: 0, slab: Slab::new(), blocks: Slab::new(), head: NONE, tail: NONE }
     }
 
     /// A slot for a task, queued for its first poll.
     #[track_caller]
     #[inline(never)] // one copy for all types of tasks
-    pub(crate) fn insert_task(&mut self, task: Rc<dyn Run>) -> TaskId {
-        let id = self.insert(Tenant::Task(task), NONE);
-        self.append(id.slot());
-        id
-    }
-
-    /// A slot for a child of a combinator, which stands in the ready list already.
-    #[track_caller]
-    pub(crate) fn insert_child(&mut self, ready: Rc<Ready>, index: u32) -> TaskId {
-        self.insert(Tenant::Child(ready), index)
-    }
-
-    #[track_caller]
-    #[inline(always)]
-    #[allow(clippy::inline_always)] // else the tenant is passed through memory
     #[allow(clippy::cast_possible_truncation)] // a slot's number is below MAX_SLOTS
-    fn insert(&mut self, tenant: Tenant, link: u32) -> TaskId {
+    pub(crate) fn insert_task(&mut self, task: Rc<dyn Run>) -> TaskId {
         assert!(self.slab.len() < MAX_SLOTS, "a runtime holds at most {MAX_SLOTS} tasks: wait for some to end");
         self.generation = TaskId::next_generation(self.generation);
-        let slot = self.slab.insert(Slot { generation: self.generation, queued: true, link, tenant });
+        let slot = self.slab.insert(Slot { generation: self.generation, queued: true, link: NONE, task });
+        self.append(slot);
         TaskId::new(self.executor, self.generation, slot as u32)
+    }
+
+    /// A block for children from `first` on. Returns the number of the first.
+    #[track_caller]
+    pub(crate) fn insert_block(&mut self, ready: Rc<Ready>, first: u32) -> TaskId {
+        assert!(self.blocks.len() < MAX_BLOCKS, "a runtime has no room for more children: wait for some to end");
+        self.generation = TaskId::next_generation(self.generation);
+        let block = self.blocks.insert(Block { generation: self.generation, first, ready });
+        TaskId::of_block(self.executor, self.generation, block)
     }
 
     /// Queues whoever `id` names.
     #[inline(always)]
     #[allow(clippy::inline_always)] // into `Core::mark`, which is its only caller
     pub(crate) fn wake(&mut self, id: TaskId) -> Woken {
+        if id.is_child() {
+            return self.wake_child(id);
+        }
         let Some(slot) = self.slab.get_mut(id.slot()) else {
             return Woken::Stale;
         };
@@ -111,13 +114,20 @@ impl Slots {
             return Woken::Already;
         }
         slot.queued = true;
-        if let Tenant::Child(ready) = &slot.tenant {
-            ready.push(slot.link);
-            return Woken::Child(Rc::clone(ready));
-        }
         slot.link = NONE;
         self.append(id.slot());
         Woken::Queued
+    }
+
+    #[allow(clippy::cast_possible_truncation)]
+    fn wake_child(&self, id: TaskId) -> Woken {
+        let (block, place) = id.block_and_place();
+        match self.blocks.get(block) {
+            Some(block) if block.generation == id.generation() => {
+                block.ready.push(block.first + place as u32).map_or(Woken::Already, Woken::Child)
+            }
+            _ => Woken::Stale,
+        }
     }
 
     #[allow(clippy::cast_possible_truncation)]
@@ -139,10 +149,7 @@ impl Slots {
         if slot.link == NONE {
             self.tail = NONE;
         }
-        match &slot.tenant {
-            Tenant::Task(task) => Some((TaskId::new(self.executor, slot.generation, head), Rc::clone(task))),
-            Tenant::Child(_) => unreachable!("children stand in their parent's ready list"),
-        }
+        Some((TaskId::new(self.executor, slot.generation, head), Rc::clone(&slot.task)))
     }
 
     /// Empties a finished task's slot, unless it is queued: then it comes by once more. The caller drops what it gets after
@@ -152,20 +159,12 @@ impl Slots {
         if self.slab[id.slot()].queued {
             return None;
         }
-        match self.slab.remove(id.slot()).tenant {
-            Tenant::Task(task) => Some(task),
-            Tenant::Child(_) => None,
-        }
+        Some(self.slab.remove(id.slot()).task)
     }
 
-    /// Lets a child be woken again.
-    pub(crate) fn unqueue_child(&mut self, id: TaskId) {
-        self.slab[id.slot()].queued = false;
-    }
-
-    /// Empties a child's slot.
-    pub(crate) fn remove_child(&mut self, id: TaskId) {
-        self.slab.remove(id.slot());
+    /// Gives back the block whose first child has this number.
+    pub(crate) fn remove_block(&mut self, first: TaskId) {
+        self.blocks.remove(first.block_and_place().0);
     }
 
     #[inline]
@@ -175,18 +174,13 @@ impl Slots {
 
     /// Every task, in the order of their slots.
     pub(crate) fn tasks(&self) -> impl Iterator<Item = &Rc<dyn Run>> {
-        self.slab.iter().filter_map(|(_, slot)| match &slot.tenant {
-            Tenant::Task(task) => Some(task),
-            Tenant::Child(_) => None,
-        })
+        self.slab.iter().map(|(_, slot)| &slot.task)
     }
 
     /// The task that `id` names, if it lives.
     pub(crate) fn task(&self, id: TaskId) -> Option<&Rc<dyn Run>> {
-        match &self.slab.get(id.slot())?.tenant {
-            Tenant::Task(task) if task.header().id.get() == id => Some(task),
-            _ => None,
-        }
+        let task = &self.slab.get(id.slot())?.task;
+        (task.header().id.get() == id).then_some(task)
     }
 
     /// Forgets every task but `main`: their memory is leaked, because their destructors do not come to an end.

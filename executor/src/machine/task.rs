@@ -44,8 +44,7 @@ use crate::machine::budget;
 use crate::machine::core::Core;
 use crate::machine::mailbox::Address;
 use crate::machine::waker::TaskId;
-use crate::report::Report;
-use crate::reporter::{self, Reporter, deliver, report_panic};
+use crate::report::{self, Report, Reporter, deliver, report_panic};
 
 /// What the loop sees of a task.
 pub(crate) trait Run {
@@ -56,6 +55,9 @@ pub(crate) trait Run {
 
     /// Drops the result of a finished task for good. Reports it if it was a panic, or if dropping it is one; never panics.
     fn discard(&self);
+
+    /// Ends an unfinished task without another poll: drops the future. Never panics.
+    fn cut(&self, reporter: &Reporter);
 }
 
 /// What the join handle sees of a task.
@@ -160,14 +162,6 @@ impl Header {
         self.cancelled_at.get().map(|at| CancelReason { kind: self.cancel_kind.get(), at })
     }
 
-    /// Whether it is `task` that waits for this one's end.
-    pub(crate) fn joiner_is(&self, task: TaskId) -> bool {
-        let joiner = self.joiner.take();
-        let is = joiner.as_ref().is_some_and(|joiner| joiner.will_wake(&task.waker()));
-        self.joiner.set(joiner);
-        is
-    }
-
     /// Has `at_end` run when the task ends.
     pub(crate) fn at_end(&self, at_end: Box<dyn FnOnce()>) {
         self.extras.get_or_init(Box::default).at_end.set(Some(at_end));
@@ -239,7 +233,7 @@ impl<F: Future> TaskCell<F> {
     }
 
     /// Ends the task: drops the future, keeps the result, and tells whoever waits.
-    fn finish(&self, core: &Core, result: Result<F::Output, JoinError>) {
+    fn finish(&self, reporter: &Reporter, result: Result<F::Output, JoinError>) {
         let header = &self.header;
         let fine = result.is_ok();
         // The assignment drops the future in place. If its destructor panics, the result is there nevertheless.
@@ -252,16 +246,16 @@ impl<F: Future> TaskCell<F> {
                 Some(joiner) => wake(joiner),
                 None if header.joined.get() => {}
                 None => catch_unwind(AssertUnwindSafe(|| drop(self.take_result())))
-                    .unwrap_or_else(|payload| self.report(core, payload)),
+                    .unwrap_or_else(|payload| self.report(reporter, payload)),
             }
             return;
         }
-        self.finish_rarely(core, dropped.err());
+        self.finish_rarely(reporter, dropped.err());
     }
 
     #[cold]
     #[inline(never)]
-    fn finish_rarely(&self, core: &Core, panicked: Option<Box<dyn Any + Send>>) {
+    fn finish_rarely(&self, reporter: &Reporter, panicked: Option<Box<dyn Any + Send>>) {
         let header = &self.header;
         if let Some(payload) = panicked {
             let unreported = self.with_stage(|stage| match stage.project() {
@@ -272,11 +266,11 @@ impl<F: Future> TaskCell<F> {
                 _ => Some(payload),
             });
             if let Some(payload) = unreported {
-                self.report(core, payload);
+                self.report(reporter, payload);
             }
         }
         if header.joined.get() {
-            let _ = header.extras.get_or_init(Box::default).reporter.set(core.reporter.clone());
+            let _ = header.extras.get_or_init(Box::default).reporter.set(reporter.clone());
         }
         let at_end = header.extras.get().and_then(|extras| extras.at_end.take());
         let told = at_end.map_or(Ok(()), |at_end| catch_unwind(AssertUnwindSafe(at_end)));
@@ -286,21 +280,21 @@ impl<F: Future> TaskCell<F> {
         let unwanted = if header.joined.get() { None } else { self.take_result() };
         let dropped = match unwanted {
             Some(Err(JoinError::Panicked(payload))) => {
-                report_panic(&core.reporter, header.info(), payload);
+                report_panic(reporter, header.info(), payload);
                 Ok(())
             }
             unwanted => catch_unwind(AssertUnwindSafe(|| drop(unwanted))),
         };
         for panicked in [told, dropped] {
             if let Err(payload) = panicked {
-                self.report(core, payload);
+                self.report(reporter, payload);
             }
         }
     }
 
     #[cold]
-    fn report(&self, core: &Core, payload: Box<dyn Any + Send>) {
-        report_panic(&core.reporter, self.header.info(), PanicPayload::new(payload));
+    fn report(&self, reporter: &Reporter, payload: Box<dyn Any + Send>) {
+        report_panic(reporter, self.header.info(), PanicPayload::new(payload));
     }
 
     fn take_result(&self) -> Option<Result<F::Output, JoinError>> {
@@ -351,7 +345,7 @@ impl<F: Future> Run for TaskCell<F> {
                 },
             }
         };
-        self.finish(core, result);
+        self.finish(&core.reporter, result);
         Progress::Finished
     }
 
@@ -368,6 +362,12 @@ impl<F: Future> Run for TaskCell<F> {
             Some(reporter) => report_panic(reporter, header.info(), payload),
             None => deliver(header.address(), Report::Panicked { task: header.info(), payload }),
         }
+    }
+
+    #[cold]
+    fn cut(&self, reporter: &Reporter) {
+        let unflagged = CancelReason { kind: CancelKind::HandleDropped, at: self.header.spawned_at };
+        self.finish(reporter, Err(JoinError::Cancelled(self.header.cancelled().unwrap_or(unflagged))));
     }
 }
 
@@ -407,7 +407,7 @@ impl<F: Future> Join<F::Output> for TaskCell<F> {
 /// Wakes who waits for a task. It may be a stranger, whose panic is no end of the task.
 #[inline]
 fn wake(joiner: Waker) {
-    reporter::catch(|payload| Report::WakerPanicked { payload }, || joiner.wake());
+    report::catch(|payload| Report::WakerPanicked { payload }, || joiner.wake());
 }
 
 /// The place in the run queue of the future that `block_on` was given. The future itself may borrow, so it stays on
@@ -424,6 +424,8 @@ impl Run for Main {
     }
 
     fn discard(&self) {}
+
+    fn cut(&self, _: &Reporter) {}
 }
 
 /// Drops the results of finished tasks, one after the other: a result may own the handle of the next finished task, and so

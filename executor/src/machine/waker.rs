@@ -34,15 +34,21 @@ const QUARTER_BITS: u32 = usize::BITS / 4;
 const SLOT_MASK: usize = (1 << SLOT_BITS) - 1;
 const QUARTER_MASK: usize = (1 << QUARTER_BITS) - 1;
 
-/// The most slots of one runtime; the last number is left free as "none" for the links of the run queue.
-pub(crate) const MAX_SLOTS: usize = SLOT_MASK;
+/// Set in the slot's number of a child of a combinator: below it are the number of a block and the place in it.
+const CHILD: usize = 1 << (SLOT_BITS - 1);
+/// A block has 64 children.
+pub(crate) const BLOCK: usize = 1 << BLOCK_BITS;
+const BLOCK_BITS: u32 = 6;
 
+/// The most tasks, and the most blocks of children, of one runtime.
+pub(crate) const MAX_SLOTS: usize = CHILD;
+pub(crate) const MAX_BLOCKS: usize = CHILD >> BLOCK_BITS;
 /// The most runtimes of one process; number 0 is never given out.
 pub(crate) const MAX_EXECUTORS: usize = QUARTER_MASK;
 
 /// What a waker carries, and what identifies a task while it lives.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TaskId(usize);
+pub struct TaskId(pub(crate) usize);
 
 impl TaskId {
     /// No task: executor 0 does not exist.
@@ -51,6 +57,25 @@ impl TaskId {
     #[allow(clippy::cast_possible_truncation)] // the halves and quarters are cut to size on purpose
     pub(crate) fn new(executor: u16, generation: u16, slot: u32) -> TaskId {
         TaskId((executor as usize) << (SLOT_BITS + QUARTER_BITS) | (generation as usize) << SLOT_BITS | slot as usize)
+    }
+
+    /// The first child of a block; from it the one `at_place`.
+    #[allow(clippy::cast_possible_truncation)]
+    pub(crate) fn of_block(executor: u16, generation: u16, block: usize) -> TaskId {
+        TaskId::new(executor, generation, (CHILD | block << BLOCK_BITS) as u32)
+    }
+
+    pub(crate) fn at_place(self, place: usize) -> TaskId {
+        TaskId(self.0 | place)
+    }
+
+    pub(crate) fn is_child(self) -> bool {
+        self.0 & CHILD != 0
+    }
+
+    /// A child's block, and its place there.
+    pub(crate) fn block_and_place(self) -> (usize, usize) {
+        ((self.0 & (CHILD - 1)) >> BLOCK_BITS, self.0 & (BLOCK - 1))
     }
 
     /// The generation after `generation`, within its bits.
@@ -67,15 +92,6 @@ impl TaskId {
     #[allow(clippy::cast_possible_truncation)]
     pub(crate) fn generation(self) -> u16 {
         (self.0 >> SLOT_BITS & QUARTER_MASK) as u16
-    }
-
-    /// The number, for an atomic.
-    pub(crate) fn as_word(self) -> usize {
-        self.0
-    }
-
-    pub(crate) fn from_word(word: usize) -> TaskId {
-        TaskId(word)
     }
 
     pub(crate) fn slot(self) -> usize {
@@ -96,7 +112,7 @@ impl TaskId {
     pub(crate) fn wake(self) {
         match context::with_current(|core| (core.address.executor == self.executor()).then(|| core.mark(self))) {
             Some(Some(None)) => {}
-            Some(Some(Some(ready))) => ready.wake_parent(),
+            Some(Some(Some(parent))) => parent.wake(),
             Some(None) | None => mailbox::send(self),
         }
     }
@@ -109,9 +125,13 @@ static VTABLE: RawWakerVTable = RawWakerVTable::new(
     |_| {},
 );
 
-/// Slot and generation: `#7.2` is the second tenant of slot 7.
+/// Slot and generation: `#7.2` is the second tenant of slot 7. A child of a combinator has a block and a place: `#3/17.5`.
 impl fmt::Display for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_child() {
+            let (block, place) = self.block_and_place();
+            return write!(f, "#{block}/{place}.{}", self.generation());
+        }
         write!(f, "#{}.{}", self.slot(), self.generation())
     }
 }

@@ -192,6 +192,19 @@ impl Clock {
         Clock(Rc::new(State { epoch: std::time::Instant::now(), simulated: Some(simulated) }))
     }
 
+    /// The clock of the thread's current runtime; none outside a runtime.
+    ///
+    /// It is how something that another thread will wake a task for can [hold](Clock::hold) the clock without being handed one.
+    ///
+    /// ```
+    /// # use handcar_executor::{Clock, run};
+    /// assert!(Clock::current().is_none());
+    /// assert!(!run(async { Clock::current().unwrap().is_simulated() }));
+    /// ```
+    pub fn current() -> Option<Clock> {
+        context::with_current(|core| core.timers.clock.clone())
+    }
+
     /// The time.
     pub fn now(&self) -> Instant {
         match &self.0.simulated {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use handcar_executor::{Report, layer};
 
 use crate::cleanup::Place;
-use crate::group::Text;
+use crate::crew::Text;
 
 /// Acquires a resource, lets `body` use it, and releases it: exactly once, shielded, after success, error, panic and cancel.
 ///

@@ -3,20 +3,30 @@
 //! Under `gather`, `try_gather`, `race` and the others stands this one thing: a fixed slice of scopes, and
 //! [`Delegates`] that say which of them was woken. They lie in one allocation, and borrow what they like.
 //!
+//! ```text
+//!     light   no node. A run of light branches is polled under one frame of the poll stack and one `catch_unwind`;
+//!       |     it stops where something attaches to the frame, which is then that branch's node
+//!       v
+//!     with a node: the rule (scoped.rs)
+//! ```
+//!
 //! A combinator that has what it wants *cancels* the rest, and waits until it has ended: shields and cleanups of a branch that
 //! lost are not cut off. When something around the combinator is cancelled and one branch is shielded, every branch is polled
-//! once, so that the others end by the rule.
+//! once, so that the others end by the rule. Both give every branch a node.
 
+use std::any::Any;
 use std::future::Future;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use handcar_executor::{Delegates, PanicPayload, budget};
 
-use crate::node::Kind;
+use crate::branch::{self, Branch, BranchView};
+use crate::node::Node;
 use crate::polls::{self, Flag};
-use crate::scoped::{Outcome, Scoped};
+use crate::scoped::{Outcome, Stage, StageView};
 
 /// What lies still, and can be reached one by one.
 struct PinnedSlice<T>(Pin<Box<[T]>>);
@@ -42,11 +52,10 @@ impl<T> PinnedSlice<T> {
 /// The futures of a combinator.
 pub(crate) struct Branches<F: Future> {
     // Before the delegates: a branch that is dropped may still wake.
-    scopes: PinnedSlice<Scoped<F>>,
+    slice: PinnedSlice<Branch<F>>,
+    /// Those that have begun have the same places here.
     delegates: Delegates,
-    /// Which branch has which seat among the delegates. Those that have ended have none, nor those that wait for the limit.
-    seats: Vec<Option<usize>>,
-    next: usize,
+    at: &'static Location<'static>,
     limit: usize,
     running: usize,
     ending: Option<Flag>,
@@ -62,13 +71,24 @@ pub(crate) enum Then {
     End(Flag),
 }
 
+/// Where a run of light branches stopped.
+enum Stop<T> {
+    /// Nobody else was woken, or the budget is spent.
+    Over,
+    /// This one has a node already.
+    Heavy(usize),
+    /// This one has got a node, or has panicked; it may have a value.
+    At(usize, Option<T>),
+    /// The others are to be cancelled.
+    End(Flag),
+}
+
 impl<F: Future> Branches<F> {
     pub(crate) fn new(futures: impl Iterator<Item = F>, at: &'static Location<'static>) -> Branches<F> {
         Branches {
-            scopes: PinnedSlice::new(futures.map(|future| Scoped::light(Kind::Scope, at, None, future))),
+            slice: PinnedSlice::new(futures.map(Branch::new)),
             delegates: Delegates::new(),
-            seats: Vec::new(),
-            next: 0,
+            at,
             limit: usize::MAX,
             running: 0,
             ending: None,
@@ -84,38 +104,46 @@ impl<F: Future> Branches<F> {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.scopes.len()
+        self.slice.len()
     }
 
-    fn start_some(&mut self) {
-        while self.running < self.limit && self.next < self.scopes.len() && self.ending.is_none() {
-            let seat = self.delegates.insert();
-            if seat == self.seats.len() {
-                self.seats.push(None);
+    fn begun(&self) -> usize {
+        self.delegates.len()
+    }
+
+    fn begin_some(&mut self) {
+        if self.ending.is_none() {
+            let n = (self.limit - self.running).min(self.len() - self.begun());
+            for _ in 0..n {
+                self.delegates.insert();
             }
-            self.seats[seat] = Some(self.next);
-            self.next += 1;
-            self.running += 1;
+            self.running += n;
         }
     }
 
     /// Polls what was woken; `ended` hears of each branch that has ended with a value. Ready when none is left; with a
     /// panic of a branch, it goes on then.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, mut ended: impl FnMut(usize, F::Output) -> Then) -> Poll<()> {
-        self.start_some();
+        self.begin_some();
         self.delegates.begin(cx);
         if !self.was_flagged && polls::is_held() {
             self.was_flagged = true;
             self.poll_all(&mut ended);
         }
-        while let Some(seat) = self.delegates.next() {
-            self.poll_one(seat, &mut ended);
-            if budget::is_spent() && self.delegates.has_woken() {
-                cx.waker().wake_by_ref();
-                break;
+        let mut any = false;
+        loop {
+            let (stop, node, panic) = self.run(&mut any, &mut ended);
+            match stop {
+                Stop::Over => break,
+                Stop::Heavy(index) => self.poll_heavy(index, &mut ended),
+                Stop::End(flag) => self.end(flag, &mut ended),
+                Stop::At(index, value) => self.stopped_at(index, value, node, panic, &mut ended),
             }
         }
-        if self.running > 0 || (self.ending.is_none() && self.next < self.scopes.len()) {
+        if self.delegates.has_woken() && budget::is_spent() {
+            cx.waker().wake_by_ref();
+        }
+        if self.running > 0 || (self.ending.is_none() && self.begun() < self.len()) {
             return Poll::Pending;
         }
         if let Some(panic) = self.panic.take() {
@@ -124,12 +152,88 @@ impl<F: Future> Branches<F> {
         Poll::Ready(())
     }
 
-    fn poll_one(&mut self, seat: usize, ended: &mut impl FnMut(usize, F::Output) -> Then) {
-        let Some(index) = self.seats[seat] else { return };
-        let waker = self.delegates.waker(seat);
-        let Poll::Ready(outcome) = self.scopes.get(index).poll(&mut Context::from_waker(&waker)) else { return };
-        self.delegates.remove(seat);
-        self.seats[seat] = None;
+    /// Polls light branches that were woken, one after the other: `any` says whether it was one at least.
+    #[allow(clippy::type_complexity)]
+    fn run(
+        &mut self,
+        any: &mut bool,
+        ended: &mut impl FnMut(usize, F::Output) -> Then,
+    ) -> (Stop<F::Output>, Option<Rc<Node>>, Option<Box<dyn Any + Send>>) {
+        let at_line = self.at;
+        let (mut at, mut value) = (None, None);
+        let run = || {
+            while !(*any && budget::is_spent())
+                && let Some(index) = self.delegates.next()
+            {
+                *any = true;
+                let BranchView { own, mut stage } = self.slice.get(index).project();
+                if own.is_some() {
+                    return Stop::Heavy(index);
+                }
+                let StageView::Body { body } = stage.as_mut().project() else { continue }; // it has ended
+                let waker = self.delegates.waker(index);
+                at = Some(index);
+                if let Poll::Ready(ready) = body.poll(&mut Context::from_waker(&waker)) {
+                    value = Some(ready);
+                    stage.set(Stage::Over);
+                }
+                if polls::is_attached() {
+                    return Stop::At(index, value.take());
+                }
+                at = None;
+                let Some(value) = value.take() else { continue };
+                self.running -= 1;
+                if let Then::End(flag) = ended(index, value) {
+                    return Stop::End(flag);
+                }
+                self.begin_some();
+            }
+            Stop::Over
+        };
+        let (node, run) = branch::under(at_line, || catch_unwind(AssertUnwindSafe(run)));
+        match (run, at) {
+            (Ok(stop), _) => (stop, node, None),
+            (Err(payload), Some(index)) => (Stop::At(index, value), node, Some(payload)),
+            (Err(payload), None) => resume_unwind(payload), // of what the combinator does with values
+        }
+    }
+
+    /// A light branch has got a node, or has panicked.
+    #[cold]
+    fn stopped_at(
+        &mut self,
+        index: usize,
+        value: Option<F::Output>,
+        node: Option<Rc<Node>>,
+        panic: Option<Box<dyn Any + Send>>,
+        ended: &mut impl FnMut(usize, F::Output) -> Then,
+    ) {
+        let waker = self.delegates.waker(index);
+        let mut branch = self.slice.get(index);
+        let outcome = match panic {
+            Some(payload) => Some(branch.as_mut().panicked(value, payload)),
+            None => value.map(Outcome::Value),
+        };
+        let polled = match node {
+            Some(node) => branch.attached(node, outcome, &mut Context::from_waker(&waker)),
+            None => outcome.map_or(Poll::Pending, Poll::Ready),
+        };
+        if let Poll::Ready(outcome) = polled {
+            self.settle(index, outcome, ended);
+        }
+    }
+
+    /// Polls a branch that has a node.
+    fn poll_heavy(&mut self, index: usize, ended: &mut impl FnMut(usize, F::Output) -> Then) {
+        let waker = self.delegates.waker(index);
+        let polled = self.slice.get(index).poll_heavy(false, &mut Context::from_waker(&waker));
+        if let Poll::Ready(outcome) = polled {
+            self.settle(index, outcome, ended);
+        }
+    }
+
+    /// A branch has ended.
+    fn settle(&mut self, index: usize, outcome: Outcome<F::Output>, ended: &mut impl FnMut(usize, F::Output) -> Then) {
         self.running -= 1;
         let then = match outcome {
             Outcome::Value(value) => ended(index, value),
@@ -140,26 +244,30 @@ impl<F: Future> Branches<F> {
             Outcome::Cancelled(_) => Then::GoOn,
         };
         match then {
-            Then::End(flag) if self.ending.is_none() => {
-                self.ending = Some(flag);
-                self.cancel_rest(flag, ended);
-            }
-            Then::End(_) => {}
-            Then::GoOn => self.start_some(),
+            Then::End(flag) => self.end(flag, ended),
+            Then::GoOn => self.begin_some(),
         }
     }
 
-    fn cancel_rest(&mut self, flag: Flag, ended: &mut impl FnMut(usize, F::Output) -> Then) {
-        for index in self.seats.iter().flatten() {
-            self.scopes.get(*index).cancel(flag);
+    /// Cancels the branches that run; the others will never begin.
+    #[cold]
+    fn end(&mut self, flag: Flag, ended: &mut impl FnMut(usize, F::Output) -> Then) {
+        if self.ending.is_some() {
+            return;
+        }
+        self.ending = Some(flag);
+        for index in 0..self.begun() {
+            self.slice.get(index).cancel(flag, self.at);
         }
         self.poll_all(ended);
     }
 
     /// Polls every branch that runs; one may end another's life meanwhile.
+    #[cold]
     fn poll_all(&mut self, ended: &mut impl FnMut(usize, F::Output) -> Then) {
-        for seat in 0..self.seats.len() {
-            self.poll_one(seat, ended);
+        for index in 0..self.begun() {
+            self.slice.get(index).node(self.at);
+            self.poll_heavy(index, ended);
         }
     }
 }

@@ -234,6 +234,12 @@ pub(crate) fn current() -> Option<Context> {
     })
 }
 
+/// Whether anything is.
+#[inline]
+pub(crate) fn is_set() -> bool {
+    current().is_some()
+}
+
 /// Makes `context` the current one, in place of whatever is set, until the guard is dropped.
 #[must_use]
 pub(crate) fn replace(context: Option<Context>) -> Restore {

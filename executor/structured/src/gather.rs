@@ -3,7 +3,6 @@
 //! asyncio's `gather`, with two differences. Each branch is a cancel scope. And nothing is left behind: where asyncio lets the
 //! other branches run on when one fails, and loses their errors, these cancel them and wait for their cleanups.
 
-use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
@@ -11,7 +10,6 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use futures_core::Stream;
 use handcar_executor::PanicPayload;
 use pin_project_lite::pin_project;
 
@@ -95,64 +93,6 @@ where
     GatherResults(Collect::new(futures, Location::caller()))
 }
 
-/// The values in the order in which they come, each with the place of its future.
-///
-/// ```
-/// use futures::StreamExt;
-/// use handcar_structured::{as_completed, run, sleep};
-/// use std::time::Duration;
-///
-/// let order: Vec<_> = run(as_completed([3, 1, 2].map(async |n| sleep(Duration::from_millis(n)).await)).collect());
-/// assert_eq!(order, [(1, ()), (2, ()), (0, ())]);
-/// ```
-///
-/// # Panics
-///
-/// When it is polled outside a runtime.
-///
-/// # Cancel safety
-///
-/// Dropping what `next` returns loses nothing. Dropping the stream drops the futures that are left.
-#[track_caller]
-pub fn as_completed<I>(futures: I) -> AsCompleted<<I::Item as IntoFuture>::IntoFuture>
-where
-    I: IntoIterator<Item: IntoFuture>,
-{
-    let futures = futures.into_iter().map(IntoFuture::into_future);
-    AsCompleted { branches: Branches::new(futures, Location::caller()), come: VecDeque::new() }
-}
-
-/// Waits for the first future; the others are cancelled, and it returns when they have ended.
-///
-/// The place of the first one, and its value; `None` of no futures.
-///
-/// ```
-/// use handcar_structured::{race, run, sleep};
-/// use std::time::Duration;
-///
-/// let first = run(race([9, 1].map(async |n| {
-///     sleep(Duration::from_millis(n)).await;
-///     n
-/// })));
-/// assert_eq!(first, Some((1, 1)));
-/// ```
-///
-/// # Panics
-///
-/// When it is polled outside a runtime.
-///
-/// # Cancel safety
-///
-/// As [`gather`].
-#[track_caller]
-pub fn race<I>(futures: I) -> Race<<I::Item as IntoFuture>::IntoFuture>
-where
-    I: IntoIterator<Item: IntoFuture>,
-{
-    let futures = futures.into_iter().map(IntoFuture::into_future);
-    Race { branches: Branches::new(futures, Location::caller()), first: None }
-}
-
 /// Branches, and their values by place.
 struct Collect<F: Future, T> {
     branches: Branches<F>,
@@ -179,8 +119,6 @@ impl<F: Future, T> Collect<F, T> {
 impl<F: Future> Unpin for Gather<F> {}
 impl<F: Future, T, E> Unpin for TryGather<F, T, E> {}
 impl<F: Future<Output = Result<T, E>>, T, E> Unpin for GatherResults<F, T, E> {}
-impl<F: Future> Unpin for AsCompleted<F> {}
-impl<F: Future> Unpin for Race<F> {}
 
 /// Waits for all. Made by [`gather`].
 #[must_use = "futures do nothing unless they are awaited"]
@@ -349,76 +287,5 @@ impl<E: Error + 'static> Error for Failure<E> {
             Failure::Failed(error) => Some(error),
             Failure::Panicked(_) => None,
         }
-    }
-}
-
-/// Values as they come. Made by [`as_completed`].
-#[must_use = "streams do nothing unless they are polled"]
-pub struct AsCompleted<F: Future> {
-    branches: Branches<F>,
-    come: VecDeque<(usize, F::Output)>,
-}
-
-impl<F: Future> AsCompleted<F> {
-    /// Runs at most `n` of the futures at a time; the others have not begun.
-    ///
-    /// # Panics
-    ///
-    /// If `n` is zero.
-    #[track_caller]
-    pub fn limit(mut self, n: usize) -> Self {
-        self.branches.set_limit(n);
-        self
-    }
-}
-
-impl<F: Future> fmt::Debug for AsCompleted<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AsCompleted")
-    }
-}
-
-impl<F: Future> Stream for AsCompleted<F> {
-    type Item = (usize, F::Output);
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let AsCompleted { branches, come } = &mut *self;
-        if come.is_empty() {
-            let polled = branches.poll(cx, |index, value| {
-                come.push_back((index, value));
-                Then::GoOn
-            });
-            if polled.is_ready() && come.is_empty() {
-                return Poll::Ready(None);
-            }
-        }
-        come.pop_front().map_or(Poll::Pending, |value| Poll::Ready(Some(value)))
-    }
-}
-
-/// Waits for the first. Made by [`race`].
-#[must_use = "futures do nothing unless they are awaited"]
-pub struct Race<F: Future> {
-    branches: Branches<F>,
-    first: Option<(usize, F::Output)>,
-}
-
-impl<F: Future> Future for Race<F> {
-    type Output = Option<(usize, F::Output)>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Race { branches, first } = &mut *self;
-        let is_empty = branches.len() == 0;
-        ready!(branches.poll(cx, |index, value| {
-            first.get_or_insert((index, value));
-            Then::End(Flag::RaceLost)
-        }));
-        if is_empty || self.first.is_some() { Poll::Ready(self.first.take()) } else { Poll::Pending }
-    }
-}
-
-impl<F: Future> fmt::Debug for Race<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Race")
     }
 }

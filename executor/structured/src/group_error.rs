@@ -18,6 +18,7 @@ use std::panic::Location;
 
 use handcar_executor::{PanicPayload, TaskInfo};
 
+use crate::handling::{Handling, HoldsError};
 use crate::reason::CancelReason;
 
 type Boxed = Box<dyn Error + Send + Sync>;
@@ -33,8 +34,6 @@ pub struct GroupError<E> {
 #[derive(Clone, Debug)]
 pub(crate) enum Whose {
     Task(TaskInfo),
-    /// A child of a borrowing scope, spawned at this line.
-    Child(&'static Location<'static>),
     Body,
 }
 
@@ -52,10 +51,8 @@ enum What<E> {
 /// One error of a group, and whose it is.
 #[derive(Debug)]
 pub struct Leaf<'a, E> {
-    /// The task; `None` is the body of the group, or a child of a borrowing scope.
+    /// The child: its number, its name and the line that spawned it. `None` is the body of the group.
     pub task: Option<&'a TaskInfo>,
-    /// The line that spawned it; `None` is the body.
-    pub spawned_at: Option<&'static Location<'static>>,
     /// What happened.
     pub cause: LeafCause<'a, E>,
 }
@@ -167,7 +164,7 @@ impl<E: 'static> GroupError<E> {
         matches: impl FnMut(&E) -> bool,
         handler: impl FnOnce(GroupError<E>) -> Result<(), E>,
     ) -> Handling<E> {
-        Handling { rest: Some(self), raised: Vec::new() }.handle(matches, handler)
+        Handling::new(self).handle(matches, handler)
     }
 
     /// As [`handle`](GroupError::handle), of the errors that are an `X`.
@@ -256,12 +253,11 @@ impl<'a, E> Iterator for Iter<'a, E> {
                     continue;
                 }
             };
-            let (task, spawned_at) = match &entry.whose {
-                Whose::Task(task) => (Some(task), Some(task.spawned_at)),
-                Whose::Child(at) => (None, Some(*at)),
-                Whose::Body => (None, None),
+            let task = match &entry.whose {
+                Whose::Task(task) => Some(task),
+                Whose::Body => None,
             };
-            return Some(Leaf { task, spawned_at, cause });
+            return Some(Leaf { task, cause });
         }
     }
 }
@@ -269,103 +265,6 @@ impl<'a, E> Iterator for Iter<'a, E> {
 impl<E> fmt::Debug for Iter<'_, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Iter")
-    }
-}
-
-/// A group error that is being handled, part by part. Made by [`GroupError::handle`].
-#[must_use = "what no handler took is in `finish`"]
-pub struct Handling<E> {
-    rest: Option<GroupError<E>>,
-    raised: Vec<E>,
-}
-
-impl<E: 'static> Handling<E> {
-    /// Hands the next part to `handler`; what an earlier one took is not seen again.
-    pub fn handle(
-        mut self,
-        matches: impl FnMut(&E) -> bool,
-        handler: impl FnOnce(GroupError<E>) -> Result<(), E>,
-    ) -> Handling<E> {
-        let Some(rest) = self.rest.take() else { return self };
-        let (part, rest) = rest.split(matches);
-        self.rest = rest;
-        if let Some(part) = part
-            && let Err(error) = handler(part)
-        {
-            self.raised.push(error);
-        }
-        self
-    }
-
-    /// As [`GroupError::handle_type`].
-    pub fn handle_type<X: Error + 'static>(self, handler: impl FnOnce(GroupError<E>) -> Result<(), E>) -> Handling<E>
-    where
-        E: HoldsError,
-    {
-        self.handle(E::holds::<X>, handler)
-    }
-
-    /// What is left: the handlers' own errors, and what none of them took.
-    ///
-    /// # Errors
-    ///
-    /// All of that, if there is any.
-    #[track_caller]
-    pub fn finish(self) -> Result<(), GroupError<E>> {
-        if self.raised.is_empty() {
-            return self.rest.map_or(Ok(()), Err);
-        }
-        let mut all = GroupError::new(Location::caller());
-        self.raised.into_iter().for_each(|error| all.push(Whose::Body, error));
-        if let Some(rest) = self.rest {
-            all.push_group(Whose::Body, rest);
-        }
-        Err(all)
-    }
-}
-
-impl<E> fmt::Debug for Handling<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Handling")
-    }
-}
-
-/// An error type that may be one of several: what [`GroupError::handle_type`] asks.
-///
-/// Boxed errors are. For an enum it is a line a variant:
-///
-/// ```
-/// use handcar_structured::HoldsError;
-/// use std::{any::TypeId, error::Error, io, num::ParseIntError};
-///
-/// enum Failure {
-///     Io(io::Error),
-///     Parse(ParseIntError),
-/// }
-///
-/// impl HoldsError for Failure {
-///     fn holds<X: Error + 'static>(&self) -> bool {
-///         TypeId::of::<X>() == match self {
-///             Failure::Io(_) => TypeId::of::<io::Error>(),
-///             Failure::Parse(_) => TypeId::of::<ParseIntError>(),
-///         }
-///     }
-/// }
-/// ```
-pub trait HoldsError {
-    /// Whether it is an `X`.
-    fn holds<X: Error + 'static>(&self) -> bool;
-}
-
-impl HoldsError for Boxed {
-    fn holds<X: Error + 'static>(&self) -> bool {
-        self.is::<X>()
-    }
-}
-
-impl HoldsError for Box<dyn Error> {
-    fn holds<X: Error + 'static>(&self) -> bool {
-        self.is::<X>()
     }
 }
 
@@ -424,7 +323,6 @@ impl<E> GroupError<E> {
             write!(f, "\n{indent}{} ", if is_last { "`-" } else { "|-" })?;
             match &entry.whose {
                 Whose::Task(task) => write!(f, "{task}: ")?,
-                Whose::Child(at) => write!(f, "the child spawned at {at}: ")?,
                 Whose::Body => f.write_str("the body: ")?,
             }
             match &entry.what {

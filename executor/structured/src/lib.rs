@@ -32,25 +32,40 @@
 //! 5. `cleanup`, `bracket`: what is awaited however a scope is left
 //! 6. `scope`, `token`, `shield`, `observe`, `timeout`: what programs use
 //! 7. `task`, `spawn`, `join`, `runtime`, `shutdown`: tasks and the runtime's end
-//! 8. `group`, `group_error`, `borrowing`: task groups, and scopes whose children borrow
-//! 9. `branches`, `gather`: many futures in one task
-//! 10. `generator`: streams written as a body
-//! 11. `context`: variables that a task and what it spawns carry along
+//! 8. `group`, `crew`, `gate`, `group_child`, `group_handle`, `group_run`, `group_start`, `group_builder`: task groups
+//! 9. `borrowing`: scopes whose children borrow
+//! 10. `group_error`, `handling`: what went wrong in a group, and `except*`
+//! 11. `branch`, `branches`, `gather`, `as_completed`, `race`: many futures in one task
+//! 12. `together`, `gather_macros`: a few futures of different types
+//! 13. `generator`: streams written as a body
+//! 14. `context`: variables that a task and what it spawns carry along
 #![deny(unsafe_code)]
 
+mod as_completed;
 mod borrowing;
 mod bracket;
+mod branch;
 mod branches;
 mod cleanup;
 mod context;
+mod crew;
+mod gate;
 mod gather;
+mod gather_macros;
 mod generator;
 mod group;
+mod group_builder;
+mod group_child;
 mod group_error;
+mod group_handle;
+mod group_run;
+mod group_start;
+mod handling;
 mod join;
 mod node;
 mod observe;
 mod polls;
+mod race;
 mod reason;
 mod runtime;
 mod scope;
@@ -61,26 +76,31 @@ mod spawn;
 mod task;
 mod thread;
 mod timeout;
+mod together;
 mod token;
 
-pub use borrowing::{Scope, ScopeHandle, scope};
+pub use as_completed::{AsCompleted, as_completed};
+pub use borrowing::{Scope, scope};
 pub use bracket::{BracketError, bracket};
 pub use cleanup::{DeferGuard, RunCleanup, defer};
 pub use context::{ContextVar, WithVar};
-pub use gather::{
-    AsCompleted, Catching, Failure, Gather, GatherResults, Race, TryGather, as_completed, gather, gather_results, race,
-    try_gather,
-};
+pub use gather::{Catching, Failure, Gather, GatherResults, TryGather, gather, gather_results, try_gather};
+pub use gather_macros::{GatherTuple, TryGatherTuple};
 pub use generator::{Generate, TryGenerate, Yield, Yielder, generate, try_generate};
-pub use group::{GroupBuilder, GroupHandle, OnChildPanic, OnError, TaskEnd, TaskGroup, task_group};
-pub use group_error::{GroupError, Handling, HoldsError, Iter, Leaf, LeafCause};
+pub use group::{TaskGroup, task_group};
+pub use group_builder::{GroupBuilder, OnChildPanic, OnError};
+pub use group_error::{GroupError, Iter, Leaf, LeafCause};
+pub use group_handle::{GroupHandle, TaskEnd};
+pub use group_start::{Start, StartError, Started};
 pub use handcar_executor::{
     AbortHandle, Cause, Clock, ClockHold, Deadlock, Event, Instant, Interval, JobInfo, Metrics, MissedTickBehavior,
     OnPanic, PanicPayload, Report, Reports, RunError, Sleep, TaskId, TaskInfo, Tick, Turn, WakeHandle, YieldNow,
     current_task, interval, interval_at, sleep, sleep_until, yield_now,
 };
+pub use handling::{Handling, HoldsError};
 pub use join::{JoinError, JoinHandle};
 pub use observe::{Cancellable, WaitCancelled, cancellable, cancelled, effective_deadline, is_cancelled};
+pub use race::{OfAnyTypes, OfOneType, Race, RaceTuple, Racers, race};
 pub use reason::{CancelKind, CancelReason, Cancelled};
 pub use runtime::{Builder, Runtime, run, try_run};
 pub use scope::{CancelScope, RunScope, scope_of};
@@ -88,7 +108,14 @@ pub use shield::{Shield, shield, shield_for};
 pub use spawn::{Spawner, spawn, spawn_named};
 pub use thread::{ToThread, to_thread, try_to_thread};
 pub use timeout::{Deadline, Elapsed, MoveOn, Timeout, move_on_after, timeout, timeout_at, timeout_scope};
+pub use together::{OneOf, TryTuple, Tuple};
 pub use token::{CancelToken, DropGuard};
+
+/// What the macros expand to.
+#[doc(hidden)]
+pub mod macros {
+    pub use crate::gather_macros::{gather, try_gather};
+}
 
 /// The blocks of the guide are compiled and run.
 #[cfg(doctest)]

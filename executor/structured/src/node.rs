@@ -72,8 +72,8 @@ pub(crate) struct Node {
     holds: Cell<u32>,
     waker: Cell<Option<Waker>>,
     observers: RefCell<Slab<Option<Waker>>>,
-    /// The children of a group: each is linked here, not among the nodes.
-    pub(crate) members: RefCell<Slab<AbortHandle>>,
+    /// The children of a group: each is linked here, not among the nodes. `None` is one that is just being spawned.
+    pub(crate) members: RefCell<Slab<Option<AbortHandle>>>,
     /// Not begun, the newest last; and the one that has begun.
     pub(crate) cleanups: RefCell<Vec<Cleanup>>,
     pub(crate) begun: Cell<Option<Cleanup>>,
@@ -140,6 +140,15 @@ impl Node {
             context: OnceCell::new(),
         });
         node.link(parent);
+        node
+    }
+
+    /// For a task, or for the child of a group, that is to have the current context.
+    pub(crate) fn inheriting(group: Option<Rc<Node>>) -> Rc<Node> {
+        let node = Node::new(Kind::Task, Location::caller(), group, None);
+        if let Some(context) = context::current() {
+            let _ = node.context.set(context);
+        }
         node
     }
 
@@ -271,12 +280,16 @@ impl Node {
     /// Its children; those of a group are told at once.
     fn visit(&self) -> Vec<Rc<Node>> {
         if self.is_cancelled() {
-            let members: Vec<_> = self.members.borrow().iter().map(|(_, member)| member.clone()).collect();
-            for member in members {
-                member.cancel_as(kernel::CancelKind::Parent);
-            }
+            self.cancel_members(kernel::CancelKind::Parent);
         }
         self.links.borrow().children.iter().filter_map(|(_, child)| child.upgrade()).collect()
+    }
+
+    pub(crate) fn cancel_members(&self, kind: kernel::CancelKind) {
+        let members: Vec<_> = self.members.borrow().iter().filter_map(|(_, member)| member.clone()).collect();
+        for member in members {
+            member.cancel_as(kind);
+        }
     }
 
     /// Wakes its wrapper and whoever observes it.

@@ -120,6 +120,12 @@ fn above<R>(f: impl FnOnce() -> R) -> (Option<Rc<Node>>, R) {
     (pop(), result)
 }
 
+/// Whether the innermost frame is, or has become, a node.
+#[inline]
+pub(crate) fn is_attached() -> bool {
+    FRAMES.with(|frames| matches!(frames.borrow().last(), Some(Frame::Heavy(_))))
+}
+
 #[inline]
 fn pop() -> Option<Rc<Node>> {
     FRAMES.with(|frames| {
@@ -202,7 +208,7 @@ fn attach_to(frames: &mut Vec<Frame>) -> Option<Rc<Node>> {
 }
 
 /// A node for the task that is being polled.
-pub(crate) fn task_node(group: Option<Rc<Node>>) -> Rc<Node> {
+fn task_node(group: Option<Rc<Node>>) -> Rc<Node> {
     let reason = is_task_flagged().then(|| task_reason(group.as_deref())).flatten();
     let node = Node::new(Kind::Task, Location::caller(), group, None);
     if let Some(reason) = reason {

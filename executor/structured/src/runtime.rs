@@ -120,7 +120,7 @@ impl Builder {
     }
 
     /// Shuts the runtime down when a signal comes: main and all tasks are cancelled, for the reason
-    /// [`Shutdown`](CancelKind::Shutdown), and their cleanups are awaited.
+    /// [`Shutdown`](crate::CancelKind::Shutdown), and their cleanups are awaited.
     ///
     /// `signal` is called when `block_on` begins, and the future that it makes is polled beside main. If main has no value in
     /// the end, [`Runtime::try_block_on`] returns [`RunError::ShutDown`], and `block_on`, which has nothing to return, ends the

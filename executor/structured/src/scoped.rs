@@ -58,7 +58,7 @@ pin_project! {
 }
 
 impl<F: Future> Stage<F> {
-    fn is_body(&self) -> bool {
+    pub(crate) fn is_body(&self) -> bool {
         matches!(self, Stage::Body { .. })
     }
 
@@ -104,7 +104,7 @@ pub(crate) fn step<F: Future>(mut stage: Pin<&mut Stage<F>>, cx: &mut Context<'_
 }
 
 #[cold]
-fn step_panicked<F: Future>(stage: Pin<&mut Stage<F>>, payload: Box<dyn Any + Send>) -> Outcome<F::Output> {
+pub(crate) fn step_panicked<F: Future>(stage: Pin<&mut Stage<F>>, payload: Box<dyn Any + Send>) -> Outcome<F::Output> {
     drop_body(stage, Outcome::Panicked(PanicPayload::new(payload)))
 }
 
@@ -125,7 +125,7 @@ pub(crate) fn drop_body<F: Future>(mut stage: Pin<&mut Stage<F>>, outcome: Outco
 }
 
 /// Drops a value beside a panic that goes on: another panic would be one too many.
-fn discard<T>(value: Option<T>) {
+pub(crate) fn discard<T>(value: Option<T>) {
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
         drop(PanicPayload::new(again));
     }
@@ -314,14 +314,6 @@ impl<F: Future> Scoped<F> {
         };
         *head = Head::Heavy(Rc::clone(&node));
         node
-    }
-
-    /// Cancels it; it acts on that when it is polled.
-    pub(crate) fn cancel(self: Pin<&mut Self>, flag: Flag) {
-        match self.project().head {
-            Head::Light(small) => small.flag = small.flag.or(Some(flag)),
-            Head::Heavy(node) => drop(node.cancel(flag.reason(node.at))),
-        }
     }
 
     /// Polls the body as if there were no scope around it.

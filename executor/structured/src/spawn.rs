@@ -55,7 +55,7 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    JoinHandle::new(layer::spawn(Task::new(future, None), Ending::Own, name, at))
+    JoinHandle::new(layer::spawn(Task::new(future), Ending::Own, name, at))
 }
 
 /// Spawns on one runtime from wherever that is not the current one. Made by [`Runtime::spawner`](crate::Runtime::spawner);
@@ -115,7 +115,7 @@ impl Spawner {
         F: Future + 'static,
         F::Output: 'static,
     {
-        layer::spawn_on(&self.kernel, Task::new(future, None), Ending::Own, at).map(JoinHandle::new)
+        layer::spawn_on(&self.kernel, Task::new(future), Ending::Own, at).map(JoinHandle::new)
     }
 }
 

@@ -12,7 +12,7 @@
 //!     ended                 ended                           ended
 //! ```
 //!
-//! The child of a group is the same, but always has a frame, which names its group.
+//! The child of a group is much the same, but always has a frame, which names its group: `group_child.rs`.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -24,19 +24,18 @@ use pin_project_lite::pin_project;
 
 use crate::context;
 use crate::node::Node;
-use crate::polls::{self, Frame};
+use crate::polls;
 use crate::reason::CancelReason;
-use crate::scoped::{Outcome, Stage, drain_from, drop_body, drop_node, poll_body, poll_node, step};
+use crate::scoped::{Outcome, Stage, drain_from, drop_body, drop_node, poll_body, poll_node};
 
 enum Link {
-    New(Option<Rc<Node>>),
+    New,
     Plain,
     /// A plain one, whose body has just panicked.
     Panicked,
-    Member(Rc<Node>),
     Noded(Rc<Node>),
     /// New, and spawned where context variables are set: see `context.rs`.
-    Inheriting(Box<(context::Context, Option<Rc<Node>>)>),
+    Inheriting(Box<context::Context>),
 }
 
 pin_project! {
@@ -51,20 +50,14 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             let _context = inherit(this.link);
-            if let Link::New(_) = this.link {
+            if let Link::New = this.link {
                 layer::task_unpolled();
             }
             match this.link {
                 Link::Noded(node) => drop_node(node, this.stage),
-                Link::Plain | Link::Panicked | Link::New(None) => {
+                Link::Plain | Link::Panicked | Link::New => {
                     this.stage.set(Stage::Over);
                     if let Some(node) = attached() {
-                        node.close();
-                    }
-                }
-                Link::Member(group) | Link::New(Some(group)) => {
-                    let frame = Frame::Member(Rc::clone(group));
-                    if let (Some(node), ()) = polls::under(frame, || this.stage.set(Stage::Over)) {
                         node.close();
                     }
                 }
@@ -78,18 +71,9 @@ pin_project! {
 pub(crate) type Ended<T> = Result<T, CancelReason>;
 
 impl<F: Future> Task<F> {
-    pub(crate) fn new(future: F, group: Option<Rc<Node>>) -> Task<F> {
-        let link = match context::current() {
-            None => Link::New(group),
-            Some(context) => Link::Inheriting(Box::new((context, group))),
-        };
+    pub(crate) fn new(future: F) -> Task<F> {
+        let link = context::current().map_or(Link::New, |context| Link::Inheriting(Box::new(context)));
         Task { link, stage: Stage::Body { body: future } }
-    }
-
-    /// As [`poll`](Future::poll), with a panic as a value.
-    pub(crate) fn poll_outcome(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<F::Output>> {
-        let this = self.project();
-        poll_rarely(this.link, this.stage, cx)
     }
 }
 
@@ -108,7 +92,7 @@ impl<F: Future> Future for Task<F> {
         let mut this = self.project();
         match this.link {
             Link::Plain => {}
-            Link::New(None) if layer::attention() == 0 => *this.link = Link::Plain,
+            Link::New if layer::attention() == 0 => *this.link = Link::Plain,
             _ => return poll_rarely(this.link, this.stage, cx).map(end),
         }
         let unwinding = Unwinding(this.link);
@@ -126,7 +110,7 @@ fn end<T>(outcome: Outcome<T>) -> Ended<T> {
     match outcome {
         Outcome::Value(value) => Ok(value),
         Outcome::Panicked(panic) => layer::end_with(panic),
-        Outcome::Cancelled(reason) => Err(reason.unwrap_or_else(|| flagged(None))),
+        Outcome::Cancelled(reason) => Err(reason.unwrap_or_else(flagged)),
     }
 }
 
@@ -139,8 +123,8 @@ fn stepped<T>(polled: Poll<T>) -> Option<Outcome<T>> {
 
 /// Why the task that is being polled was cancelled.
 #[track_caller]
-fn flagged(group: Option<&Node>) -> CancelReason {
-    polls::task_reason(group).unwrap_or_default()
+fn flagged() -> CancelReason {
+    polls::task_reason(None).unwrap_or_default()
 }
 
 /// The node that something has attached in this poll.
@@ -190,58 +174,39 @@ fn go_on<F: Future>(
 
 fn settled<T>(node: &Node, outcome: Outcome<T>) -> Outcome<T> {
     match outcome {
-        Outcome::Cancelled(None) => Outcome::Cancelled(Some(node.reason().unwrap_or_else(|| flagged(None)))),
+        Outcome::Cancelled(None) => Outcome::Cancelled(Some(node.reason().unwrap_or_else(flagged))),
         outcome => outcome,
     }
 }
 
-/// A task that was cancelled before its first poll, one whose body has panicked, the child of a group, a task with a node.
+/// A task that was cancelled before its first poll, one whose body has panicked, and one with a node.
 #[inline(never)]
 fn poll_rarely<F: Future>(
     link: &mut Link,
-    mut stage: Pin<&mut Stage<F>>,
+    stage: Pin<&mut Stage<F>>,
     cx: &mut Context<'_>,
 ) -> Poll<Outcome<F::Output>> {
-    let group = match link {
+    let outcome = match link {
         Link::Noded(node) => {
             let node = Rc::clone(node);
             return poll_node(&node, stage, false, cx).map(|outcome| settled(&node, outcome));
         }
-        Link::New(group) => {
-            let group = group.take();
-            *link = group.clone().map_or(Link::Plain, Link::Member);
-            if polls::is_task_flagged() {
-                return never_polled(link, group, stage, cx);
-            }
-            let Some(group) = group else { unreachable!("a plain task begins where it is seen to be one") };
-            group
-        }
-        Link::Member(group) => Rc::clone(group),
+        Link::Panicked => Outcome::Panicked(layer::take_panic().expect("the loop leaves what a body panicked with")),
         Link::Inheriting(_) => return begin_in_context(link, stage, cx),
-        Link::Panicked => {
-            let panic = layer::take_panic().expect("the loop leaves what a body panicked with");
-            let outcome = drop_body(stage.as_mut(), Outcome::Panicked(panic));
-            return attend(link, stage, Some(outcome), cx);
+        Link::New | Link::Plain => {
+            layer::task_unpolled();
+            Outcome::Cancelled(Some(flagged()))
         }
-        Link::Plain => unreachable!("a plain task is polled where it is seen to be one"),
     };
-    let (mut node, mut stepped) = polls::under(Frame::Member(Rc::clone(&group)), || step(stage.as_mut(), cx));
-    if node.is_none() && stepped.is_none() && polls::is_task_flagged() {
-        let cancelled = Outcome::Cancelled(Some(flagged(Some(&group))));
-        let (left, outcome) = polls::under(Frame::Member(group), || drop_body(stage.as_mut(), cancelled));
-        (node, stepped) = (left, Some(outcome));
-    }
-    let Some(node) = node else { return stepped.map_or(Poll::Pending, Poll::Ready) };
-    *link = Link::Noded(Rc::clone(&node));
-    go_on(&node, stage, stepped, cx)
+    *link = Link::Plain;
+    attend(link, stage, Some(outcome), cx)
 }
 
 /// Makes a task new of one that inherits, and enters what it inherits.
 fn inherit(link: &mut Link) -> Option<context::Restore> {
-    let Link::Inheriting(_) = link else { return None };
-    let Link::Inheriting(parts) = std::mem::replace(link, Link::Plain) else { unreachable!("it was seen to inherit") };
-    let (context, group) = *parts;
-    *link = Link::New(group);
+    let Link::Inheriting(context) = link else { return None };
+    let context = Rc::clone(context);
+    *link = Link::New;
     Some(context::replace(Some(context)))
 }
 
@@ -254,34 +219,7 @@ fn begin_in_context<F: Future>(
 ) -> Poll<Outcome<F::Output>> {
     let _context = inherit(link);
     if !polls::is_task_flagged() {
-        let Link::New(group) = link else { unreachable!("it inherited a moment ago") };
-        let node = polls::task_node(group.take());
-        if let Some(context) = context::current() {
-            let _ = node.context.set(context);
-        }
-        *link = Link::Noded(node);
+        *link = Link::Noded(Node::inheriting(None));
     }
     poll_rarely(link, stage, cx)
-}
-
-/// Cancelled before its first poll: it is dropped.
-fn never_polled<F: Future>(
-    link: &mut Link,
-    group: Option<Rc<Node>>,
-    mut stage: Pin<&mut Stage<F>>,
-    cx: &mut Context<'_>,
-) -> Poll<Outcome<F::Output>> {
-    layer::task_unpolled();
-    let cancelled = Outcome::Cancelled(Some(flagged(group.as_deref())));
-    let Some(group) = group else {
-        let outcome = drop_body(stage.as_mut(), cancelled);
-        return attend(link, stage, Some(outcome), cx);
-    };
-    match polls::under(Frame::Member(group), || drop_body(stage.as_mut(), cancelled)) {
-        (Some(node), outcome) => {
-            *link = Link::Noded(Rc::clone(&node));
-            go_on(&node, stage, Some(outcome), cx)
-        }
-        (_, outcome) => Poll::Ready(outcome),
-    }
 }

@@ -87,7 +87,7 @@ fn a_failing_child_cancels_siblings_and_body_and_their_cleanups_end_first() {
                 for_ever().await;
                 Ok(())
             });
-            s.spawn(async {
+            s.spawn_named("second", async {
                 secs(1).await;
                 Err::<(), _>("failed".to_owned())
             });
@@ -97,7 +97,9 @@ fn a_failing_child_cancels_siblings_and_body_and_their_cleanups_end_first() {
         })
         .await
         .unwrap_err();
-        assert!(error.to_string().contains("the child spawned at"), "{error}");
+        let task = error.iter().next().unwrap().task.unwrap();
+        assert_eq!(task.name.as_deref(), Some("second"));
+        assert_eq!(task.spawned_at.file(), file!());
         assert_eq!(error.flatten(), ["failed"]);
         assert_eq!(log.take(), ["2 cleanup"]);
     });
@@ -116,7 +118,7 @@ fn a_panic_goes_on_when_all_have_ended() {
             s.spawn(async {
                 yield_now().await;
                 panic!("oh")
-            }) as handcar_structured::ScopeHandle<()>;
+            }) as handcar_structured::GroupHandle<()>;
             for_ever().await;
             Ok(())
         });
@@ -161,7 +163,7 @@ fn cancelling_the_scope_keeps_the_bodys_value() {
             });
             yield_now().await;
             assert!(s.cancel() && is_cancelled());
-            let never = s.spawn(async { panic!("never polled") }) as handcar_structured::ScopeHandle<()>;
+            let never = s.spawn(async { panic!("never polled") }) as handcar_structured::GroupHandle<()>;
             drop(never);
             Ok(7)
         });
@@ -270,7 +272,7 @@ fn during_the_drop_spawn_is_accepted_and_never_polled_and_a_panic_stops_none() {
                     s.spawn(async move {
                         let _captured = captured;
                         panic!("never polled")
-                    }) as handcar_structured::ScopeHandle<()>;
+                    }) as handcar_structured::GroupHandle<()>;
                     assert!(n != 1, "in drop");
                 });
                 s.spawn(async move {

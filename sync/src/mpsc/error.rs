@@ -1,7 +1,8 @@
 //! The error types of the channels; each gives back what was not sent.
 
-use std::error::Error;
 use std::fmt;
+
+use crate::semaphore::TryAcquireError;
 
 /// The channel is closed; here is the message.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,13 @@ pub enum TryRecvError {
 }
 
 impl<T> TrySendError<T> {
+    pub(crate) fn new(refusal: TryAcquireError, message: T) -> Self {
+        match refusal {
+            TryAcquireError::NoPermits => Self::Full(message),
+            TryAcquireError::Closed => Self::Closed(message),
+        }
+    }
+
     /// The message.
     pub fn into_inner(self) -> T {
         match self {
@@ -47,13 +55,7 @@ impl<T> fmt::Debug for SendError<T> {
     }
 }
 
-impl<T> fmt::Display for SendError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the channel is closed")
-    }
-}
-
-impl<T> Error for SendError<T> {}
+says!(SendError<T> { _ => "the channel is closed" });
 
 impl<T> fmt::Debug for TrySendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -64,24 +66,12 @@ impl<T> fmt::Debug for TrySendError<T> {
     }
 }
 
-impl<T> fmt::Display for TrySendError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Full(_) => "the channel is full",
-            Self::Closed(_) => "the channel is closed",
-        })
-    }
-}
+says!(TrySendError<T> {
+    Self::Full(_) => "the channel is full",
+    Self::Closed(_) => "the channel is closed"
+});
 
-impl<T> Error for TrySendError<T> {}
-
-impl fmt::Display for TryRecvError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Empty => "the channel is empty",
-            Self::Disconnected => "the channel is closed and empty",
-        })
-    }
-}
-
-impl Error for TryRecvError {}
+says!(TryRecvError {
+    Self::Empty => "the channel is empty",
+    Self::Disconnected => "the channel is closed and empty"
+});

@@ -1,7 +1,7 @@
 //! The receiving end of the channel.
 
-use std::fmt;
 use std::future::Future;
+use std::iter;
 use std::mem;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -20,9 +20,6 @@ use crate::wait_queue::polled_after_ready;
 pub struct Receiver<T> {
     pub(super) channel: Rc<Channel<T>>,
 }
-
-/// The end that receives from an unbounded channel.
-pub type UnboundedReceiver<T> = Receiver<T>;
 
 impl<T> Receiver<T> {
     /// Waits for the next message, or for `None`, which says that there will be no more: all senders have gone, or the channel
@@ -86,6 +83,20 @@ impl<T> Receiver<T> {
         Poll::Ready(Some(message))
     }
 
+    /// Polls for what [`recv_many`](Self::recv_many) waits for. The last waker counts.
+    pub fn poll_recv_many(&mut self, cx: &mut Context<'_>, buffer: &mut Vec<T>, limit: usize) -> Poll<usize> {
+        if limit == 0 {
+            ready!(budget::poll(cx));
+            budget::spend();
+            return Poll::Ready(0);
+        }
+        let Some(first) = ready!(self.poll_recv(cx)) else { return Poll::Ready(0) };
+        let before = buffer.len();
+        buffer.push(first);
+        buffer.extend(iter::from_fn(|| self.channel.pop()).take(limit - 1));
+        Poll::Ready(buffer.len() - before)
+    }
+
     #[inline(never)]
     fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         ready!(question::poll_telling(cx, || self.channel.what_for("recv")));
@@ -121,6 +132,26 @@ impl<T> Receiver<T> {
     /// Whether no message is in the channel.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// How many messages would go in without waiting.
+    pub fn capacity(&self) -> usize {
+        self.channel.free_room()
+    }
+
+    /// How many messages the channel holds at most.
+    pub fn max_capacity(&self) -> usize {
+        self.channel.capacity
+    }
+
+    /// How many senders there are; weak ones do not count.
+    pub fn sender_strong_count(&self) -> usize {
+        self.channel.senders.get()
+    }
+
+    /// How many weak senders there are.
+    pub fn sender_weak_count(&self) -> usize {
+        Rc::weak_count(&self.channel)
     }
 }
 
@@ -176,25 +207,12 @@ impl<T> Future for RecvMany<'_, T> {
     type Output = usize;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<usize> {
-        let this = &mut *self;
-        let Some(receiver) = &mut this.recv.receiver else { polled_after_ready("mpsc::RecvMany") };
-        let before = this.buffer.len();
-        if this.limit > 0 {
-            let Some(first) = ready!(receiver.poll_recv(cx)) else {
-                this.recv.receiver = None;
-                return Poll::Ready(0);
-            };
-            this.buffer.push(first);
-            let more = std::iter::from_fn(|| receiver.channel.pop());
-            this.buffer.extend(more.take(this.limit - 1));
-        }
-        this.recv.receiver = None;
-        Poll::Ready(this.buffer.len() - before)
+        let Self { recv, buffer, limit } = &mut *self;
+        let Some(receiver) = &mut recv.receiver else { polled_after_ready("mpsc::RecvMany") };
+        let count = ready!(receiver.poll_recv_many(cx, buffer, *limit));
+        recv.receiver = None;
+        Poll::Ready(count)
     }
 }
 
-impl<T> fmt::Debug for Receiver<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Receiver").field(&self.channel).finish()
-    }
-}
+shows!(Receiver<T> len, max_capacity, is_closed, sender_strong_count);

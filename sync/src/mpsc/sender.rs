@@ -1,20 +1,28 @@
-//! The sending ends of the channel.
+//! The sending end of the channel.
 
-use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
+use std::marker::PhantomData;
 use std::rc::Rc;
-use std::task::{Context, Poll};
 
 use super::error::{SendError, TrySendError};
-use super::{Channel, Permit, Reserve, SenderSink, Sending};
+use super::{Channel, OwnedPermit, Permit, PermitIterator, Reserve, Room, SenderSink, Sending, WeakSender};
+use crate::event::EventWait;
 use crate::semaphore::TryAcquireError;
-use crate::wait_queue::{Outcome, Ticket, WaitQueue};
 
 /// The end that sends. Clone it for more senders.
-pub struct Sender<T> {
+///
+/// `L` says whether the channel has a limit; name it [`UnboundedSender`](super::UnboundedSender) if it has none.
+pub struct Sender<T, L = Bounded> {
     pub(super) channel: Rc<Channel<T>>,
+    limit: PhantomData<L>,
 }
+
+/// Says that a channel has a limit, and `send` may have to wait.
+#[derive(Debug)]
+pub enum Bounded {}
+
+/// Says that a channel has no limit, and `send` never waits.
+#[derive(Debug)]
+pub enum Unbounded {}
 
 impl<T> Sender<T> {
     /// Waits for room, and sends.
@@ -47,13 +55,12 @@ impl<T> Sender<T> {
     /// ```
     #[inline]
     pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
-        match self.try_take_slot() {
+        match self.try_take_slots(1) {
             Ok(()) => {
                 self.channel.push(message);
                 Ok(())
             }
-            Err(TryAcquireError::NoPermits) => Err(TrySendError::Full(message)),
-            Err(TryAcquireError::Closed) => Err(TrySendError::Closed(message)),
+            Err(refusal) => Err(TrySendError::new(refusal, message)),
         }
     }
 
@@ -79,8 +86,46 @@ impl<T> Sender<T> {
     /// assert_eq!(receiver.recv().await, Some(2));
     /// # });
     /// ```
-    pub fn reserve(&self) -> Reserve<'_, T> {
-        Reserve::new(&self.channel)
+    pub fn reserve(&self) -> Reserve<Permit<'_, T>> {
+        Reserve::new(self, 1)
+    }
+
+    /// [`reserve`](Self::reserve) for `n` messages at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`reserve`](Self::reserve), and at once if the channel never has that much room.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`reserve`](Self::reserve).
+    ///
+    /// ```
+    /// # use handcar_sync::mpsc;
+    /// # handcar_executor::run(async {
+    /// let (sender, mut receiver) = mpsc::channel(3);
+    /// for (n, permit) in sender.reserve_many(2).await.unwrap().enumerate() {
+    ///     permit.send(n);
+    /// }
+    /// assert_eq!((receiver.recv().await, receiver.recv().await), (Some(0), Some(1)));
+    /// assert!(sender.reserve_many(4).await.is_err());
+    /// # });
+    /// ```
+    pub fn reserve_many(&self, n: usize) -> Reserve<PermitIterator<'_, T>> {
+        Reserve::new(self, n)
+    }
+
+    /// [`reserve`](Self::reserve) for a permit that keeps the sender and can move into a task.
+    ///
+    /// # Errors
+    ///
+    /// As [`reserve`](Self::reserve).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`reserve`](Self::reserve); the sender goes with the future.
+    pub fn reserve_owned(self) -> Reserve<OwnedPermit<T>> {
+        Reserve::new(self, 1)
     }
 
     /// [`reserve`](Self::reserve), if there is room now.
@@ -89,40 +134,38 @@ impl<T> Sender<T> {
     ///
     /// Says whether the channel is full or closed.
     pub fn try_reserve(&self) -> Result<Permit<'_, T>, TrySendError<()>> {
-        match self.try_take_slot() {
-            Ok(()) => Ok(Permit::new(&self.channel)),
-            Err(TryAcquireError::NoPermits) => Err(TrySendError::Full(())),
-            Err(TryAcquireError::Closed) => Err(TrySendError::Closed(())),
+        self.try_take_slots(1).map(|()| Permit::new(self, 1)).map_err(|refusal| TrySendError::new(refusal, ()))
+    }
+
+    /// [`reserve_many`](Self::reserve_many), if there is room now.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_reserve`](Self::try_reserve).
+    pub fn try_reserve_many(&self, n: usize) -> Result<PermitIterator<'_, T>, TrySendError<()>> {
+        self.try_take_slots(n).map(|()| PermitIterator::new(self, n)).map_err(|refusal| TrySendError::new(refusal, ()))
+    }
+
+    /// [`reserve_owned`](Self::reserve_owned), if there is room now.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_reserve`](Self::try_reserve); gives the sender back.
+    pub fn try_reserve_owned(self) -> Result<OwnedPermit<T>, TrySendError<Self>> {
+        match self.try_take_slots(1) {
+            Ok(()) => Ok(OwnedPermit::new(self, 1)),
+            Err(refusal) => Err(TrySendError::new(refusal, self)),
         }
-    }
-
-    /// Waits until the receiver has gone or has [closed](super::Receiver::close) the channel.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future undoes the wait, and nothing else.
-    pub fn closed(&self) -> Closed<'_> {
-        Closed { departure: &self.channel.departure, ticket: Ticket::New }
-    }
-
-    /// Whether a message would come back.
-    pub fn is_closed(&self) -> bool {
-        self.channel.slots.is_closed()
     }
 
     /// How many messages would go in without waiting.
     pub fn capacity(&self) -> usize {
-        self.channel.slots.available_permits().min(self.channel.capacity)
+        self.channel.free_room()
     }
 
     /// How many messages the channel holds at most.
     pub fn max_capacity(&self) -> usize {
         self.channel.capacity
-    }
-
-    /// Whether both send into one channel.
-    pub fn same_channel(&self, other: &Self) -> bool {
-        Rc::ptr_eq(&self.channel, &other.channel)
     }
 
     /// Turns it into a [`Sink`](futures_sink::Sink).
@@ -131,38 +174,15 @@ impl<T> Sender<T> {
     }
 
     #[inline]
-    fn try_take_slot(&self) -> Result<(), TryAcquireError> {
+    fn try_take_slots(&self, n: usize) -> Result<(), TryAcquireError> {
         if self.channel.capacity == 0 && !self.is_closed() {
             return Err(TryAcquireError::NoPermits);
         }
-        self.channel.slots.try_take(1)
+        self.channel.slots.try_take(n)
     }
 }
 
-impl<T> Clone for Sender<T> {
-    fn clone(&self) -> Self {
-        self.channel.senders.set(self.channel.senders.get() + 1);
-        Self { channel: self.channel.clone() }
-    }
-}
-
-impl<T> Drop for Sender<T> {
-    fn drop(&mut self) {
-        // A count of its own: the one in the `Rc` still includes this sender.
-        self.channel.senders.set(self.channel.senders.get() - 1);
-        if self.channel.senders.get() == 0 {
-            self.channel.receiver.wake();
-        }
-    }
-}
-
-/// The end that sends into an unbounded channel. Clone it for more senders.
-#[derive(Clone, Debug)]
-pub struct UnboundedSender<T> {
-    pub(super) bounded: Sender<T>,
-}
-
-impl<T> UnboundedSender<T> {
+impl<T> Sender<T, Unbounded> {
     /// Sends; it never waits.
     ///
     /// # Errors
@@ -179,59 +199,69 @@ impl<T> UnboundedSender<T> {
     /// ```
     #[inline]
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
-        if self.bounded.channel.slots.try_take(1).is_err() {
+        if self.channel.slots.try_take(1).is_err() {
             return Err(SendError(message));
         }
-        self.bounded.channel.push(message);
+        self.channel.push(message);
         Ok(())
     }
+}
 
-    /// As [`Sender::closed`].
+impl<T, L> Sender<T, L> {
+    pub(super) fn new(channel: Rc<Channel<T>>) -> Self {
+        Self { channel, limit: PhantomData }
+    }
+
+    /// Waits until the receiver has gone or has [closed](super::Receiver::close) the channel.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future undoes the wait, and nothing else.
-    pub fn closed(&self) -> Closed<'_> {
-        self.bounded.closed()
+    pub fn closed(&self) -> EventWait<'_> {
+        self.channel.closed.wait()
     }
 
     /// Whether a message would come back.
     pub fn is_closed(&self) -> bool {
-        self.bounded.is_closed()
+        self.channel.slots.is_closed()
     }
 
     /// Whether both send into one channel.
     pub fn same_channel(&self, other: &Self) -> bool {
-        self.bounded.same_channel(&other.bounded)
+        Rc::ptr_eq(&self.channel, &other.channel)
+    }
+
+    /// Makes a sender that does not keep the channel open.
+    pub fn downgrade(&self) -> WeakSender<T, L> {
+        WeakSender::new(&self.channel)
+    }
+
+    /// How many senders there are; weak ones do not count.
+    pub fn strong_count(&self) -> usize {
+        self.channel.senders.get()
+    }
+
+    /// How many weak senders there are.
+    pub fn weak_count(&self) -> usize {
+        Rc::weak_count(&self.channel)
     }
 }
 
-/// The future of [`Sender::closed`].
-#[derive(Debug)]
-#[must_use = "futures do nothing unless awaited"]
-pub struct Closed<'a> {
-    departure: &'a WaitQueue,
-    ticket: Ticket,
-}
-
-impl Future for Closed<'_> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let departure = self.departure;
-        let enter = || departure.is_closed().then_some(Outcome::Dismissed);
-        departure.poll(&mut self.ticket, 0, cx, "mpsc::Closed", enter).map(drop)
+impl<T, L> Clone for Sender<T, L> {
+    fn clone(&self) -> Self {
+        self.channel.senders.set(self.channel.senders.get() + 1);
+        Self::new(self.channel.clone())
     }
 }
 
-impl Drop for Closed<'_> {
+impl<T, L> Drop for Sender<T, L> {
     fn drop(&mut self) {
-        drop(self.departure.leave(&mut self.ticket));
+        // A count of its own: the one in the `Rc` still includes this sender.
+        self.channel.senders.set(self.channel.senders.get() - 1);
+        if self.channel.senders.get() == 0 {
+            self.channel.receiver.wake();
+        }
     }
 }
 
-impl<T> fmt::Debug for Sender<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Sender").field(&self.channel).finish()
-    }
-}
+shows!(Sender < T, L > is_closed, strong_count);

@@ -114,7 +114,7 @@ impl<'a, T> Sending<'a, T> {
     #[cold]
     fn give_up(&mut self) {
         match &mut self.stage {
-            Stage::Waiting(ticket) => leave(self.channel, ticket),
+            Stage::Waiting(ticket) => leave(self.channel, ticket, 1),
             Stage::Offered(_) => drop(self.withdraw()),
             Stage::Done => {}
         }

@@ -7,7 +7,7 @@ use futures_sink::Sink;
 use handcar_executor::budget;
 
 use super::error::SendError;
-use super::{Sender, UnboundedSender, leave};
+use super::{Sender, Unbounded, leave};
 use crate::wait_queue::Ticket;
 
 /// A [`Sender`] as a [`Sink`], made by [`Sender::into_sink`].
@@ -44,7 +44,7 @@ impl<T> SenderSink<T> {
         let Some(sender) = &self.sender else { return };
         match self.ticket {
             Ticket::Spent => sender.channel.free_slots(1),
-            _ => leave(&sender.channel, &mut self.ticket),
+            _ => leave(&sender.channel, &mut self.ticket, 1),
         }
         self.ticket = Ticket::New;
     }
@@ -96,7 +96,7 @@ impl<T> Drop for SenderSink<T> {
     }
 }
 
-impl<T> Sink<T> for UnboundedSender<T> {
+impl<T> Sink<T> for Sender<T, Unbounded> {
     type Error = SendError<T>;
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError<T>>> {

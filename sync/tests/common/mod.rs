@@ -184,6 +184,10 @@ impl<R> Default for Waiter<R> {
 }
 
 impl<R> Waiter<R> {
+    pub fn of(future: Boxed<R>) -> Self {
+        Self { future: Some(future), ..Self::default() }
+    }
+
     /// Polls the future, or the one that `make` makes if there is none; it goes when it is ready.
     pub fn poll(&mut self, make: impl FnOnce() -> Boxed<R>) -> Option<R> {
         let future = self.future.get_or_insert_with(make);

@@ -1,0 +1,134 @@
+//! Local tasks: tasks that their owner polls, and not the loop.
+//!
+//! The children of a borrowing scope are tasks like any other, with a name, a handle and a cancel flag; only, they live no longer
+//! than what they borrow, so the run queue cannot have them. Their owner polls each under the number of a [delegate](crate::Delegates).
+//!
+//! ```text
+//!     Local::new(future) --- split ---> LocalTask    for a Host, which polls it; its drop drops the future in place, finished or not
+//!                                '----> JoinHandle   cancels it, waits for its result; never touches the future
+//! ```
+//!
+//! A handle without a lifetime may outlive what the future borrowed. It keeps the memory, in which there is no future any
+//! more by then; or, if the [`LocalTask`] was forgotten, one that nobody will ever touch again.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+
+use crate::layer::{self, Ending};
+use crate::machine::context;
+use crate::machine::core::Core;
+use crate::machine::join::JoinHandle;
+use crate::machine::task::{Header, Join, Progress, Run, TaskCell};
+use crate::machine::waker::TaskId;
+
+/// A new local task, which borrows for `'a`: both halves of it.
+pub struct Local<'a, T> {
+    run: Rc<dyn Run + 'a>,
+    join: Rc<dyn Join<T> + 'a>,
+}
+
+impl<'a, T> Local<'a, T> {
+    /// Puts `future` into a task that nobody polls yet.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    #[track_caller]
+    pub fn new<F>(future: F, ending: Ending, name: Option<Arc<str>>, at: &'static Location<'static>) -> Local<'a, T>
+    where
+        F: Future<Output = T> + 'a,
+        T: 'a,
+    {
+        let core = context::current("a child that borrows");
+        let task = TaskCell::new(future, Header::new(at, name, core.address.incarnation));
+        task.header().ending.set(ending);
+        Local { run: Rc::clone(&task) as Rc<dyn Run + 'a>, join: task }
+    }
+}
+
+impl<T> Local<'static, T> {
+    /// Takes the halves apart.
+    pub fn split(self) -> (LocalTask, JoinHandle<T>) {
+        (LocalTask { run: self.run }, JoinHandle::new(self.join))
+    }
+}
+
+impl<T> fmt::Debug for Local<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Local({})", self.run.header().info())
+    }
+}
+
+/// A local task, which a [`Host`] polls. Dropping it ends the task: the future is dropped in place, and the handle is told.
+pub struct LocalTask {
+    run: Rc<dyn Run>,
+}
+
+impl Drop for LocalTask {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.run.header().finished.get() {
+            let reporter = context::with_current(|core| core.reporter.clone()).unwrap_or_default();
+            self.run.cut(&reporter);
+        }
+    }
+}
+
+impl fmt::Debug for LocalTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LocalTask({})", self.run.header().info())
+    }
+}
+
+/// Polls local tasks inside the poll of the task around them. While it lives, the one that it polls counts as the one that
+/// runs.
+pub struct Host {
+    core: Rc<Core>,
+    before: Option<Rc<dyn Run>>,
+    attention: u8,
+}
+
+impl Host {
+    /// For the tasks of one owner, polled one after the other.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    #[track_caller]
+    pub fn enter() -> Host {
+        let core = context::current("a scope");
+        let before = core.hosted.take();
+        Host { core, before, attention: layer::attention() }
+    }
+
+    /// Polls `task` under the number `id`, of a delegate. Ready when it has ended: then its future is gone.
+    #[inline]
+    pub fn poll(&self, task: &LocalTask, id: TaskId) -> Poll<()> {
+        task.run.header().id.set(id);
+        let before = self.core.hosted.replace(Some(Rc::clone(&task.run)));
+        drop(before);
+        layer::set_attention(0);
+        match task.run.poll(&self.core, id) {
+            Progress::Pending => Poll::Pending,
+            _ => Poll::Ready(()),
+        }
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        layer::set_attention(self.attention);
+        let last = self.core.hosted.replace(self.before.take());
+        drop(last);
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Host")
+    }
+}

@@ -1,0 +1,217 @@
+//! A group's crew: who of its children lives, and what went wrong among them.
+//!
+//! Children, handles, and the group's own future share it. It says *when* siblings are cancelled and where each error goes; the
+//! [`Node`] in it is the group's place in the tree of scopes.
+
+use std::cell::{Cell, RefCell};
+use std::error::Error;
+use std::fmt;
+use std::panic::Location;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Context;
+
+use handcar_executor::{self as kernel, JoinHandle, PanicPayload, Report, layer};
+
+use crate::gate::{Gate, Pass};
+use crate::group_builder::{GroupBuilder, OnChildPanic, OnError};
+use crate::group_child::{Child, Seat};
+use crate::group_error::{GroupError, Whose};
+use crate::group_handle::{GroupHandle, TaskEnd};
+use crate::node::{Grace, Kind, Node};
+use crate::reason::{CancelKind, CancelReason};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    Open,
+    /// Its future has returned.
+    Closed,
+    /// Its future was dropped.
+    Abandoned,
+}
+
+pub(crate) struct Crew<E> {
+    pub(crate) node: Rc<Node>,
+    name: Option<Arc<str>>,
+    gate: Option<Gate>,
+    on_error: OnError,
+    on_panic: OnChildPanic,
+    pub(crate) living: Cell<usize>,
+    spawned: Cell<u64>,
+    pub(crate) state: Cell<State>,
+    /// The group's own future is being polled, and looks at everything before it returns: it need not be woken.
+    pub(crate) is_polled: Cell<bool>,
+    /// A child, or the body, was ended by something around the group.
+    pub(crate) is_cut: Cell<bool>,
+    pub(crate) errors: RefCell<GroupError<E>>,
+    pub(crate) panic: Cell<Option<PanicPayload>>,
+}
+
+impl<E: fmt::Display + 'static> Crew<E> {
+    pub(crate) fn new(settings: GroupBuilder, at: &'static Location<'static>) -> Rc<Crew<E>> {
+        let node = Node::new(Kind::Scope, at, None, None);
+        if let Grace::Set(grace) = settings.grace {
+            node.set_grace(grace);
+        }
+        Rc::new(Crew {
+            node,
+            name: settings.name,
+            gate: settings.limit.map(Gate::new),
+            on_error: settings.on_error,
+            on_panic: settings.on_panic,
+            living: Cell::new(0),
+            spawned: Cell::new(0),
+            state: Cell::new(State::Open),
+            is_polled: Cell::new(false),
+            is_cut: Cell::new(false),
+            errors: RefCell::new(GroupError::new(at)),
+            panic: Cell::new(None),
+        })
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.state.get() == State::Open
+    }
+
+    /// The name of the next child that was not given one.
+    pub(crate) fn next_name(&self) -> Option<Arc<str>> {
+        let prefix = self.name.as_ref()?;
+        let number = self.spawned.replace(self.spawned.get() + 1);
+        Some(Arc::from(format!("{prefix}/{number}")))
+    }
+
+    #[allow(clippy::cast_possible_truncation)] // there are never more children than a runtime has slots
+    /// Gives `future` a seat, makes it a task with `spawn`, and its handle that of a child.
+    pub(crate) fn take_on<F, T>(
+        self: &Rc<Crew<E>>,
+        future: F,
+        spawn: impl FnOnce(Child<F, E>) -> JoinHandle<Result<T, TaskEnd>>,
+    ) -> GroupHandle<T>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        let key = self.node.members.borrow_mut().insert(None);
+        if self.living.replace(self.living.get() + 1) == 0 {
+            self.node.hold_parent();
+        }
+        let pass = if self.gate.is_some() { Pass::Outside } else { Pass::New };
+        let task = spawn(Child::new(future, Seat { crew: Rc::clone(self), key: key as u32, pass }));
+        self.node.members.borrow_mut()[key] = Some(task.abort_handle());
+        if self.node.is_cancelled() {
+            task.abort_handle().cancel_as(kernel::CancelKind::Parent);
+        }
+        GroupHandle::new(task)
+    }
+
+    /// A child was cancelled: notes whether that came from around the group.
+    pub(crate) fn was_cut(&self) {
+        if self.node.is_cancelled_from_above() {
+            self.is_cut.set(true);
+        }
+    }
+
+    pub(crate) fn failed(&self, whose: Whose, error: E) {
+        let (kind, at) = self.blame(&whose);
+        self.errors.borrow_mut().push(whose, error);
+        self.went_wrong(kind, at);
+    }
+
+    pub(crate) fn panicked(&self, whose: Whose, panic: PanicPayload) {
+        let (kind, at) = self.blame(&whose);
+        if self.on_panic == OnChildPanic::Collect || self.state.get() == State::Abandoned {
+            self.errors.borrow_mut().push_panic(whose, panic);
+            return self.went_wrong(kind, at);
+        }
+        match self.panic.take() {
+            None => self.panic.set(Some(panic)),
+            Some(first) => {
+                self.panic.set(Some(first));
+                match whose {
+                    Whose::Task(task) => layer::report_panic(task, panic),
+                    Whose::Body => layer::report(Report::CleanupPanicked { at, payload: panic }),
+                }
+            }
+        }
+        self.cancel_rest(kind, at);
+    }
+
+    /// What the others are told, and the line that it points at.
+    fn blame(&self, whose: &Whose) -> (CancelKind, &'static Location<'static>) {
+        match whose {
+            Whose::Task(task) => (CancelKind::SiblingFailed(Some(task.id)), task.spawned_at),
+            Whose::Body => (CancelKind::BodyFailed, self.node.at),
+        }
+    }
+
+    fn went_wrong(&self, kind: CancelKind, at: &'static Location<'static>) {
+        if self.state.get() == State::Abandoned {
+            self.report_errors();
+        } else if self.on_error == OnError::CancelSiblings {
+            self.cancel_rest(kind, at);
+        }
+    }
+
+    fn cancel_rest(&self, kind: CancelKind, at: &'static Location<'static>) {
+        let reason = CancelReason::of(kind, at);
+        if !self.node.is_cancelled_itself() {
+            *self.node.for_children.borrow_mut() = Some(reason.clone());
+        }
+        self.node.cancel(reason);
+    }
+
+    /// Cancels children and body, by a call.
+    #[track_caller]
+    pub(crate) fn cancel(&self) -> bool {
+        self.node.cancel(CancelReason::of(CancelKind::Explicit, Location::caller()))
+    }
+
+    /// Nobody will get the errors.
+    pub(crate) fn report_errors(&self) {
+        let errors = self.errors.replace(GroupError::new(self.node.at));
+        if !errors.is_empty() {
+            let error = Arc::new(Text(errors.to_string()));
+            layer::report(Report::GroupCut { error });
+        }
+    }
+}
+
+impl<E> Crew<E> {
+    /// Whether the child in that seat may run now.
+    #[cold]
+    pub(crate) fn enters(&self, key: u32, pass: &mut Pass, cx: &Context<'_>) -> bool {
+        self.gate.as_ref().is_none_or(|gate| gate.enter(key, pass, cx))
+    }
+
+    /// Wakes the group's own future.
+    pub(crate) fn wake(&self) {
+        if !self.is_polled.get() {
+            self.node.wake_wrapper();
+        }
+    }
+
+    /// The child in that seat has ended.
+    pub(crate) fn left(&self, key: u32, pass: Pass) {
+        let member = self.node.members.borrow_mut().try_remove(key as usize);
+        drop(member);
+        if let Some(gate) = &self.gate {
+            gate.leave(key, pass);
+        }
+        self.living.set(self.living.get() - 1);
+        if self.living.get() == 0 {
+            self.node.release_parent();
+            self.wake();
+        }
+    }
+}
+
+/// An error that may not leave its thread, as it prints.
+#[derive(Debug)]
+pub(crate) struct Text(pub(crate) String);
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Text {}

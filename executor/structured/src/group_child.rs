@@ -1,0 +1,201 @@
+//! A child of a group: a task with a seat, which is given back when the child ends.
+//!
+//! It is a task as in `task.rs`, but on the poll stack it always has a frame, which names its group. It gets a node of its own
+//! only when something in it attaches to its scope.
+//!
+//! ```text
+//!     not begun -- first poll --> running -- something attached --> with a node: the rule (scoped.rs)
+//!      |  ^                        |
+//!      |  '- no place inside       | cancelled: polled once more,
+//!      v     the gate, yet         v dropped
+//!     cancelled: never polled     ended
+//! ```
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use handcar_executor::{current_task, layer};
+use pin_project_lite::pin_project;
+
+use crate::context;
+use crate::crew::Crew;
+use crate::gate::Pass;
+use crate::group_error::Whose;
+use crate::group_handle::TaskEnd;
+use crate::node::Node;
+use crate::polls::{self, Frame};
+use crate::reason::CancelReason;
+use crate::scoped::{Outcome, Stage, drop_body, drop_node, poll_node, step};
+
+/// A child's place in its group.
+pub(crate) struct Seat<E> {
+    pub(crate) crew: Rc<Crew<E>>,
+    pub(crate) key: u32,
+    pub(crate) pass: Pass,
+}
+
+impl<E> Seat<E> {
+    fn frame(&self) -> Frame {
+        Frame::Member(Rc::clone(&self.crew.node))
+    }
+
+    #[cold]
+    fn reason(&self) -> CancelReason {
+        polls::task_reason(Some(&self.crew.node)).unwrap_or_default()
+    }
+}
+
+impl<E> Drop for Seat<E> {
+    #[inline]
+    fn drop(&mut self) {
+        self.crew.left(self.key, self.pass);
+    }
+}
+
+pin_project! {
+    /// What is polled of a group's child.
+    pub(crate) struct Child<F: Future, E> {
+        // In this order: when the body is dropped, its seat is still there.
+        #[pin]
+        stage: Stage<F>,
+        own: Option<Rc<Node>>,
+        seat: Seat<E>,
+    }
+
+    impl<F: Future, E> PinnedDrop for Child<F, E> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if !this.seat.pass.has_begun() && !matches!(*this.stage, Stage::Over) {
+                layer::task_unpolled();
+            }
+            if let Some(node) = this.own {
+                drop_node(node, this.stage);
+            } else if !matches!(*this.stage, Stage::Over)
+                && let (Some(node), ()) = polls::under(this.seat.frame(), || this.stage.set(Stage::Over))
+            {
+                node.close();
+            }
+        }
+    }
+}
+
+impl<F: Future, E> Child<F, E> {
+    #[inline]
+    pub(crate) fn new(future: F, seat: Seat<E>) -> Child<F, E> {
+        let own = context::is_set().then(|| Node::inheriting(Some(Rc::clone(&seat.crew.node))));
+        Child { stage: Stage::Body { body: future }, own, seat }
+    }
+}
+
+impl<T, E: fmt::Display + 'static, F: Future<Output = Result<T, E>>> Future for Child<F, E> {
+    type Output = Result<T, TaskEnd>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, TaskEnd>> {
+        let mut this = self.project();
+        if this.own.is_some() || layer::attention() != 0 || this.seat.pass.is_outside() {
+            return poll_rarely(this.own, this.seat, this.stage, cx);
+        }
+        this.seat.pass = this.seat.pass.begun();
+        let (node, stepped) = polls::under(this.seat.frame(), || step(this.stage.as_mut(), cx));
+        match (node, stepped) {
+            (None, None) if layer::attention() == 0 => Poll::Pending,
+            (None, Some(outcome)) => Poll::Ready(this.seat.ended(outcome)),
+            polled => attend(polled, this.own, this.seat, this.stage, cx),
+        }
+    }
+}
+
+/// A child that has a node, was cancelled, or stands outside the gate.
+#[inline(never)]
+fn poll_rarely<T, E: fmt::Display + 'static, F: Future<Output = Result<T, E>>>(
+    own: &mut Option<Rc<Node>>,
+    seat: &mut Seat<E>,
+    mut stage: Pin<&mut Stage<F>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<T, TaskEnd>> {
+    if let Some(node) = own
+        && seat.pass.has_begun()
+    {
+        return poll_node(node, stage, false, cx).map(|outcome| seat.ended(outcome));
+    }
+    let mut polled = (None, None);
+    if !polls::is_task_flagged() && !seat.crew.enters(seat.key, &mut seat.pass, cx) {
+        return Poll::Pending;
+    }
+    if !polls::is_task_flagged() || seat.pass.has_begun() {
+        seat.pass = seat.pass.begun();
+        if let Some(node) = own {
+            return poll_node(node, stage, false, cx).map(|outcome| seat.ended(outcome)); // it has one to inherit by
+        }
+        polled = polls::under(seat.frame(), || step(stage.as_mut(), cx));
+    }
+    attend(polled, own, seat, stage, cx)
+}
+
+/// A child without a node was polled, and something happened to it.
+#[cold]
+fn attend<T, E: fmt::Display + 'static, F: Future<Output = Result<T, E>>>(
+    mut polled: (Option<Rc<Node>>, Option<Outcome<F::Output>>),
+    own: &mut Option<Rc<Node>>,
+    seat: &Seat<E>,
+    mut stage: Pin<&mut Stage<F>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<T, TaskEnd>> {
+    if let (None, None) = polled
+        && polls::is_task_flagged()
+    {
+        if !seat.pass.has_begun() {
+            layer::task_unpolled();
+        }
+        let _context = own.as_ref().and_then(|node| node.enter_context());
+        let cancelled = Outcome::Cancelled(Some(seat.reason()));
+        let (left, outcome) = polls::under(seat.frame(), || drop_body(stage.as_mut(), cancelled));
+        polled = (left, Some(outcome)); // the body's destructor may have left a cleanup
+    }
+    let (Some(node), stepped) = polled else {
+        return polled.1.map_or(Poll::Pending, |outcome| Poll::Ready(seat.ended(outcome)));
+    };
+    if let Some(outcome) = stepped {
+        stage.set(Stage::Drain { outcome: Box::new(outcome) });
+    }
+    poll_node(own.insert(node), stage, true, cx).map(|outcome| seat.ended(outcome))
+}
+
+impl<E: fmt::Display + 'static> Seat<E> {
+    /// Tells the crew what went wrong, and the handle how it ended.
+    #[inline]
+    fn ended<T>(&self, outcome: Outcome<Result<T, E>>) -> Result<T, TaskEnd> {
+        match outcome {
+            Outcome::Value(Ok(value)) => Ok(value),
+            other => Err(self.ended_badly(other)),
+        }
+    }
+
+    #[cold]
+    fn ended_badly<T>(&self, outcome: Outcome<Result<T, E>>) -> TaskEnd {
+        match outcome {
+            Outcome::Value(Ok(_)) => unreachable!("that is a good end"),
+            Outcome::Value(Err(error)) => {
+                self.crew.failed(whose(), error);
+                TaskEnd::Failed
+            }
+            Outcome::Panicked(panic) => {
+                self.crew.panicked(whose(), panic);
+                TaskEnd::Panicked
+            }
+            Outcome::Cancelled(reason) => {
+                self.crew.was_cut();
+                TaskEnd::Cancelled(reason.unwrap_or_else(|| self.reason()))
+            }
+        }
+    }
+}
+
+/// The child that is being polled.
+fn whose() -> Whose {
+    current_task().map_or(Whose::Body, Whose::Task)
+}

@@ -1,0 +1,138 @@
+//! The handle of a group's child, and how a child ends that has no value.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use handcar_executor::{self as kernel, AbortHandle, TaskId, layer};
+
+use crate::reason::CancelReason;
+
+/// Why a child has no value. Its error itself belongs to the group.
+#[derive(Clone, Debug)]
+pub enum TaskEnd {
+    /// It was cancelled.
+    Cancelled(CancelReason),
+    /// It returned an error.
+    Failed,
+    /// It panicked.
+    Panicked,
+}
+
+impl fmt::Display for TaskEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TaskEnd::Cancelled(reason) => write!(f, "the task was cancelled: {reason}"),
+            TaskEnd::Failed => f.write_str("the task failed; its group has the error"),
+            TaskEnd::Panicked => f.write_str("the task panicked"),
+        }
+    }
+}
+
+impl Error for TaskEnd {}
+
+/// Waits for a child of a group or of a scope. Dropping it does nothing: the group waits.
+///
+/// # Cancel safety
+///
+/// Polling it and leaving it loses nothing: `(&mut handle).await` may be dropped and begun again.
+pub struct GroupHandle<T> {
+    /// Taken out only by the destructor.
+    task: Option<kernel::JoinHandle<Result<T, TaskEnd>>>,
+}
+
+impl<T> GroupHandle<T> {
+    pub(crate) fn new(task: kernel::JoinHandle<Result<T, TaskEnd>>) -> GroupHandle<T> {
+        GroupHandle { task: Some(task) }
+    }
+
+    fn task(&self) -> &kernel::JoinHandle<Result<T, TaskEnd>> {
+        let Some(task) = &self.task else { unreachable!("only the destructor takes it out") };
+        task
+    }
+
+    /// The child's result, once, after it has ended.
+    ///
+    /// ```
+    /// use handcar_structured::{run, task_group};
+    ///
+    /// let tasks = run(task_group(async |g| Ok([1, 2].map(|n| g.spawn(async move { Ok::<_, String>(n * n) })))));
+    /// let squares = tasks.unwrap().map(|mut task| task.result().unwrap().unwrap()); // [t.result() for t in tasks]
+    /// assert_eq!(squares, [1, 4]);
+    /// ```
+    pub fn result(&mut self) -> Option<Result<T, TaskEnd>> {
+        self.task.as_mut()?.try_take().map(flat)
+    }
+
+    /// Cancels the child: that is no error of the group. False if it has ended or was cancelled before.
+    #[track_caller]
+    pub fn cancel(&self) -> bool {
+        self.task().cancel()
+    }
+
+    /// Whether the child has ended.
+    pub fn is_finished(&self) -> bool {
+        self.task().is_finished()
+    }
+
+    /// The child's number. A scope's child has one from its first poll on.
+    pub fn id(&self) -> TaskId {
+        self.task().id()
+    }
+
+    /// The child's name, if it has one.
+    pub fn name(&self) -> Option<&str> {
+        self.task().name()
+    }
+
+    /// The line that spawned the child.
+    pub fn spawned_at(&self) -> &'static Location<'static> {
+        self.task().spawned_at()
+    }
+
+    /// A handle that can cancel the child.
+    pub fn abort_handle(&self) -> AbortHandle {
+        self.task().abort_handle()
+    }
+}
+
+fn flat<T>(result: Result<Result<T, TaskEnd>, kernel::JoinError>) -> Result<T, TaskEnd> {
+    match result {
+        Ok(result) => result,
+        Err(kernel::JoinError::Cancelled(reason)) => Err(TaskEnd::Cancelled(CancelReason::from_kernel(reason))),
+        Err(kernel::JoinError::Panicked(_)) => Err(TaskEnd::Panicked),
+    }
+}
+
+impl<T> Future for GroupHandle<T> {
+    type Output = Result<T, TaskEnd>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(task) = &mut self.task else { unreachable!("only the destructor takes it out") };
+        if let Poll::Ready(result) = Pin::new(&mut *task).poll(cx) {
+            return Poll::Ready(flat(result));
+        }
+        assert!(
+            layer::running_id() != Some(task.id()),
+            "a child of a group awaits its own handle, and would wait for ever: return instead, or await a sibling's"
+        );
+        Poll::Pending
+    }
+}
+
+impl<T> Drop for GroupHandle<T> {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.detach_ignoring();
+        }
+    }
+}
+
+impl<T> fmt::Debug for GroupHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GroupHandle({:?})", self.task())
+    }
+}
