@@ -76,3 +76,8 @@ pub mod net;
 pub mod signal;
 pub mod stream;
 pub mod task;
+
+/// The blocks of the guide are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/cancellation.md")]
+mod guide {}

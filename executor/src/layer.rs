@@ -24,11 +24,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::join_error::{CancelReason, PanicPayload};
-use crate::machine::context;
-use crate::machine::join::JoinHandle;
+use crate::join_error::{CancelKind, CancelReason, PanicPayload};
+use crate::machine::join::{AbortHandle, JoinHandle};
 use crate::machine::task::{Header, TaskInfo};
 use crate::machine::waker::TaskId;
+use crate::machine::{context, join};
 use crate::report::Report;
 use crate::reporter;
 use crate::runtime::{self, Runtime};
@@ -178,6 +178,12 @@ pub fn task_unpolled() {
     if let Some(Some(task)) = context::with_current(|core| core.report_unpolled.then(|| core.running())).flatten() {
         report(Report::TaskUnpolled { task });
     }
+}
+
+/// Cancels a task for a reason of that kind. False if it has ended or was cancelled before.
+#[track_caller]
+pub fn cancel(task: &AbortHandle, kind: CancelKind) -> bool {
+    join::cancel(&*task.task, CancelReason::new(kind))
 }
 
 /// Cancels every task of the current runtime that ends by a rule of its own, as the runtime's end does.

@@ -98,7 +98,7 @@ impl<E: fmt::Display + 'static> Crew<E> {
         let task = spawn(Child::new(future, Seat { crew: Rc::clone(self), key: key as u32, pass }));
         self.node.members.borrow_mut()[key] = Some(task.abort_handle());
         if self.node.is_cancelled() {
-            task.abort_handle().cancel_as(kernel::CancelKind::Parent);
+            layer::cancel(&task.abort_handle(), kernel::CancelKind::Parent);
         }
         GroupHandle::new(task)
     }

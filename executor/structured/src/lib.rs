@@ -116,8 +116,3 @@ pub use token::{CancelToken, DropGuard};
 pub mod macros {
     pub use crate::gather_macros::{gather, try_gather};
 }
-
-/// The blocks of the guide are compiled and run.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/cancellation.md")]
-mod guide {}

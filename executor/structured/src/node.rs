@@ -288,7 +288,7 @@ impl Node {
     pub(crate) fn cancel_members(&self, kind: kernel::CancelKind) {
         let members: Vec<_> = self.members.borrow().iter().filter_map(|(_, member)| member.clone()).collect();
         for member in members {
-            member.cancel_as(kind);
+            layer::cancel(&member, kind);
         }
     }
 
