@@ -43,6 +43,7 @@ pub struct Condition {
 
 impl Condition {
     /// Creates a condition, which serves one mutex at a time.
+    #[track_caller]
     pub const fn new() -> Self {
         Self { mutex: Cell::new(ptr::null()), queue: WaitQueue::new() }
     }

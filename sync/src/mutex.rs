@@ -38,6 +38,7 @@ pub struct Mutex<T: ?Sized> {
 
 impl<T> Mutex<T> {
     /// Creates a mutex that is not locked.
+    #[track_caller]
     pub fn new(value: T) -> Self {
         Box::new(value).into()
     }

@@ -117,6 +117,7 @@ impl<S: Store> AnyQueue<S> {
     }
 
     /// Creates a queue that never is full.
+    #[track_caller]
     pub fn unbounded() -> Self {
         Self::new(usize::MAX)
     }

@@ -44,6 +44,7 @@ pub struct RwLock<T: ?Sized> {
 
 impl<T> RwLock<T> {
     /// Creates a lock that nobody holds.
+    #[track_caller]
     pub fn new(value: T) -> Self {
         Self::with_max_readers(value, MAX_READERS)
     }

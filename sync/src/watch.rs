@@ -38,6 +38,7 @@ const BEING_MODIFIED: &str =
 /// assert_eq!(*watcher.borrow_and_update(), 3);
 /// # });
 /// ```
+#[track_caller]
 pub fn channel<T>(value: T) -> (Sender<T>, Receiver<T>) {
     let sender = Sender::new(value);
     let receiver = sender.subscribe();

@@ -18,11 +18,12 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context as Polling, Poll};
 
 use handcar_executor::layer::{self, Ending};
 use handcar_executor::{PanicPayload, Report};
 
+use crate::context::{self, Context};
 use crate::node::{Kind, Node};
 use crate::polls::{self, Frame};
 use crate::scoped::{Outcome, Scoped};
@@ -36,17 +37,21 @@ pub(crate) struct Cleanup {
     order: u64,
     at: &'static Location<'static>,
     begun: bool,
+    /// What was set where `defer` was called.
+    context: Option<Context>,
     future: Pin<Box<dyn Future<Output = Outcome<()>>>>,
 }
 
 impl Cleanup {
-    fn new(order: u64, at: &'static Location<'static>, future: impl Future<Output = ()> + 'static) -> Cleanup {
-        Cleanup { order, at, begun: false, future: Box::pin(Scoped::light(Kind::Cleanup, at, None, future)) }
+    fn new(place: &mut Place, future: impl Future<Output = ()> + 'static) -> Cleanup {
+        let Place { order, at, .. } = *place;
+        let future = Box::pin(Scoped::light(Kind::Cleanup, at, None, future));
+        Cleanup { order, at, begun: false, context: place.context.take(), future }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<()>> {
+    fn poll(&mut self, cx: &mut Polling<'_>) -> Poll<Outcome<()>> {
         self.begun = true;
-        self.future.as_mut().poll(cx)
+        context::enter(self.context.clone(), || self.future.as_mut().poll(cx))
     }
 
     /// Hands it to `scope`, or to the nearest one around that that lives; at the root it becomes a task.
@@ -66,13 +71,13 @@ impl Cleanup {
     }
 
     fn run_as_task(self) {
-        let Cleanup { at, mut future, .. } = self;
+        let (at, mut cleanup) = (self.at, self);
         if layer::grace().is_none() {
-            drop(future);
+            drop(cleanup);
             return layer::report(Report::CutShort { what: "a cleanup that outlived its runtime", at });
         }
         let task = async move {
-            let outcome = std::future::poll_fn(|cx| future.as_mut().poll(cx)).await;
+            let outcome = std::future::poll_fn(|cx| cleanup.poll(cx)).await;
             if let Outcome::Panicked(panic) = outcome {
                 layer::end_with(panic);
             }
@@ -81,8 +86,11 @@ impl Cleanup {
     }
 }
 
+/// The first panic of a cleanup, and the line that made that.
+pub(crate) type First = (PanicPayload, &'static Location<'static>);
+
 /// Polls the cleanups of `node`, one after the other. True when none is left.
-pub(crate) fn run(node: &Rc<Node>, first: &mut Option<PanicPayload>, cx: &mut Context<'_>) -> bool {
+pub(crate) fn run(node: &Rc<Node>, first: &mut Option<First>, cx: &mut Polling<'_>) -> bool {
     loop {
         let Some(mut cleanup) = node.begun.take().or_else(|| node.cleanups.borrow_mut().pop()) else { return true };
         match poll(node, &mut cleanup, cx) {
@@ -99,7 +107,7 @@ pub(crate) fn run(node: &Rc<Node>, first: &mut Option<PanicPayload>, cx: &mut Co
 }
 
 /// The grace period is over: drops the one that has begun, polls each other one once.
-pub(crate) fn cut(node: &Rc<Node>, first: &mut Option<PanicPayload>, cx: &mut Context<'_>) {
+pub(crate) fn cut(node: &Rc<Node>, first: &mut Option<First>, cx: &mut Polling<'_>) {
     loop {
         let Some(mut cleanup) = node.begun.take().or_else(|| node.cleanups.borrow_mut().pop()) else { return };
         let polled = if cleanup.begun { Poll::Pending } else { poll(node, &mut cleanup, cx) };
@@ -111,11 +119,11 @@ pub(crate) fn cut(node: &Rc<Node>, first: &mut Option<PanicPayload>, cx: &mut Co
     }
 }
 
-fn poll(node: &Rc<Node>, cleanup: &mut Cleanup, cx: &mut Context<'_>) -> Poll<Outcome<()>> {
+fn poll(node: &Rc<Node>, cleanup: &mut Cleanup, cx: &mut Polling<'_>) -> Poll<Outcome<()>> {
     polls::under(Frame::Heavy(Rc::clone(node)), || cleanup.poll(cx)).1
 }
 
-fn discard(node: &Rc<Node>, cleanup: Cleanup, first: &mut Option<PanicPayload>) {
+fn discard(node: &Rc<Node>, cleanup: Cleanup, first: &mut Option<First>) {
     let at = cleanup.at;
     let drop_it = || catch_unwind(AssertUnwindSafe(|| drop(cleanup)));
     if let Err(payload) = polls::under(Frame::Heavy(Rc::clone(node)), drop_it).1 {
@@ -124,10 +132,10 @@ fn discard(node: &Rc<Node>, cleanup: Cleanup, first: &mut Option<PanicPayload>) 
 }
 
 /// Keeps the first panic, which goes on when the scope has ended, and reports the others.
-fn keep(outcome: Outcome<()>, first: &mut Option<PanicPayload>, at: &'static Location<'static>) {
+fn keep(outcome: Outcome<()>, first: &mut Option<First>, at: &'static Location<'static>) {
     let Outcome::Panicked(panic) = outcome else { return };
     if first.is_none() {
-        *first = Some(panic);
+        *first = Some((panic, at));
     } else {
         layer::report(Report::CleanupPanicked { at, payload: panic });
     }
@@ -172,6 +180,7 @@ pub(crate) struct Place {
     order: u64,
     at: &'static Location<'static>,
     scope: Option<Rc<Node>>,
+    context: Option<Context>,
 }
 
 impl Place {
@@ -179,21 +188,21 @@ impl Place {
     pub(crate) fn here(at: &'static Location<'static>) -> Place {
         let order = NEXT.get();
         NEXT.set(order + 1);
-        Place { order, at, scope: polls::attach_scope() }
+        Place { order, at, scope: polls::attach_scope(), context: context::current() }
     }
 
     fn take(&mut self) -> Place {
-        Place { scope: self.scope.take(), ..*self }
+        Place { scope: self.scope.take(), context: self.context.take(), ..*self }
     }
 
     /// Has `cleanup` run by the scope.
-    pub(crate) fn hand(self, cleanup: impl Future<Output = ()> + 'static) {
-        Cleanup::new(self.order, self.at, cleanup).hand_to(self.scope);
+    pub(crate) fn hand(mut self, cleanup: impl Future<Output = ()> + 'static) {
+        Cleanup::new(&mut self, cleanup).hand_to(self.scope);
     }
 
     /// Has `cleanup` run in line.
-    pub(crate) fn run(self, cleanup: impl Future<Output = ()> + 'static) -> RunCleanup {
-        let cleanup = Cleanup::new(self.order, self.at, cleanup);
+    pub(crate) fn run(mut self, cleanup: impl Future<Output = ()> + 'static) -> RunCleanup {
+        let cleanup = Cleanup::new(&mut self, cleanup);
         RunCleanup { cleanup: Some(cleanup), scope: self.scope, protected: None }
     }
 }
@@ -253,7 +262,7 @@ pub struct RunCleanup {
 impl Future for RunCleanup {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Polling<'_>) -> Poll<()> {
         let this = &mut *self;
         let cleanup = this.cleanup.as_mut().expect("`RunCleanup` polled after it had ended");
         let parent = polls::attach();

@@ -468,7 +468,7 @@ fn the_runtimes_end_never_hangs() {
         yield_now().await;
     });
     drop(runtime);
-    assert_eq!(reports.take(), ["cut short: what a scope shields", "cut short: a cleanup"]);
+    assert_eq!(reports.take(), ["cut short: a shielded future", "cut short: a cleanup"]);
 }
 
 #[test]
