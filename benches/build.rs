@@ -3,6 +3,10 @@
 use std::process::Command;
 use std::{env, fs};
 
+/// Whose versions the results name.
+const PACKAGES: [&str; 8] =
+    ["tokio", "async-executor", "monoio", "compio", "glommio", "futures", "async-unsync", "local-sync"];
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=../Cargo.lock");
@@ -10,7 +14,7 @@ fn main() {
     let rustc = env::var("RUSTC").unwrap_or_else(|_| String::from("rustc"));
     let version = Command::new(rustc).arg("--version").output().map(|output| output.stdout);
     note("RUSTC_VERSION", &String::from_utf8_lossy(&version.unwrap_or_default()));
-    note("TOKIO_VERSION", &locked("tokio"));
+    note("VERSIONS", &PACKAGES.map(|package| format!("{package} {}", locked(package))).join(", "));
     note("BUILD_FLAGS", &flags());
     note("TARGET", &env::var("TARGET").unwrap_or_default());
 }

@@ -33,8 +33,10 @@
 //! | cleaning up | [`defer`], [`bracket`], [`scope_of`] |
 //! | time | [`sleep`], [`interval`], [`timeout`], [`move_on_after`], [`timeout_scope`], [`Instant`], [`Clock`] |
 //! | between tasks | [`sync`]: channels, queues, locks, semaphores, events |
+//! | one item after the other | [`stream`]: generators, `next`, `map`, `collect` |
 //! | network | [`net`]: TCP, name lookup |
 //! | the process | [`signal`] |
+//! | what a request carries along | [`context_var!`], [`ContextVar`] |
 //! | blocking calls | [`to_thread`] |
 //! | hyper on this runtime | `hyper`, behind the feature of that name |
 //!
@@ -49,15 +51,16 @@
 
 pub use handcar_structured::{
     AbortHandle, AsCompleted, BracketError, Builder, CancelKind, CancelReason, CancelScope, CancelToken, Cancellable,
-    Cancelled, Catching, Cause, Clock, ClockHold, Deadline, Deadlock, DeferGuard, DropGuard, Elapsed, Event, Failure,
-    Gather, GatherResults, GatherTuple, GroupBuilder, GroupError, GroupHandle, Handling, HoldsError, Instant, Interval,
-    JoinError, JoinHandle, Leaf, LeafCause, Metrics, MissedTickBehavior, MoveOn, OnChildPanic, OnError, OnPanic, OneOf,
-    PanicPayload, Race, RaceTuple, Racers, Report, RunCleanup, RunError, RunScope, Runtime, Scope, Shield, Sleep,
-    Spawner, Start, StartError, Started, TaskEnd, TaskGroup, Tick, Timeout, ToThread, TryGather, TryGatherTuple, Turn,
-    WaitCancelled, WakeHandle, YieldNow, as_completed, bracket, cancellable, cancelled, defer, effective_deadline,
-    gather, gather_results, interval, interval_at, is_cancelled, move_on_after, race, run, scope, scope_of, shield,
-    shield_for, sleep, sleep_until, spawn, spawn_named, task_group, timeout, timeout_at, timeout_scope, to_thread,
-    try_gather, try_run, try_to_thread, yield_now,
+    Cancelled, Catching, Cause, Clock, ClockHold, ContextVar, Deadline, Deadlock, DeferGuard, DropGuard, Elapsed,
+    Event, Failure, Gather, GatherResults, GatherTuple, GroupBuilder, GroupError, GroupHandle, Handling, HoldsError,
+    Instant, Interval, JobInfo, JoinError, JoinHandle, Leaf, LeafCause, Metrics, MissedTickBehavior, MoveOn,
+    OnChildPanic, OnError, OnPanic, OneOf, PanicPayload, Race, RaceTuple, Racers, Report, Reports, RunCleanup,
+    RunError, RunScope, Runtime, Scope, Shield, Sleep, Spawner, Start, StartError, Started, TaskEnd, TaskGroup, Tick,
+    Timeout, ToThread, TryGather, TryGatherTuple, Turn, WaitCancelled, WakeHandle, WithVar, YieldNow, as_completed,
+    bracket, cancellable, cancelled, context_var, defer, effective_deadline, gather, gather_results, generate,
+    interval, interval_at, is_cancelled, move_on_after, race, run, scope, scope_of, shield, shield_for, sleep,
+    sleep_until, spawn, spawn_named, task_group, timeout, timeout_at, timeout_scope, to_thread, try_gather,
+    try_generate, try_run, try_to_thread, yield_now,
 };
 pub use handcar_sync as sync;
 
@@ -71,4 +74,10 @@ pub use handcar_hyper as hyper;
 pub mod net;
 #[cfg(feature = "signal")]
 pub mod signal;
+pub mod stream;
 pub mod task;
+
+/// The blocks of the guide are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/cancellation.md")]
+mod guide {}

@@ -47,6 +47,7 @@ fn what_belongs_to_a_runtime_stays_on_its_thread() {
         handcar::net::Source<std::net::TcpStream>,
         handcar::sync::mpsc::Sender<()>,
         handcar::sync::oneshot::Receiver<()>,
+        handcar::ToThread<()>,
     ];
 }
 
@@ -61,5 +62,5 @@ fn what_other_threads_need_is_send_and_sync() {
     crosses::<handcar::Instant>();
     crosses::<handcar::task::TaskId>();
     crosses::<handcar::task::TaskInfo>();
-    crosses::<handcar::ToThread<u8>>();
+    crosses::<handcar::JobInfo>();
 }

@@ -69,7 +69,7 @@ fn plain_values_go_anywhere() {
 }
 
 #[test]
-fn a_blocking_job_is_as_free_as_its_result() {
-    are!(true, true: handcar::ToThread<u8>, handcar::ToThread<Cell<u8>>);
-    are!(false, false: handcar::ToThread<Local>);
+fn a_blocking_job_stays_with_the_scope_that_waits_for_it() {
+    are!(false, false: handcar::ToThread<u8>, handcar::ToThread<Local>);
+    are!(true, true: handcar::JobInfo);
 }

@@ -9,6 +9,7 @@
 use std::time::{Duration, Instant};
 
 use crate::machine::thread_cpu_time;
+use crate::stats::{Spread, quantile};
 use crate::workloads::now;
 
 /// Batches are multiples of this, so that a workload can share its operations out evenly among up to a thousand tasks.
@@ -28,23 +29,48 @@ pub enum Effort {
     Counted(u64),
 }
 
+/// Percentiles with their names, as shares of one.
+pub type Quantiles = &'static [(&'static str, f64)];
+
 /// Measures one workload on one runtime.
 #[derive(Debug)]
 pub struct Bencher {
     effort: Effort,
     samples: Vec<f64>,
+    quantiles: Vec<f64>,
     operations: u64,
+    size: u64,
 }
 
 impl Bencher {
     /// One that has measured nothing yet.
     pub fn new(effort: Effort) -> Bencher {
-        Bencher { effort, samples: Vec::new(), operations: 0 }
+        Bencher { effort, samples: Vec::new(), quantiles: Vec::new(), operations: 0, size: 0 }
+    }
+
+    /// Tells the workload how many of them there are to be, where it is measured with more and more.
+    pub fn with_size(self, size: u64) -> Bencher {
+        Bencher { size, ..self }
+    }
+
+    /// How many of them there are to be.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Whether little is to be done: operations are counted, not timed.
+    pub fn is_counted(&self) -> bool {
+        matches!(self.effort, Effort::Counted(_))
     }
 
     /// What was measured: the cost of one operation in each batch, in the row's unit.
     pub fn samples(&self) -> &[f64] {
         &self.samples
+    }
+
+    /// The result: the median of what was measured, or the percentiles of the latencies.
+    pub fn figures(&self) -> Vec<f64> {
+        if self.quantiles.is_empty() { vec![Spread::of(&self.samples).median] } else { self.quantiles.clone() }
     }
 
     /// How many operations the last batch had.
@@ -64,6 +90,8 @@ impl Bencher {
             Effort::Timed { batch, batches } => (batch, batches),
         };
         let mut operations = step;
+        // A step of millions takes long by itself.
+        let batches = if step > 100 * STEP { batches.div_ceil(5) } else { batches };
         loop {
             let start = Instant::now();
             batch(operations).await;
@@ -123,6 +151,13 @@ impl Bencher {
         #[expect(clippy::cast_precision_loss, reason = "a mantissa holds more bytes than this machine has")]
         self.samples.push(bytes as f64 / things as f64);
         self.operations = things;
+    }
+
+    /// Takes latencies that the workload measured itself, in nanoseconds, and keeps their percentiles.
+    pub fn record_latencies(&mut self, quantiles: Quantiles, latencies: &mut [f64]) {
+        latencies.sort_unstable_by(f64::total_cmp);
+        self.quantiles = quantiles.iter().map(|&(_, share)| quantile(latencies, share)).collect();
+        self.operations = latencies.len() as u64;
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a mantissa holds months of nanoseconds")]

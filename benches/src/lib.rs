@@ -21,9 +21,28 @@
 pub mod bencher;
 pub mod compare;
 mod machine;
+mod report;
 pub mod rows;
 mod runtime;
 mod runtimes;
+mod standing;
+mod stats;
 mod toolkit;
 mod toolkits;
 mod workloads;
+
+/// What the entrants allocate with.
+#[cfg(not(any(feature = "jemalloc", feature = "mimalloc")))]
+const ALLOCATOR: &str = "glibc";
+
+#[cfg(feature = "jemalloc")]
+const ALLOCATOR: &str = "jemalloc";
+#[cfg(feature = "jemalloc")]
+#[global_allocator]
+static GLOBAL: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+#[cfg(all(feature = "mimalloc", not(feature = "jemalloc")))]
+const ALLOCATOR: &str = "mimalloc";
+#[cfg(all(feature = "mimalloc", not(feature = "jemalloc")))]
+#[global_allocator]
+static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;

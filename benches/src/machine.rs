@@ -50,6 +50,24 @@ pub(crate) fn pin(core: Option<usize>) -> Result<usize, String> {
     Ok(core)
 }
 
+/// Moves this thread to whatever other cores there are: a client that shared the server's core would measure itself.
+pub(crate) fn leave_core() {
+    let mut others = CpuSet::new();
+    let here = rustix::thread::sched_getaffinity(None).expect("a thread has cores");
+    for core in (0..online_cores()).filter(|&core| !here.is_set(core) || here.count() > 1) {
+        others.set(core);
+    }
+    if others.count() > 0 {
+        rustix::thread::sched_setaffinity(None, &others).expect("a thread may move to the cores of its machine");
+    }
+}
+
+/// How many cores the machine has, whatever this process is pinned to.
+pub(crate) fn online_cores() -> usize {
+    let online = fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
+    online.trim().rsplit(['-', ',']).next().and_then(|last| last.parse::<usize>().ok()).map_or(1, |last| last + 1)
+}
+
 /// Lets this process open as many descriptors as it is ever allowed to.
 pub(crate) fn allow_many_descriptors() {
     let mut limit = getrlimit(Resource::Nofile);

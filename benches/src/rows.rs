@@ -2,9 +2,15 @@
 
 use std::fmt;
 
-use crate::bencher::{Bencher, Effort};
-use crate::runtime::{Net, Runtime, Several};
-use crate::runtimes::{Handcar, LocalRuntime, LocalSet, NoDrivers, Tokio};
+mod curves;
+mod peers;
+mod tails;
+
+pub use self::tails::CAPACITY;
+
+use crate::bencher::{Bencher, Effort, Quantiles};
+use crate::runtime::{Net, Runtime, Several, Timers};
+use crate::runtimes::{Handcar, LocalRuntime, LocalSet, NoDrivers, TimeoutAt, Tokio};
 use crate::toolkits::{HandcarSync, TokioSync};
 use crate::workloads::channels::{self, PingPong, Producers, Unbounded};
 use crate::workloads::connections::{Accept, IdleConnection};
@@ -18,14 +24,24 @@ use crate::workloads::sleepers::{self, Sleepers};
 use crate::workloads::spawn::{self, SpawnDetached, SpawnJoin};
 use crate::workloads::start::Start;
 use crate::workloads::switch::{self, SelfWake, Yield};
+use crate::workloads::tails::QUANTILES;
 use crate::workloads::tcp::{self, RoundTrip};
 use crate::workloads::thread_wake::{self, ThreadWake, ThreadWakeEarly, ThreadWakeWatching};
-use crate::workloads::timeout::{self, Timeout};
-use crate::workloads::{NetWorkload, SeveralWorkload, SyncWorkload, With, Workload};
+use crate::workloads::timeout::{self, ArmAndDrop, Timeout};
+use crate::workloads::{NetWorkload, SeveralWorkload, SyncWorkload, TimedWorkload, With, Workload};
 
 /// All rows, in the order of the table.
-#[expect(clippy::too_many_lines, reason = "it is a table")]
 pub fn all() -> Vec<Row> {
+    let mut rows = averages();
+    rows.extend(memory());
+    rows.extend(sockets());
+    rows.extend(peers::more());
+    rows.extend(tails::all());
+    rows.extend(curves::all());
+    rows
+}
+
+fn averages() -> Vec<Row> {
     vec![
         Row::new("spawn-join", "spawn + join, 1000 at a time").target(0.24).each::<SpawnJoin>().bare(spawn::boxes),
         Row::new("spawn-detached", "spawn detached, 1000 at a time").target(0.26).each::<SpawnDetached>(),
@@ -34,10 +50,12 @@ pub fn all() -> Vec<Row> {
             .each::<SelfWake<1>>()
             .bare(switch::poll_in_turn::<1>),
         Row::new("switch-1000", "self-wake switch, 1000 tasks")
+            .note(MONOIO_FRONT)
             .target(0.21)
             .each::<SelfWake<1000>>()
             .bare(switch::poll_in_turn::<1000>),
         Row::new("yield-now", "`yield_now`, 1000 tasks")
+            .note(MONOIO_FRONT)
             .target(0.20)
             .each::<Yield>()
             .bare(switch::poll_in_turn::<1000>),
@@ -64,16 +82,31 @@ pub fn all() -> Vec<Row> {
             .target(0.07)
             .each_with::<Uncontended>()
             .bare(semaphore::counter),
-        Row::new("semaphore-queue", "semaphore, 1000 tasks for 10 permits").target(0.22).each_with::<Contended>(),
+        Row::new("semaphore-queue", "semaphore, 1000 tasks for 10 permits")
+            .note(MONOIO_FRONT)
+            .target(0.22)
+            .each_with::<Contended>(),
         Row::new("mutex", "mutex, uncontended")
             .target(0.08)
             .each_beside::<mutex::Uncontended<HandcarSync>, mutex::Uncontended<TokioSync>>()
+            .absent("async-unsync", NO_MUTEX)
+            .absent("local-sync", NO_MUTEX)
             .bare(semaphore::counter),
         Row::new("mutex-queue", "mutex, 100 tasks")
             .target(0.21)
-            .each_beside::<mutex::Contended<HandcarSync>, mutex::Contended<TokioSync>>(),
-        Row::new("timeout-0", "timeout around one yield").target(0.17).each::<Timeout<0>>().bare(timeout::deadlines),
-        Row::new("timeout-10000", "timeout, 10,000 others armed").target(0.17).each::<Timeout<10_000>>(),
+            .each_beside::<mutex::Contended<HandcarSync>, mutex::Contended<TokioSync>>()
+            .absent("async-unsync", NO_MUTEX)
+            .absent("local-sync", NO_MUTEX),
+        Row::new("timeout-0", "timeout around one yield")
+            .target(0.17)
+            .each_timed::<Timeout<0>>()
+            .other_timeouts::<Timeout<0>>()
+            .bare(timeout::deadlines),
+        Row::new("timeout-10000", "timeout, 10,000 others armed")
+            .target(0.17)
+            .each_timed::<Timeout<10_000>>()
+            .other_timeouts::<Timeout<10_000>>(),
+        Row::new("sleep-dropped", "a sleep, polled once and dropped").each_timed::<ArmAndDrop>(),
         Row::new("gather", "gather of 1000 that yield once").target(0.15).each_several::<several::Gather>(),
         Row::new("gather-2", "`gather!` of two that yield once").target(1.0).each_several::<several::GatherTwo>(),
         Row::new("group", "task group of 1000, with their values").target(0.18).each_several::<several::Group>(),
@@ -83,9 +116,10 @@ pub fn all() -> Vec<Row> {
         Row::new("sleepers", "100,000 tasks that sleep 1 to 100 ms")
             .unit(Unit::CpuNanoseconds)
             .target(0.65)
-            .each::<Sleepers>()
+            .each_timed::<Sleepers>()
             .bare(sleepers::heap),
         Row::new("thread-wake", "wake from another thread, one core")
+            .note(ONE_CORE)
             .target(1.0)
             .each::<ThreadWake>()
             .context::<Tokio<NoDrivers>, ThreadWake>()
@@ -94,7 +128,15 @@ pub fn all() -> Vec<Row> {
             .target(1.0)
             .each_net::<ThreadWakeWatching>(),
         Row::new("thread-wake-early", "wake from another thread during the poll").each_net::<ThreadWakeEarly>(),
-        Row::new("start", "start, run a ready future, drop").target(0.06).each_outside(),
+        Row::new("start", "start, run a ready future, drop")
+            .note("futures' LocalPool has neither timers nor sockets to start; tokio without drivers has none either.")
+            .target(0.06)
+            .each_outside(),
+    ]
+}
+
+fn memory() -> Vec<Row> {
+    vec![
         Row::new("idle-task", "an idle task holding 16 bytes, in memory")
             .unit(Unit::Bytes)
             .target(0.30)
@@ -108,10 +150,15 @@ pub fn all() -> Vec<Row> {
         Row::new("sleeping-task", "a sleeping task, in memory")
             .unit(Unit::Bytes)
             .target(0.42)
-            .each::<Sleeping<Resident>>(),
+            .each_timed::<Sleeping<Resident>>(),
         Row::new("sleeping-task-allocated", "a sleeping task, allocated")
             .unit(Unit::Bytes)
-            .each::<Sleeping<Allocated>>(),
+            .each_timed::<Sleeping<Allocated>>(),
+    ]
+}
+
+fn sockets() -> Vec<Row> {
+    vec![
         Row::new("tcp-64", "TCP ping-pong in one thread, 64 B")
             .target(0.88)
             .each_net::<RoundTrip<64>>()
@@ -137,6 +184,11 @@ pub fn all() -> Vec<Row> {
             .each_net::<IdleConnection>(),
     ]
 }
+
+const NO_MUTEX: &str = "it has no mutex";
+const ONE_CORE: &str = "Both threads share one core: over two the scheduler decides, 2 to 60 us for the same program.";
+const MONOIO_FRONT: &str = "monoio polls a task that wakes itself before all others; so among such tasks one runs on alone, and the \
+                            others, timers and sockets wait for it.";
 
 /// What a row's figures are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,8 +219,22 @@ pub enum Role {
     Ours,
     /// What it is measured against: the fastest of these counts.
     Rival,
+    /// Another single-threaded runtime, or another family of channels and locks on one of these runtimes.
+    Peer,
     /// Shown beside, not counted.
     Context,
+}
+
+impl Role {
+    /// As the results spell it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Role::Ours => "ours",
+            Role::Rival => "rival",
+            Role::Peer => "peer",
+            Role::Context => "context",
+        }
+    }
 }
 
 /// Someone who enters a row.
@@ -178,13 +244,15 @@ pub struct Entrant {
     pub name: &'static str,
     /// As what it enters.
     pub role: Role,
+    /// How many of them there are to be, on a curve.
+    size: u64,
     drive: fn(&mut Bencher),
 }
 
 impl Entrant {
     /// Measures the row.
     pub fn measure(&self, effort: Effort) -> Bencher {
-        let mut bencher = Bencher::new(effort);
+        let mut bencher = Bencher::new(effort).with_size(self.size);
         (self.drive)(&mut bencher);
         bencher
     }
@@ -207,13 +275,56 @@ pub struct Row {
     pub unit: Unit,
     /// The share of the rival's figure that Handcar is to reach.
     pub target: Option<f64>,
+    /// The figures that each entrant gives; one without a name, or percentiles.
+    pub parts: Quantiles,
+    /// The curve that this row is a point of: of what, and how many of them.
+    pub curve: Option<(&'static str, u64)>,
+    /// What one must know to read it.
+    pub note: Option<&'static str>,
     /// Who enters.
     pub entrants: Vec<Entrant>,
+    /// Who does not, and why.
+    pub absent: Vec<(&'static str, &'static str)>,
 }
 
 impl Row {
     fn new(name: &'static str, title: &'static str) -> Row {
-        Row { name, title, unit: Unit::Nanoseconds, target: None, entrants: Vec::new() }
+        Row {
+            name,
+            title,
+            unit: Unit::Nanoseconds,
+            target: None,
+            parts: &[("", 0.5)],
+            curve: None,
+            note: None,
+            entrants: Vec::new(),
+            absent: Vec::new(),
+        }
+    }
+
+    /// Whether it runs under a share of the load that tokio bears.
+    pub fn loaded(&self) -> bool {
+        self.name.starts_with("tail-echo")
+    }
+
+    /// Whether a sample of it takes long: it needs a core for its clients, or thousands of latencies.
+    pub fn slow(&self) -> bool {
+        self.parts.len() > 1 || self.name == CAPACITY.0
+    }
+
+    fn quantiles(mut self) -> Row {
+        self.parts = QUANTILES;
+        self
+    }
+
+    fn point(mut self, of: &'static str, many: u64) -> Row {
+        self.curve = Some((of, many));
+        self
+    }
+
+    fn note(mut self, note: &'static str) -> Row {
+        self.note = Some(note);
+        self
     }
 
     fn unit(mut self, unit: Unit) -> Row {
@@ -231,11 +342,20 @@ impl Row {
         self.enter(Role::Ours, Handcar::NAME, inside::<Handcar, W>)
             .enter(Role::Rival, Tokio::<LocalSet>::NAME, inside::<Tokio<LocalSet>, W>)
             .enter(Role::Rival, Tokio::<LocalRuntime>::NAME, inside::<Tokio<LocalRuntime>, W>)
+            .peers::<W>()
+    }
+
+    /// Enters every runtime that has timers.
+    fn each_timed<W: TimedWorkload>(self) -> Row {
+        self.enter(Role::Ours, Handcar::NAME, inside_timed::<Handcar, W>)
+            .enter(Role::Rival, Tokio::<LocalSet>::NAME, inside_timed::<Tokio<LocalSet>, W>)
+            .enter(Role::Rival, Tokio::<LocalRuntime>::NAME, inside_timed::<Tokio<LocalRuntime>, W>)
+            .peers_timed::<W>()
     }
 
     /// Enters every runtime with its own channels and locks, and shows Handcar's on tokio's executor.
     fn each_with<W: SyncWorkload>(self) -> Row {
-        self.each_beside::<With<W, HandcarSync>, With<W, TokioSync>>()
+        self.each_beside::<With<W, HandcarSync>, With<W, TokioSync>>().peers_with::<W>()
     }
 
     /// As [`each_with`](Row::each_with), for a workload that is two: with Handcar's locks, and with tokio's.
@@ -251,6 +371,7 @@ impl Row {
         self.enter(Role::Ours, Handcar::NAME, inside_net::<Handcar, W>)
             .enter(Role::Rival, Tokio::<LocalSet>::NAME, inside_net::<Tokio<LocalSet>, W>)
             .enter(Role::Rival, Tokio::<LocalRuntime>::NAME, inside_net::<Tokio<LocalRuntime>, W>)
+            .peers_net::<W>()
     }
 
     /// As [`each`](Row::each), with each runtime's ways to wait for several things.
@@ -266,6 +387,7 @@ impl Row {
             .enter(Role::Rival, Tokio::<LocalSet>::NAME, Start::drive::<Tokio<LocalSet>>)
             .enter(Role::Rival, Tokio::<LocalRuntime>::NAME, Start::drive::<Tokio<LocalRuntime>>)
             .enter(Role::Context, Tokio::<NoDrivers>::NAME, Start::drive::<Tokio<NoDrivers>>)
+            .peers_outside()
     }
 
     /// Shows `R` beside the others.
@@ -273,19 +395,50 @@ impl Row {
         self.enter(Role::Context, R::NAME, inside::<R, W>)
     }
 
+    /// Shows `R` beside the others, where it takes time.
+    fn context_timed<R: Timers, W: TimedWorkload>(self) -> Row {
+        self.enter(Role::Context, R::NAME, inside_timed::<R, W>)
+    }
+
+    /// Shows other timeouts on tokio beside its own.
+    fn other_timeouts<W: TimedWorkload>(self) -> Row {
+        self.context_timed::<Tokio<TimeoutAt>, W>()
+            .pingora::<W>()
+            .note("pingora's timeouts come on ticks of 10 ms; timeout_at is given a deadline, and so reads no clock.")
+    }
+
     /// Shows what the work costs without a runtime.
     fn bare(self, drive: fn(&mut Bencher)) -> Row {
         self.enter(Role::Context, "bare", drive)
     }
 
+    /// Says why somebody does not enter.
+    fn absent(mut self, name: &'static str, reason: &'static str) -> Row {
+        self.absent.push((name, reason));
+        self
+    }
+
+    /// Takes those out whose name begins so, and says why.
+    fn without(mut self, name: &'static str, reason: &'static str) -> Row {
+        let (out, stay) = self.entrants.into_iter().partition(|entrant| entrant.name.starts_with(name));
+        self.entrants = stay;
+        self.absent.extend(Vec::<Entrant>::into_iter(out).map(|entrant| (entrant.name, reason)));
+        self
+    }
+
     fn enter(mut self, role: Role, name: &'static str, drive: fn(&mut Bencher)) -> Row {
-        self.entrants.push(Entrant { name, role, drive });
+        let size = self.curve.map_or(0, |(_, many)| many);
+        self.entrants.push(Entrant { name, role, size, drive });
         self
     }
 }
 
 /// Drives a workload inside a spawned task.
 fn inside<R: Runtime, W: Workload>(bencher: &mut Bencher) {
+    spawned::<R>(bencher, async |bencher| W::drive::<R>(bencher).await);
+}
+
+fn inside_timed<R: Timers, W: TimedWorkload>(bencher: &mut Bencher) {
     spawned::<R>(bencher, async |bencher| W::drive::<R>(bencher).await);
 }
 
@@ -314,10 +467,11 @@ mod tests {
     /// The workloads assert their results: so this checks each on every runtime.
     #[test]
     fn every_entrant_does_the_work() {
-        for row in all() {
+        // The curves go up to a million of the same.
+        for row in all().iter().filter(|row| row.curve.is_none_or(|(_, many)| many <= 1000)) {
             for entrant in &row.entrants {
                 let measured = entrant.measure(Effort::Counted(STEP));
-                assert!(measured.operations() >= STEP, "{} does something on {}", row.name, entrant.name);
+                assert!(measured.operations() > 0, "{} does something on {}", row.name, entrant.name);
             }
         }
     }

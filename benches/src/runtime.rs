@@ -34,12 +34,6 @@ pub(crate) trait Runtime: 'static {
     /// Lets the other tasks run.
     fn yield_now() -> impl Future<Output = ()>;
 
-    /// Waits for `duration`.
-    fn sleep(duration: Duration) -> impl Future<Output = ()>;
-
-    /// Waits for `future`, for `duration` at the most.
-    fn timeout<F: Future>(duration: Duration, future: F) -> impl Future<Output = Option<F::Output>>;
-
     /// Runs `future` as a spawned task of a runtime of its own. Everything is measured like this: a runtime may treat the
     /// future that it was started with in another way than its tasks.
     fn run<F>(future: F) -> F::Output
@@ -51,8 +45,21 @@ pub(crate) trait Runtime: 'static {
     }
 }
 
+/// A runtime with timers.
+pub(crate) trait Timers: Runtime {
+    /// Waits for `duration`.
+    fn sleep(duration: Duration) -> impl Future<Output = ()>;
+
+    /// Waits for `future`, for `duration` at the most.
+    fn timeout<F: Future>(duration: Duration, future: F) -> impl Future<Output = Option<F::Output>>;
+}
+
+/// What is read into and written from. It moves into each call and back out: the runtimes on `io_uring` must own it meanwhile, and
+/// to the others that is two words in registers.
+pub(crate) type Buffer = Box<[u8]>;
+
 /// A runtime with sockets.
-pub(crate) trait Net: Runtime {
+pub(crate) trait Net: Timers {
     /// Waits for connections.
     type Listener: 'static;
     /// A connection.
@@ -73,11 +80,19 @@ pub(crate) trait Net: Runtime {
     /// Sends small messages at once.
     fn set_nodelay(stream: &Self::Stream) -> io::Result<()>;
 
-    /// Reads what there is; nothing means the end.
-    fn read<'a>(stream: &'a mut Self::Stream, buffer: &'a mut [u8]) -> impl Future<Output = io::Result<usize>>;
+    /// Reads what there is behind the first `filled` bytes; nothing means the end.
+    fn read(
+        stream: &mut Self::Stream,
+        buffer: Buffer,
+        filled: usize,
+    ) -> impl Future<Output = (io::Result<usize>, Buffer)>;
 
-    /// Writes all of it.
-    fn write_all<'a>(stream: &'a mut Self::Stream, bytes: &'a [u8]) -> impl Future<Output = io::Result<()>>;
+    /// Writes the first `length` bytes, all of them.
+    fn write_all(
+        stream: &mut Self::Stream,
+        buffer: Buffer,
+        length: usize,
+    ) -> impl Future<Output = (io::Result<()>, Buffer)>;
 }
 
 /// A runtime's ways to wait for several things.

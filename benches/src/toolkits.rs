@@ -1,5 +1,8 @@
 //! The families of channels and locks, each behind [`Toolkit`].
 
+#[cfg(feature = "peers")]
+pub(crate) mod peers;
+
 use std::future::Future;
 
 use crate::toolkit::Toolkit;

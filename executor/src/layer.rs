@@ -24,12 +24,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::join_error::{CancelReason, PanicPayload};
-use crate::machine::context;
-use crate::machine::join::JoinHandle;
+use crate::join_error::{CancelKind, CancelReason, PanicPayload};
+use crate::machine::join::{AbortHandle, JoinHandle};
 use crate::machine::task::{Header, TaskInfo};
 use crate::machine::waker::TaskId;
-use crate::report::{self, Report};
+use crate::machine::{context, join};
+use crate::report::Report;
+use crate::reporter;
 use crate::runtime::{self, Runtime};
 use crate::spawn::Spawner;
 use crate::time::clock::Instant;
@@ -162,6 +163,29 @@ pub fn looked_at() -> Option<Instant> {
     context::with_current(|core| core.timers.looked_at())
 }
 
+/// Tells of a leaf future that is dropped and was never polled, if the current runtime is to report that. Call it from `Drop`, with the
+/// name of the function that makes the future.
+#[cold]
+pub fn unpolled(what: &'static str, at: &'static Location<'static>) {
+    if let Some(task) = context::with_current(|core| core.report_unpolled.then(|| core.running())).flatten() {
+        report(Report::FutureUnpolled { what, at, task });
+    }
+}
+
+/// Tells of the task that is being dropped and was never polled, if the current runtime is to report that.
+#[cold]
+pub fn task_unpolled() {
+    if let Some(Some(task)) = context::with_current(|core| core.report_unpolled.then(|| core.running())).flatten() {
+        report(Report::TaskUnpolled { task });
+    }
+}
+
+/// Cancels a task for a reason of that kind. False if it has ended or was cancelled before.
+#[track_caller]
+pub fn cancel(task: &AbortHandle, kind: CancelKind) -> bool {
+    join::cancel(&*task.task, CancelReason::new(kind))
+}
+
 /// Cancels every task of the current runtime that ends by a rule of its own, as the runtime's end does.
 pub fn cancel_all() {
     if let Some(core) = context::with_current(Rc::clone) {
@@ -183,5 +207,5 @@ pub fn report(report: Report) {
 /// Reports a panic that nobody will see, as the runtime's `OnPanic` says.
 pub fn report_panic(task: TaskInfo, payload: PanicPayload) {
     let reporter = context::with_current(|core| core.reporter.clone()).unwrap_or_default();
-    report::report_panic(&reporter, task, payload);
+    reporter::report_panic(&reporter, task, payload);
 }

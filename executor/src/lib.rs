@@ -25,22 +25,28 @@
 //!
 //! * `runtime`, `spawn`: building a runtime, running it, spawning on it
 //! * `time`: clocks, sleeping, timeouts, intervals
-//! * `pool`: threads for calls that block
-//! * `report`, `observe`: what nobody waits for, and looking on
+//! * `pool`, `job`: threads, and calls that block
+//! * `report`, `reporter`, `observe`, `watch`, [`question`]: what nobody waits for, looking on, polls that take too long, and what a
+//!   deadlock report knows
 //! * [`layer`], `local`: what structured concurrency, which stands on top, hooks into
 
 mod bits;
+mod job;
 mod join_error;
 pub mod layer;
 mod local;
 mod machine;
 mod observe;
 mod pool;
+pub mod question;
 mod report;
+mod reporter;
 mod runtime;
 mod spawn;
 mod time;
+mod watch;
 
+pub use job::{JobInfo, ToThread, to_thread, try_to_thread};
 pub use join_error::{CancelKind, CancelReason, JoinError, PanicPayload};
 pub use machine::delegate::Delegates;
 pub use machine::join::{AbortHandle, JoinHandle};
@@ -49,8 +55,8 @@ pub use machine::task::TaskInfo;
 pub use machine::waker::TaskId;
 pub use machine::{budget, park};
 pub use observe::{Cause, Event};
-pub use pool::{ToThread, to_thread, try_to_thread};
 pub use report::Report;
+pub use reporter::Reports;
 pub use runtime::{Builder, Deadlock, Metrics, OnPanic, RunError, Runtime, Turn, run, try_run};
 pub use spawn::{Spawner, YieldNow, spawn, spawn_named, yield_now};
 pub use time::clock::{Clock, ClockHold, Instant};

@@ -39,6 +39,13 @@ pub enum Event<'a> {
         /// Its number.
         task: TaskId,
     },
+    /// The loop begins to run.
+    Entered {
+        /// The line that runs it, with `block_on` or `turn`.
+        at: &'static Location<'static>,
+    },
+    /// The loop does not run any more: `block_on` or `turn` returns, or the runtime has ended.
+    Left,
     /// The loop looks outside: at its sources, timers and mailbox.
     Looked {
         /// How many polls it made since it last did.

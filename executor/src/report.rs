@@ -2,22 +2,36 @@
 //!
 //! A panic in a task whose handle is gone, an error in a task that was detached with `detach_reporting`, a destructor that
 //! panicked: the program goes on, but somebody has to hear of it. Everything of that kind goes through one hook,
-//! [`Builder::on_report`](crate::Builder::on_report), once; without a hook it is one line on stderr.
+//! [`Builder::on_report`](crate::Builder::on_report), once; without a hook it is written to stderr, or to the `log` crate.
+//!
+//! A report says what happened and where. What to do about it is the [`advice`](Report::advice), which the alternate form
+//! (`{:#}`) and the default append.
 
-use std::cell::RefCell;
 use std::error::Error;
 use std::fmt;
-use std::io::{self, Write};
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
-use std::rc::Rc;
+use std::panic::Location;
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::job::JobInfo;
 use crate::join_error::PanicPayload;
-use crate::machine::context;
-use crate::machine::mailbox::{self, Address};
 use crate::machine::task::TaskInfo;
+pub(crate) use crate::reporter::{Reporter, catch, deliver, report_panic};
 
 /// Something that went wrong where nobody waits for the result.
+///
+/// ```
+/// use handcar_executor::{Builder, Report, Reports, spawn, yield_now};
+///
+/// let reports = Reports::new();
+/// let runtime = Builder::new().on_report(reports.hook()).build().unwrap();
+/// runtime.block_on(async {
+///     spawn(async { panic!("unheard") }).detach();
+///     yield_now().await;
+/// });
+/// let [Report::Panicked { payload, .. }] = &reports.take()[..] else { panic!("one panic was to be reported") };
+/// assert_eq!(payload.to_string(), "unheard");
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Report {
@@ -42,20 +56,32 @@ pub enum Report {
     },
     /// A blocking job panicked after its caller had gone.
     JobPanicked {
+        /// Which job.
+        job: JobInfo,
         /// What it panicked with.
         payload: PanicPayload,
     },
     /// The runtime ended while blocking jobs were still running, and left them behind after the grace period.
     JobsLeft {
-        /// How many.
-        count: usize,
+        /// Which jobs.
+        jobs: Vec<JobInfo>,
     },
     /// The grace period was over, and this was dropped before it had ended.
     CutShort {
-        /// What it is: "a cleanup", "a shielded body".
+        /// What it is: "a cleanup", "a shielded future".
         what: &'static str,
         /// The line that made it.
         at: &'static Location<'static>,
+    },
+    /// A shielded future was dropped before it had ended, by what polled it: a shield holds off cancels, and nothing else.
+    ShieldDropped {
+        /// The line that shielded it.
+        at: &'static Location<'static>,
+    },
+    /// A blocking job was running when the grace period was over, or when a combinator dropped its future. It runs on.
+    JobAbandoned {
+        /// Which job.
+        job: JobInfo,
     },
     /// A cleanup or a destructor panicked where another panic goes on already.
     CleanupPanicked {
@@ -76,6 +102,43 @@ pub enum Report {
         /// The errors, as the group would have returned them.
         error: Arc<dyn Error + Send + Sync>,
     },
+    /// A future of Handcar's was dropped and had never been polled, so it has done nothing: see
+    /// [`Builder::report_unpolled`](crate::Builder::report_unpolled).
+    FutureUnpolled {
+        /// The function that made it.
+        what: &'static str,
+        /// The line that called it.
+        at: &'static Location<'static>,
+        /// The task that dropped it.
+        task: Option<TaskInfo>,
+    },
+    /// A task was dropped before its first poll, so it has done nothing: see
+    /// [`Builder::report_unpolled`](crate::Builder::report_unpolled).
+    TaskUnpolled {
+        /// Which task.
+        task: TaskInfo,
+    },
+    /// A poll took too long, and is over: see [`Builder::slow_poll`](crate::Builder::slow_poll).
+    SlowPoll {
+        /// Which task.
+        task: TaskInfo,
+        /// How long its poll took.
+        took: Duration,
+        /// What was allowed.
+        limit: Duration,
+    },
+    /// A poll takes too long, and goes on: see [`Builder::watchdog`](crate::Builder::watchdog).
+    Stuck {
+        /// Which task.
+        task: TaskInfo,
+        /// How long it has been polled, at the least.
+        stuck_for: Duration,
+    },
+    /// The runtime ended while these tasks were still ending, and dropped them after the grace period.
+    TasksCut {
+        /// Which tasks.
+        tasks: Vec<TaskInfo>,
+    },
     /// The runtime ended although destructors kept spawning tasks, and forgot these.
     TasksLeft {
         /// Which tasks.
@@ -83,109 +146,136 @@ pub enum Report {
     },
 }
 
+impl Report {
+    /// What to do about it.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Report::Panicked { .. } => {
+                "nobody waits for this task: keep its handle and await it, to get the panic there"
+            }
+            Report::Failed { .. } => {
+                "it was detached with `detach_reporting`: handle the error in the task, or with `detach_with`"
+            }
+            Report::WakerPanicked { .. } => "the waker belongs to another executor or library: the fault is there",
+            Report::JobPanicked { .. } => "its caller had gone: await the job to get the panic there",
+            Report::JobsLeft { .. } => {
+                "a thread cannot be stopped: have the job look at a flag, or give the runtime a longer grace period"
+            }
+            Report::CutShort { .. } => {
+                "make it shorter, bound it by a timeout of its own, or give the scope a longer grace period"
+            }
+            Report::ShieldDropped { .. } => {
+                "a shield holds off cancels only: poll it to its end, or put what must happen into `defer`"
+            }
+            Report::JobAbandoned { .. } => {
+                "it runs on and nobody gets its result: give the scope a longer grace period, or say `abandon_on_cancel`"
+            }
+            Report::CleanupPanicked { .. } => "another panic goes on already, which says what came first",
+            Report::CleanupFailed { .. } => "nobody was left to return it to: handle the error in the cleanup",
+            Report::GroupCut { .. } => {
+                "an outer cancel wins over errors: handle them in the children if they matter even then"
+            }
+            Report::FutureUnpolled { .. } => "a future does nothing until it is polled: add `.await`",
+            Report::TaskUnpolled { .. } => "await its handle; dropping that, or ending at once, cancels the task",
+            Report::SlowPoll { .. } => {
+                "move what blocks into `to_thread`, and `yield_now().await` within long computations"
+            }
+            Report::Stuck { .. } => {
+                "everything else on its thread waits: a debugger shows where it is; what blocks belongs into `to_thread`"
+            }
+            Report::TasksCut { .. } => {
+                "their cleanups do not end: bound them by a timeout, or give the runtime a longer grace period"
+            }
+            Report::TasksLeft { .. } => {
+                "a destructor that spawns a task must not do so again in that task's destructor"
+            }
+        }
+    }
+
+    /// Whether the program may well go on as it is.
+    #[cfg(feature = "log")]
+    pub(crate) fn is_warning(&self) -> bool {
+        matches!(
+            self,
+            Report::FutureUnpolled { .. }
+                | Report::TaskUnpolled { .. }
+                | Report::SlowPoll { .. }
+                | Report::JobAbandoned { .. }
+        )
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.tell(f)?;
+        if f.alternate() { write!(f, "\n  help: {}", self.advice()) } else { Ok(()) }
+    }
+}
+
+impl Report {
+    fn tell(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Report::Panicked { task, payload } => write!(f, "{task} panicked: {payload}"),
             Report::Failed { task, error } => write!(f, "{task} failed: {error}"),
             Report::WakerPanicked { payload } => write!(f, "a foreign waker panicked: {payload}"),
-            Report::JobPanicked { payload } => write!(f, "an abandoned blocking job panicked: {payload}"),
+            Report::JobPanicked { job, payload } => write!(f, "the abandoned {job} panicked: {payload}"),
+            Report::JobsLeft { jobs } => {
+                write!(f, "the runtime ended, and its grace period, before these did:")?;
+                list(f, jobs)
+            }
             Report::CutShort { what, at } => {
                 write!(f, "the grace period was over: {what}, made at {at}, was dropped before it had ended")
             }
+            Report::ShieldDropped { at } => {
+                write!(f, "the future shielded at {at} was dropped before it had ended, by what polled it")
+            }
+            Report::JobAbandoned { job } => write!(f, "the {job} outlasted whoever waited for it"),
             Report::CleanupPanicked { at, payload } => write!(f, "the cleanup made at {at} panicked: {payload}"),
             Report::CleanupFailed { at, error } => write!(f, "the cleanup made at {at} failed: {error}"),
             Report::GroupCut { error } => write!(f, "a group was cancelled from outside: {error}"),
-            Report::JobsLeft { count } => {
-                write!(f, "{count} blocking jobs outlived the grace period and were left behind")
+            Report::FutureUnpolled { what, at, task: None } => {
+                write!(f, "the `{what}` made at {at} was dropped and never awaited")
+            }
+            Report::FutureUnpolled { what, at, task: Some(task) } => {
+                write!(f, "the `{what}` made at {at} was dropped and never awaited, in {task}")
+            }
+            Report::TaskUnpolled { task } => write!(f, "{task} was dropped before it ran at all"),
+            Report::SlowPoll { task, took, limit } => {
+                write!(f, "{task} held its thread for {took:.1?} in one poll, where {limit:?} are allowed")
+            }
+            Report::Stuck { task, stuck_for } => {
+                write!(f, "{task} has held its thread for {stuck_for:.1?} in one poll, and still does")
+            }
+            Report::TasksCut { tasks } => {
+                write!(f, "the runtime ended, and its grace period, before these did, and dropped them:")?;
+                list(f, tasks)
             }
             Report::TasksLeft { tasks } => {
-                write!(
-                    f,
-                    "{} tasks were spawned by destructors again and again at shutdown, and forgotten",
-                    tasks.len()
-                )
+                write!(f, "these were spawned by destructors again and again at the runtime's end, and forgotten:")?;
+                list(f, tasks)
             }
         }
     }
 }
 
-type Hook = Rc<dyn Fn(Report)>;
-type Fatal = Rc<RefCell<Option<(TaskInfo, PanicPayload)>>>;
+/// How many of a list are told by name.
+const LISTED: usize = 20;
 
-/// Where a runtime's reports go.
-#[derive(Clone, Default)]
-pub(crate) struct Reporter {
-    hook: Option<Hook>,
-    /// With `OnPanic::Shutdown`: the first panic, which `block_on` resumes.
-    fatal: Option<Fatal>,
+fn list(f: &mut fmt::Formatter<'_>, items: &[impl fmt::Display]) -> fmt::Result {
+    items.iter().take(LISTED).try_for_each(|item| write!(f, "\n  {item}"))?;
+    match items.len().saturating_sub(LISTED) {
+        0 => Ok(()),
+        more => write!(f, "\n  and {more} more"),
+    }
 }
 
-impl Reporter {
-    pub(crate) fn new(hook: Option<Hook>, panics_are_fatal: bool) -> Reporter {
-        Reporter { hook, fatal: panics_are_fatal.then(Rc::default) }
-    }
-
-    /// Hands a report on. The hook is user code: call this under no borrow.
-    #[cold]
-    pub(crate) fn report(&self, report: Report) {
-        let told = catch_unwind(AssertUnwindSafe(|| match &self.hook {
-            Some(hook) => hook(report),
-            None => say(format_args!("{report}")),
-        }));
-        if let Err(payload) = told {
-            say(format_args!("the report hook panicked: {}", PanicPayload::new(payload)));
+impl Error for Report {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Report::Failed { error, .. } | Report::CleanupFailed { error, .. } | Report::GroupCut { error } => {
+                Some(&**error)
+            }
+            _ => None,
         }
-    }
-
-    /// Whether a panic waits for `block_on` to resume it.
-    pub(crate) fn take_fatal(&self) -> Option<(TaskInfo, PanicPayload)> {
-        self.fatal.as_ref()?.take()
-    }
-
-    pub(crate) fn is_fatal(&self) -> bool {
-        self.fatal.as_ref().is_some_and(|fatal| fatal.borrow().is_some())
-    }
-}
-
-/// Has a runtime report: at once where it is the current one, through its mailbox from elsewhere, by the default after its
-/// end.
-#[cold]
-pub(crate) fn deliver(to: Address, report: Report) {
-    let here = context::with_current(|core| (core.address == to).then(|| core.reporter.clone())).flatten();
-    match (here, mailbox::at(to)) {
-        (Some(reporter), _) => reporter.report(report),
-        (None, Some(mailbox)) => mailbox.report(report),
-        (None, None) => Reporter::default().report(report),
-    }
-}
-
-/// Runs a stranger's code; a panic is reported to the current runtime, as what `into_report` makes of it.
-pub(crate) fn catch(into_report: impl FnOnce(PanicPayload) -> Report, strange: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(strange)) {
-        let reporter = context::with_current(|core| core.reporter.clone()).unwrap_or_default();
-        reporter.report(into_report(PanicPayload::new(payload)));
-    }
-}
-
-/// A panic that no handle will see.
-#[cold]
-pub(crate) fn report_panic(reporter: &Reporter, task: TaskInfo, payload: PanicPayload) {
-    if let Some(fatal) = &reporter.fatal
-        && !reporter.is_fatal()
-    {
-        return *fatal.borrow_mut() = Some((task, payload));
-    }
-    reporter.report(Report::Panicked { task, payload });
-}
-
-/// Not `eprintln!`, which panics when nobody reads stderr any more: a program that was started with `2>&1 | head` goes on.
-fn say(what: fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "handcar: {what}");
-}
-
-impl fmt::Debug for Reporter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.hook.is_some() { "Reporter(hook)" } else { "Reporter(stderr)" })
     }
 }

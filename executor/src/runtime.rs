@@ -16,12 +16,14 @@ use crate::machine::core::{Core, Turned};
 use crate::machine::join::JoinHandle;
 use crate::machine::mailbox::WakeHandle;
 use crate::machine::task::TaskInfo;
+use crate::machine::waker::TaskId;
 use crate::machine::{budget, context};
 use crate::observe::{Event, Observer};
 use crate::pool;
 use crate::report::Report;
 use crate::spawn::Spawner;
 use crate::time::clock::{Clock, Instant};
+use crate::watch;
 
 /// How long a runtime waits at its end for blocking jobs, when the [`Builder`] says nothing else.
 const DEFAULT_GRACE: Duration = Duration::from_secs(5);
@@ -74,6 +76,8 @@ pub struct Builder {
     pub(crate) on_report: Option<Rc<dyn Fn(Report)>>,
     pub(crate) panics_are_fatal: bool,
     pub(crate) observer: Option<Observer>,
+    pub(crate) watch: watch::Settings,
+    pub(crate) report_unpolled: bool,
 }
 
 /// What a panic does that no join handle will see.
@@ -97,6 +101,8 @@ impl Builder {
             on_report: None,
             panics_are_fatal: false,
             observer: None,
+            watch: watch::Settings::default(),
+            report_unpolled: false,
         }
     }
 
@@ -157,11 +163,58 @@ impl Builder {
         self
     }
 
+    /// Reports each poll that took `limit` or longer, when it is over: see [`Report::SlowPoll`].
+    ///
+    /// A poll that long keeps everything else on the thread waiting. To watch for it costs 26 ns a poll (a switch: 8 ns without, 34
+    /// with), most of it the clock, and 45 ns a task.
+    ///
+    /// # Panics
+    ///
+    /// If `limit` is zero.
+    #[track_caller]
+    pub fn slow_poll(mut self, limit: Duration) -> Builder {
+        assert!(!limit.is_zero(), "every poll takes longer than nothing: allow some milliseconds");
+        self.watch.slow_poll = Some(limit);
+        self
+    }
+
+    /// Starts a thread that reports a poll which has lasted for `threshold`, while it lasts, and again after each further
+    /// `threshold`: see [`Report::Stuck`]. It is told within 1.2 times the threshold.
+    ///
+    /// The loop is stuck at that time and cannot call `on_report`: without [`on_stuck`](Builder::on_stuck) the report is a line on
+    /// stderr. It costs 4.5 ns a poll (a switch: 8 ns without, 12.5 with) and 40 ns a task.
+    ///
+    /// # Panics
+    ///
+    /// If `threshold` is zero.
+    #[track_caller]
+    pub fn watchdog(mut self, threshold: Duration) -> Builder {
+        assert!(!threshold.is_zero(), "every poll takes longer than nothing: allow some milliseconds");
+        self.watch.watchdog = Some(threshold);
+        self
+    }
+
+    /// Whether to report what was made to be awaited and was dropped without ever having been polled: a `sleep` without its
+    /// `.await`, a task whose handle was dropped at once. See [`Report::FutureUnpolled`] and [`Report::TaskUnpolled`].
+    ///
+    /// Off by default, since it may be meant so: a cancelled group never polls the children that come late. It costs nothing but
+    /// where there is something to report.
+    pub fn report_unpolled(mut self, report: bool) -> Builder {
+        self.report_unpolled = report;
+        self
+    }
+
+    /// Who hears the [`watchdog`](Builder::watchdog). It is called on the watchdog's thread.
+    pub fn on_stuck(mut self, hook: impl Fn(Report) + Send + 'static) -> Builder {
+        self.watch.on_stuck = Some(Box::new(hook));
+        self
+    }
+
     /// Makes the runtime.
     ///
     /// # Errors
     ///
-    /// [`RunError::TooManyRuntimes`].
+    /// [`RunError::TooManyRuntimes`]; [`RunError::Io`], if the system gives the watchdog no thread.
     pub fn build(self) -> Result<Runtime, RunError> {
         Core::new(self).map(|core| Runtime { core })
     }
@@ -223,12 +276,26 @@ impl Runtime {
             let mut cx = Context::from_waker(&waker);
             let mut future = pin!(future.into_future());
             loop {
-                if let Turned::Main = self.core.turn(true)? {
-                    self.core.begin_poll(main);
-                    if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
+                match self.core.turn(true) {
+                    Ok(Turned::Main) => self.core.begin_poll(main),
+                    Ok(Turned::Looked) => {
                         self.resume_fatal();
-                        return Ok(value);
+                        continue;
                     }
+                    Err(RunError::Deadlock(mut deadlock)) => {
+                        self.core.begin_question(main);
+                        let polled = future.as_mut().poll(&mut cx);
+                        deadlock.said(main, self.core.end_question(main));
+                        return match polled {
+                            Poll::Ready(value) => Ok(value),
+                            Poll::Pending => Err(RunError::Deadlock(deadlock)),
+                        };
+                    }
+                    Err(error) => return Err(error),
+                }
+                if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
+                    self.resume_fatal();
+                    return Ok(value);
                 }
                 self.resume_fatal();
             }
@@ -262,11 +329,13 @@ impl Runtime {
         impl Drop for End<'_> {
             fn drop(&mut self) {
                 self.0.end_polls();
+                self.0.observe(|| Event::Left);
                 self.0.mailbox.leave();
             }
         }
         let run = || {
             let _end = End(&self.core);
+            self.core.observe(|| Event::Entered { at });
             self.core.mailbox.wake_up();
             context::enter(&self.core, f)
         };
@@ -417,13 +486,37 @@ impl From<io::Error> for RunError {
 /// The tasks that wait although nothing can wake them.
 #[derive(Debug)]
 pub struct Deadlock {
-    pub(crate) tasks: Vec<TaskInfo>,
+    /// In a box, to keep [`RunError`] small.
+    halted: Box<Halted>,
+}
+
+#[derive(Debug)]
+struct Halted {
+    tasks: Vec<TaskInfo>,
+    /// Of each task; none at all if it has not said.
+    waits: Vec<Vec<String>>,
 }
 
 impl Deadlock {
+    pub(crate) fn new(tasks: Vec<TaskInfo>, mut waits: Vec<Vec<String>>) -> Deadlock {
+        waits.resize(tasks.len(), Vec::new());
+        Deadlock { halted: Box::new(Halted { tasks, waits }) }
+    }
+
+    fn said(&mut self, id: TaskId, waits: Vec<String>) {
+        if let Some(place) = self.tasks().iter().position(|task| task.id == id) {
+            self.halted.waits[place] = waits;
+        }
+    }
+
+    /// Each task with what it waits for, in words: nothing, if that is something foreign.
+    pub fn waits(&self) -> impl Iterator<Item = (&TaskInfo, &[String])> {
+        self.tasks().iter().zip(self.halted.waits.iter().map(Vec::as_slice))
+    }
+
     /// The tasks, `block_on`'s own first among them as `main`.
     pub fn tasks(&self) -> &[TaskInfo] {
-        &self.tasks
+        &self.halted.tasks
     }
 }
 
@@ -432,8 +525,9 @@ impl fmt::Display for Deadlock {
         f.write_str(
             "deadlock: nothing is runnable, no timer is armed and nothing outside is awaited, but these wait:",
         )?;
-        for task in &self.tasks {
+        for (task, waits) in self.waits() {
             write!(f, "\n  {task}")?;
+            waits.iter().try_for_each(|what| write!(f, "\n    waits for {what}"))?;
         }
         Ok(())
     }

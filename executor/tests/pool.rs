@@ -379,3 +379,56 @@ fn a_spent_budget_postpones_a_finished_job_and_loses_nothing() {
         assert_eq!(values, [0, 1, 2, 3, 4]);
     });
 }
+
+#[test]
+fn a_job_that_was_taken_back_starts_only_once_it_is_polled_again() {
+    let _dog = watchdog();
+    one_thread().build().unwrap().block_on(async {
+        let (first, go) = blocked();
+        let mut job = to_thread(|| 7).named("later");
+        assert!(poll_once(&mut job).is_pending());
+        assert!(job.withdraw() && job.withdraw());
+        assert!(!job.has_started());
+        go.send(()).unwrap();
+        first.await;
+        to_thread(|| ()).await; // behind its old place in the queue
+        assert!(!job.has_started());
+        assert_eq!((&mut job).await, 7);
+        assert_eq!(job.info().name.as_deref(), Some("later"));
+    });
+}
+
+#[test]
+fn a_job_that_has_started_cannot_be_taken_back() {
+    let _dog = watchdog();
+    one_thread().build().unwrap().block_on(async {
+        let (job, go) = blocked();
+        assert!(!job.withdraw());
+        assert!(job.has_started() && !job.is_finished());
+        go.send(()).unwrap();
+        job.await;
+    });
+}
+
+#[test]
+fn a_job_of_a_runtime_that_has_ended_stays_pending_and_what_it_captured_is_gone() {
+    let _dog = watchdog();
+    let drops = Drops::new();
+    let reports = Reports::new();
+    let runtime = reports.builder().blocking_threads(1).build().unwrap();
+    let token = drops.token();
+    let mut late = runtime.enter(|| {
+        let (first, go) = blocked();
+        let late = to_thread(move || drop(token));
+        assert!(late.withdraw());
+        drop((first, go));
+        late
+    });
+    drop(runtime);
+    assert!(poll_once(&mut late).is_pending());
+    assert!(poll_once(&mut late).is_pending());
+    assert!(!late.has_started());
+    drop(late);
+    assert_eq!(drops.count(), 1);
+    assert!(reports.take().is_empty());
+}

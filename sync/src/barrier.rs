@@ -29,6 +29,7 @@ pub struct Barrier {
 
 impl Barrier {
     /// Creates a barrier for groups of `size`; 0 counts as 1.
+    #[track_caller]
     pub const fn new(size: usize) -> Self {
         let size = if size == 0 { 1 } else { size };
         Self { size, arrived: Cell::new(0), rounds: Cell::new(0), queue: WaitQueue::new() }

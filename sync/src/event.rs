@@ -30,6 +30,7 @@ pub struct Event {
 
 impl Event {
     /// Creates an event that is not set.
+    #[track_caller]
     pub const fn new() -> Self {
         Self { is_set: Cell::new(false), queue: WaitQueue::new() }
     }

@@ -55,11 +55,13 @@ use error::SendError;
 const KEPT_MESSAGES: usize = 4096;
 
 /// Creates a channel that holds up to `capacity` messages; a capacity above [`Semaphore::MAX_PERMITS`] counts as that.
+#[track_caller]
 pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     make(capacity)
 }
 
 /// Creates a channel that never is full, whose senders never wait.
+#[track_caller]
 pub fn unbounded_channel<T>() -> (UnboundedSender<T>, UnboundedReceiver<T>) {
     make(usize::MAX)
 }
@@ -73,6 +75,7 @@ pub type UnboundedReceiver<T> = Receiver<T>;
 /// A sender that does not keep an unbounded channel open.
 pub type WeakUnboundedSender<T> = WeakSender<T, Unbounded>;
 
+#[track_caller]
 fn make<T, L>(capacity: usize) -> (Sender<T, L>, Receiver<T>) {
     let capacity = capacity.min(Semaphore::MAX_PERMITS);
     let channel = Rc::new(Channel {
@@ -106,6 +109,12 @@ struct Channel<T> {
 }
 
 impl<T> Channel<T> {
+    /// For a deadlock report.
+    fn what_for(&self, what: &str) -> String {
+        let senders = self.senders.get();
+        format!("{} with {senders} sender{}", self.slots.what_for(what), if senders == 1 { "" } else { "s" })
+    }
+
     /// Moves a message into a slot that was taken just now, so that the receiver lives.
     #[inline]
     fn push(&self, message: T) {

@@ -34,6 +34,7 @@ pub struct Notify {
 
 impl Notify {
     /// Creates one with no notification kept.
+    #[track_caller]
     pub const fn new() -> Self {
         Self { kept: Cell::new(false), calls: Cell::new(0), queue: WaitQueue::new() }
     }

@@ -32,6 +32,7 @@ pub struct OnceCell<T> {
 
 impl<T> OnceCell<T> {
     /// Creates an empty cell.
+    #[track_caller]
     pub const fn new() -> Self {
         Self { value: cell::OnceCell::new(), turn: Semaphore::new(1), made: Event::new() }
     }

@@ -20,7 +20,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use handcar_executor::budget;
+use handcar_executor::{budget, question};
 
 use crate::Hold;
 use crate::wait_queue::{Gate, Outcome, State, Ticket, WaitQueue};
@@ -209,6 +209,11 @@ impl Semaphore {
         self.queue.is_closed()
     }
 
+    /// For a deadlock report.
+    pub(crate) fn what_for(&self, name: &str) -> String {
+        self.queue.what_for(name)
+    }
+
     /// Takes `need` permits, or waits for them under `ticket`. The one operation that everything above is a face of.
     #[inline]
     pub(crate) fn poll_acquire(
@@ -218,7 +223,7 @@ impl Semaphore {
         cx: &mut Context<'_>,
         name: &str,
     ) -> Poll<Result<(), AcquireError>> {
-        ready!(budget::poll(cx));
+        ready!(question::poll_telling(cx, || self.what_for(name)));
         if matches!(ticket, Ticket::New) && self.try_take(need).is_ok() {
             budget::spend();
             *ticket = Ticket::Spent;

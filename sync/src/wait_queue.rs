@@ -12,7 +12,7 @@
 //!                            v                         v
 //!                          Spent                     Spent
 //!
-//!   (1) poll, when `enter` finds nothing        (3) poll, by the future that owns the ticket
+//!   (1) poll, enable: `enter` found nothing     (3) poll, by the future that owns the ticket
 //!   (2) grant_while, dismiss_all, close         (4) (5) leave, in the `Drop` of that future
 //! ```
 //!
@@ -29,10 +29,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::task::{Context, Poll, Waker, ready};
 
-use handcar_executor::budget;
+use handcar_executor::{budget, question};
 
 mod line;
 
@@ -82,11 +82,19 @@ pub(crate) struct WaitQueue {
     /// Outside the `RefCell`, so that a fast path is one load and one compare.
     gate: Cell<Gate>,
     line: RefCell<Line>,
+    /// The line that made what this is the queue of.
+    made_at: &'static Location<'static>,
 }
 
 impl WaitQueue {
+    #[track_caller]
     pub(crate) const fn new() -> Self {
-        Self { gate: Cell::new(Gate::Open), line: RefCell::new(Line::new()) }
+        Self { gate: Cell::new(Gate::Open), line: RefCell::new(Line::new()), made_at: Location::caller() }
+    }
+
+    /// What the future of this name waits for: for a deadlock report.
+    pub(crate) fn what_for(&self, name: &str) -> String {
+        format!("`{name}` on what was made at {}", self.made_at)
     }
 
     #[inline]
@@ -112,7 +120,7 @@ impl WaitQueue {
         name: &str,
         enter: impl Fn() -> Option<Outcome>,
     ) -> Poll<Outcome> {
-        ready!(budget::poll(cx));
+        ready!(question::poll_telling(cx, || self.what_for(name)));
         if let Ticket::New = ticket
             && let Some(outcome) = enter()
         {

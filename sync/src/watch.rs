@@ -25,6 +25,7 @@ pub mod error {
 
 const BEING_MODIFIED: &str =
     "the value of a watch channel is being modified; inside the closure, use the closure's argument";
+
 /// Creates a channel that holds `value`, which counts as seen by the receiver.
 ///
 /// ```
@@ -37,6 +38,7 @@ const BEING_MODIFIED: &str =
 /// assert_eq!(*watcher.borrow_and_update(), 3);
 /// # });
 /// ```
+#[track_caller]
 pub fn channel<T>(value: T) -> (Sender<T>, Receiver<T>) {
     let sender = Sender::new(value);
     let receiver = sender.subscribe();

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::progress;
+use super::progress::Progress;
 use super::sample::{Printed, itself};
 use crate::bencher::{Effort, STEP};
 use crate::rows::{Row, Unit};
@@ -19,6 +19,9 @@ const OPERATIONS: u64 = 20 * STEP;
 
 /// The kernel's name for entering a system call.
 const SYSTEM_CALLS: &str = "raw_syscalls:sys_enter";
+
+/// Lets glibc choose the copy loops that any processor has, so that counts do not depend on this one.
+const OLD_PROCESSOR: &str = "glibc.cpu.hwcaps=-AVX_Fast_Unaligned_Load,-AVX2,-AVX512F,-AVX512VL,-ERMS,-FSRM,-SSSE3";
 
 /// Who counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,11 +37,13 @@ pub(super) enum Tool {
 pub(super) fn count(tool: Tool, rows: &[Row]) -> Value {
     let mut counted = Vec::new();
     println!("{:46} {:26}{}", "for one operation", "", line(tool.columns().iter().map(|&name| name.to_owned())));
-    for row in rows.iter().filter(|row| row.unit != Unit::Bytes) {
+    let rows: Vec<_> = rows.iter().filter(|row| row.unit != Unit::Bytes && row.parts.len() == 1).collect();
+    let mut progress = Progress::new(rows.iter().map(|row| row.entrants.len()).sum());
+    for row in rows {
         for entrant in &row.entrants {
-            progress(&format!("{}: {}", row.name, entrant.name));
+            progress.step(&format!("{}: {}", row.name, entrant.name));
             let counts = difference(tool, row.name, entrant.name);
-            progress("");
+            progress.end();
             let counts = match counts {
                 Ok(counts) => counts,
                 Err(message) => {
@@ -53,8 +58,8 @@ pub(super) fn count(tool: Tool, rows: &[Row]) -> Value {
     json!({ "columns": tool.columns(), "counted": counted })
 }
 
-/// What one operation more adds.
-fn difference(tool: Tool, row: &str, entrant: &str) -> Result<Vec<f64>, String> {
+/// What one operation more adds, in the tool's columns.
+pub(super) fn difference(tool: Tool, row: &str, entrant: &str) -> Result<Vec<f64>, String> {
     let few = run(tool, row, entrant, OPERATIONS)?;
     let many = run(tool, row, entrant, 2 * few.operations)?;
     Ok(per_operation(&few, &many))
@@ -105,6 +110,7 @@ impl Tool {
                 let mut valgrind = Command::new("valgrind");
                 valgrind.args(["--tool=callgrind", "--compress-strings=no", "--compress-pos=no"]);
                 valgrind.arg(format!("--callgrind-out-file={}", file.display()));
+                valgrind.env("GLIBC_TUNABLES", OLD_PROCESSOR);
                 valgrind
             }
             Tool::Perf => {

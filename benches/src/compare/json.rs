@@ -4,14 +4,14 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::stats::Spread;
-use super::table::{Standing, verdict};
 use super::{About, RowResult, Series};
+use crate::ALLOCATOR;
 use crate::machine;
 
 /// What the figures depend on, as names and values.
 pub(super) fn facts(about: &About) -> Vec<(&'static str, String)> {
     vec![
+        ("date", date()),
         ("cpu", machine::cpu_model()),
         ("core", format!("{} of {}", about.core, cores())),
         ("kernel", machine::kernel()),
@@ -20,9 +20,17 @@ pub(super) fn facts(about: &About) -> Vec<(&'static str, String)> {
         ("target", env!("TARGET").to_owned()),
         ("flags", env!("BUILD_FLAGS").to_owned()),
         ("commit", commit()),
-        ("tokio", env!("TOKIO_VERSION").to_owned()),
+        ("versions", env!("VERSIONS").to_owned()),
+        ("allocator", ALLOCATOR.to_owned()),
         ("rounds", about.rounds.to_string()),
+        ("capacity", about.capacity.map_or(String::from("not measured"), |rate| format!("{rate} echoes a second"))),
     ]
+}
+
+/// Today.
+fn date() -> String {
+    let date = Command::new("date").args(["-u", "+%F"]).output().map(|output| output.stdout).unwrap_or_default();
+    String::from_utf8_lossy(&date).trim().to_owned()
 }
 
 /// As many as the system has: the process itself is pinned.
@@ -44,32 +52,33 @@ fn commit() -> String {
 }
 
 pub(super) fn render(results: &[RowResult<'_>], about: &About) -> Value {
+    document(about, &results.iter().map(row).collect::<Vec<_>>())
+}
+
+/// Rows, and what they were measured on and with.
+pub(super) fn document(about: &About, rows: &[Value]) -> Value {
     let facts: serde_json::Map<_, _> =
         facts(about).into_iter().map(|(name, value)| (name.to_owned(), Value::String(value))).collect();
-    let rows: Vec<_> = results.iter().map(row).collect();
     json!({ "about": facts, "rows": rows })
 }
 
+/// What was measured and nothing that follows from it: who reads this computes that.
 fn row(result: &RowResult<'_>) -> Value {
-    let share = result.share();
+    let reasons = result.row.absent.iter().map(|&(name, reason)| (name, reason));
+    let failed = result.failed.iter().map(|series| (series.name, series.failed.as_deref().unwrap_or_default()));
     json!({
         "name": result.row.name,
+        "part": result.part,
         "title": result.row.title,
         "unit": result.row.unit.symbol(),
         "target": result.row.target,
-        "verdict": verdict(share.median, result.row.target),
-        "standing": Standing::of(share, result.noise()).word(),
-        "rival": result.rival().name,
-        "share": spread(share),
-        "noise": result.noise().map(spread),
+        "curve": result.row.curve.map(|(of, many)| json!({ "of": of, "many": many })),
+        "note": result.row.note,
+        "absent": reasons.chain(failed).collect::<Vec<_>>(),
         "series": result.series.iter().map(series).collect::<Vec<_>>(),
     })
 }
 
 fn series(series: &Series) -> Value {
-    json!({ "entrant": series.name, "samples": series.samples })
-}
-
-fn spread(spread: Spread) -> Value {
-    json!({ "lower": spread.lower, "median": spread.median, "upper": spread.upper })
+    json!({ "entrant": series.name, "role": series.role.word(), "samples": series.samples })
 }

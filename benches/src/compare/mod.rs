@@ -14,20 +14,24 @@
 //! machine alone does.
 
 mod counts;
+mod gate;
 mod json;
 mod options;
+mod progress;
 mod sample;
-mod stats;
+mod sizes;
+
 mod table;
 
-use std::io::{IsTerminal, Write, stderr};
 use std::process::ExitCode;
 
+use crate::stats::Spread;
 use options::{Options, Task};
+use progress::Progress;
 use serde_json::Value;
-use stats::Spread;
 
 use crate::machine;
+use crate::report;
 use crate::rows::{self, Role, Row};
 
 /// What the second of the two equal entrants is called.
@@ -58,6 +62,12 @@ fn perform(options: &Options) -> Result<(), String> {
             Ok(())
         }
         Task::Sample { entrant, effort } => sample::take(&rows, entrant, *effort),
+        Task::Report { directory } => report::write(directory),
+        Task::Sizes => {
+            let about = About { core: 0, load: machine::load(), rounds: 1, capacity: None };
+            write(options, &json::document(&about, &sizes::measure()?))
+        }
+        Task::Gate { bless } => gate::run(&rows, *bless),
         Task::Count(tool) => write(options, &counts::count(*tool, &rows)),
         Task::Compare => compare(options, &rows),
     }
@@ -73,8 +83,9 @@ fn compare(options: &Options, rows: &[Row]) -> Result<(), String> {
     if load > 0.5 {
         eprintln!("this machine is busy with something else: expect a wide spread");
     }
+    let capacity = agree_on_load(rows, options)?;
     let results = rounds(options, rows)?;
-    let about = About { core, load, rounds: options.rounds };
+    let about = About { core, load, rounds: options.rounds, capacity };
     print!("{}", table::render(&results, &about));
     write(options, &json::render(&results, &about))
 }
@@ -91,6 +102,8 @@ struct About {
     core: usize,
     load: f64,
     rounds: usize,
+    /// Requests a second, of which the loads are a share.
+    capacity: Option<f64>,
 }
 
 /// What one entrant did on one row.
@@ -99,6 +112,8 @@ struct Series {
     role: Role,
     /// One figure for each round.
     samples: Vec<f64>,
+    /// Why there is none, where there is none.
+    failed: Option<String>,
 }
 
 impl Series {
@@ -113,13 +128,22 @@ impl Series {
     }
 }
 
-/// What all entrants did on one row.
+/// What all entrants did on one row, or on one percentile of it.
 struct RowResult<'a> {
     row: &'a Row,
+    part: &'static str,
     series: Vec<Series>,
+    /// Who could not be measured.
+    failed: Vec<Series>,
 }
 
 impl RowResult<'_> {
+    fn title(&self) -> String {
+        let at = self.row.curve.map_or(String::new(), |(of, many)| format!(", {many} {of}"));
+        let part = if self.part.is_empty() { String::new() } else { format!(": {}", self.part) };
+        format!("{}{at}{part}", self.row.title)
+    }
+
     fn ours(&self) -> &Series {
         self.series.iter().find(|series| series.role == Role::Ours).expect("Handcar enters every row")
     }
@@ -143,27 +167,63 @@ impl RowResult<'_> {
 }
 
 fn rounds<'a>(options: &Options, rows: &'a [Row]) -> Result<Vec<RowResult<'a>>, String> {
-    let mut results: Vec<_> = rows.iter().map(|row| RowResult { row, series: entrants(row) }).collect();
+    let mut results: Vec<Vec<_>> = rows.iter().map(parts).collect();
+    let mut progress = Progress::new(options.rounds * results.iter().map(|parts| parts[0].series.len()).sum::<usize>());
     for round in 0..options.rounds {
-        for (number, result) in results.iter_mut().enumerate() {
-            progress(&format!(
-                "round {} of {}, row {} of {}: {}",
-                round + 1,
-                options.rounds,
-                number + 1,
-                rows.len(),
-                result.row.name
-            ));
-            let entrants = result.series.len();
+        for parts in &mut results {
+            let entrants = parts[0].series.len();
             for turn in 0..entrants {
-                let series = &mut result.series[(turn + round) % entrants];
-                let entrant = series.name.strip_suffix(" again").unwrap_or(series.name);
-                series.samples.push(sample::order(result.row.name, entrant, options.effort)?);
+                let number = (turn + round) % entrants;
+                let (row, name) = (parts[0].row.name, parts[0].series[number].name);
+                progress.step(&format!("round {} of {}: {row}, {name}", round + 1, options.rounds));
+                let entrant = name.strip_suffix(" again").unwrap_or(name);
+                if parts[0].series[number].failed.is_some() {
+                    continue;
+                }
+                match sample::order(row, entrant, options.effort) {
+                    Ok(figures) => {
+                        for (part, figure) in parts.iter_mut().zip(figures) {
+                            part.series[number].samples.push(figure);
+                        }
+                    }
+                    // Handcar and tokio enter every row; of the others one may not bear this machine.
+                    Err(message) if matches!(parts[0].series[number].role, Role::Peer | Role::Context) => {
+                        eprintln!("{name} leaves the row: {message}");
+                        for part in &mut *parts {
+                            part.series[number].failed = Some(message.clone());
+                        }
+                    }
+                    Err(message) => return Err(message),
+                }
             }
         }
     }
-    progress("");
+    progress.end();
+    let mut results: Vec<_> = results.into_iter().flatten().collect();
+    for result in &mut results {
+        let (failed, measured) =
+            std::mem::take(&mut result.series).into_iter().partition(|series| series.failed.is_some());
+        (result.failed, result.series) = (failed, measured);
+    }
     Ok(results)
+}
+
+/// The results of a row, with nothing measured.
+fn parts(row: &Row) -> Vec<RowResult<'_>> {
+    row.parts.iter().map(|&(part, _)| RowResult { row, part, series: entrants(row), failed: Vec::new() }).collect()
+}
+
+/// Measures the load that some rows are to bear a share of, and has the processes of the samples told.
+fn agree_on_load(rows: &[Row], options: &Options) -> Result<Option<f64>, String> {
+    if !rows.iter().any(Row::loaded) {
+        return Ok(None);
+    }
+    let (row, entrant) = rows::CAPACITY;
+    let times: Vec<_> =
+        (0..5).map(|_| Ok(sample::order(row, entrant, options.effort)?[0])).collect::<Result<_, String>>()?;
+    let capacity = (1e9 / Spread::of(&times).median).round();
+    sample::bear(capacity);
+    Ok(Some(capacity))
 }
 
 /// Everyone who enters, with nothing measured, and one of them twice.
@@ -171,21 +231,10 @@ fn entrants(row: &Row) -> Vec<Series> {
     let mut series: Vec<_> = row
         .entrants
         .iter()
-        .map(|entrant| Series { name: entrant.name, role: entrant.role, samples: Vec::new() })
+        .map(|entrant| Series { name: entrant.name, role: entrant.role, samples: Vec::new(), failed: None })
         .collect();
     if series.iter().any(|series| AGAIN.strip_suffix(" again") == Some(series.name)) {
-        series.push(Series { name: AGAIN, role: Role::Context, samples: Vec::new() });
+        series.push(Series { name: AGAIN, role: Role::Context, samples: Vec::new(), failed: None });
     }
     series
-}
-
-/// One line on a terminal, which the next one overwrites.
-fn progress(text: &str) {
-    let mut stderr = stderr();
-    if stderr.is_terminal() {
-        let _ = write!(stderr, "\r\x1b[K{text}");
-        let _ = stderr.flush();
-    } else if text.contains("row 1 of") {
-        let _ = writeln!(stderr, "{text}");
-    }
 }

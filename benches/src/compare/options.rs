@@ -12,13 +12,17 @@ use crate::rows::Row;
 pub(super) const HELP: &str = "\
 Compares Handcar with tokio, in one run.
 
-  --quick            fewer and shorter rounds: minutes become one minute
+  --quick            fewer and shorter rounds, without the curves and the tails
   --rounds N         how many rounds
   --only NAME        only rows whose name contains NAME; may be given several times
   --core N           the core to stay on; without it, the last one allowed
   --json FILE        writes the results to FILE: all samples, and what they were measured on
   --instructions     counts instructions and allocations, under valgrind, instead of measuring time
   --system-calls     counts system calls, with perf, which may have to be root
+  --gate             fails if a hot path takes more instructions than benches/instructions.json says
+  --bless            writes that file
+  --sizes            builds an echo server for each, and measures the program
+  --report DIR       draws the page of all results (*.json) in DIR
   --list             names the rows
 ";
 
@@ -26,6 +30,16 @@ Compares Handcar with tokio, in one run.
 pub(super) enum Task {
     Compare,
     Count(Tool),
+    /// Draw the page of the results in this directory.
+    Report {
+        directory: PathBuf,
+    },
+    /// Build echo servers and measure their programs.
+    Sizes,
+    /// Compare the instructions of the hot paths with the file that has them, or write that file.
+    Gate {
+        bless: bool,
+    },
     List,
     Help,
     /// Take one sample of the one row chosen, and print it: what the runner starts itself with.
@@ -65,6 +79,10 @@ impl Options {
                 Long("json") => options.json = Some(parser.value()?.into()),
                 Long("instructions") => options.task = Task::Count(Tool::Callgrind),
                 Long("system-calls") => options.task = Task::Count(Tool::Perf),
+                Long("report") => options.task = Task::Report { directory: parser.value()?.into() },
+                Long("sizes") => options.task = Task::Sizes,
+                Long("gate") => options.task = Task::Gate { bless: false },
+                Long("bless") => options.task = Task::Gate { bless: true },
                 Long("list") => options.task = Task::List,
                 Long("help") | Short('h') => options.task = Task::Help,
                 Long("sample") => options.task = sample(&mut parser)?,
@@ -72,9 +90,13 @@ impl Options {
                 _ => return Err(argument.unexpected()),
             }
         }
-        let by_effort = if matches!(options.effort, Effort::Timed { batches: 7, .. }) { 5 } else { 15 };
+        let by_effort = if options.quick() { 5 } else { 15 };
         options.rounds = rounds.unwrap_or(by_effort).max(1);
         Ok(options)
+    }
+
+    fn quick(&self) -> bool {
+        matches!(self.effort, Effort::Timed { batches: 7, .. })
     }
 
     /// The rows that the command line names; all, if it names none.
@@ -84,6 +106,9 @@ impl Options {
         }
         if let Some(name) = self.only.iter().find(|name| !rows.iter().any(|row| row.name.contains(&***name))) {
             return Err(format!("no row's name contains `{name}`; `--list` names them"));
+        }
+        if self.only.is_empty() && self.quick() {
+            return Ok(rows.into_iter().filter(|row| row.curve.is_none() && !row.slow()).collect());
         }
         let chosen = |row: &Row| self.only.is_empty() || self.only.iter().any(|name| row.name.contains(&**name));
         Ok(rows.into_iter().filter(chosen).collect())

@@ -2,39 +2,10 @@
 
 use std::fmt::Write;
 
-use super::stats::Spread;
 use super::{About, RowResult, json};
-
-/// Ratios closer to one than this say nothing, however often they are measured.
-const TIE: f64 = 0.05;
-
-/// How Handcar did on a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Standing {
-    Loss,
-    Tie,
-    Win,
-}
-
-impl Standing {
-    /// A ratio within 5 % of one, or within what the machine alone does, is a tie.
-    pub(super) fn of(share: Spread, noise: Option<Spread>) -> Standing {
-        let band = noise.map_or(0.0, |noise| (noise.upper - 1.0).max(1.0 - noise.lower)).max(TIE);
-        match share.median {
-            median if median > 1.0 + band => Standing::Loss,
-            median if median * (1.0 + band) < 1.0 => Standing::Win,
-            _ => Standing::Tie,
-        }
-    }
-
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Standing::Loss => "loss",
-            Standing::Tie => "tie",
-            Standing::Win => "win",
-        }
-    }
-}
+use crate::report::figure;
+use crate::standing::{Standing, TIE};
+use crate::stats::Spread;
 
 /// Whether a target is reached: `close` is no more than 5 % above it.
 pub(super) fn verdict(share: f64, target: Option<f64>) -> &'static str {
@@ -47,8 +18,12 @@ pub(super) fn verdict(share: f64, target: Option<f64>) -> &'static str {
 }
 
 pub(super) fn render(results: &[RowResult<'_>], about: &About) -> String {
-    let mut sorted: Vec<_> =
-        results.iter().map(|result| (Standing::of(result.share(), result.noise()), result)).collect();
+    let mut sorted: Vec<_> = results
+        .iter()
+        .map(|result| {
+            (Standing::of(result.share().median, result.noise().map(|noise| (noise.lower, noise.upper))), result)
+        })
+        .collect();
     sorted.sort_by(|(a, left), (b, right)| a.cmp(b).then(right.share().median.total_cmp(&left.share().median)));
     let mut text = String::new();
     for (name, value) in json::facts(about) {
@@ -56,7 +31,7 @@ pub(super) fn render(results: &[RowResult<'_>], about: &About) -> String {
     }
     let _ = writeln!(
         text,
-        "\n{:46} {:>8} {:>8} {:>6}   {:17} {:>6} {:5}  {:4}  {:19} {:>8}",
+        "\n{:58} {:>8} {:>8} {:>6}   {:17} {:>6} {:5}  {:4}  {:19} {:>8}",
         "row", "handcar", "tokio", "share", "quartiles", "target", "", "", "tokio against itself", "bare"
     );
     for (standing, result) in &sorted {
@@ -64,7 +39,7 @@ pub(super) fn render(results: &[RowResult<'_>], about: &About) -> String {
     }
     let _ = writeln!(text, "\nall figures");
     for (_, result) in &sorted {
-        let _ = writeln!(text, "{} ({})", result.row.title, result.row.unit.symbol());
+        let _ = writeln!(text, "{} ({})", result.title(), result.row.unit.symbol());
         for series in &result.series {
             let spread = Spread::of(&series.samples);
             let _ = writeln!(
@@ -88,8 +63,8 @@ fn line(standing: Standing, result: &RowResult<'_>) -> String {
         .map_or(String::new(), |noise| format!("{:.3} [{:.3} .. {:.3}]", noise.median, noise.lower, noise.upper));
     let bare = result.series.iter().find(|series| series.name == "bare");
     format!(
-        "{:46} {:>8} {:>8} {:>6.3}   [{:.3} .. {:.3}]  {:>6} {:5}  {:4}  {:19} {:>8}",
-        format!("{} ({})", result.row.title, result.row.unit.symbol()),
+        "{:58} {:>8} {:>8} {:>6.3}   [{:.3} .. {:.3}]  {:>6} {:5}  {:4}  {:19} {:>8}",
+        format!("{} ({})", result.title(), result.row.unit.symbol()),
         figure(result.ours().median()),
         figure(result.rival().median()),
         share.median,
@@ -103,39 +78,9 @@ fn line(standing: Standing, result: &RowResult<'_>) -> String {
     )
 }
 
-/// Three digits that mean something.
-fn figure(value: f64) -> String {
-    match value {
-        value if value >= 100.0 => format!("{value:.0}"),
-        value if value >= 10.0 => format!("{value:.1}"),
-        value => format!("{value:.2}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const NARROW: Option<Spread> = Some(Spread { lower: 0.99, median: 1.0, upper: 1.01 });
-    const WIDE: Option<Spread> = Some(Spread { lower: 0.85, median: 0.97, upper: 1.02 });
-
-    fn at(median: f64) -> Spread {
-        Spread { lower: median, median, upper: median }
-    }
-
-    #[test]
-    fn less_than_five_percent_is_a_tie() {
-        assert_eq!(Standing::of(at(1.04), NARROW), Standing::Tie);
-        assert_eq!(Standing::of(at(1.06), NARROW), Standing::Loss);
-        assert_eq!(Standing::of(at(0.94), NARROW), Standing::Win);
-    }
-
-    #[test]
-    fn on_a_noisy_machine_a_tie_is_wider() {
-        assert_eq!(Standing::of(at(1.1), WIDE), Standing::Tie);
-        assert_eq!(Standing::of(at(0.9), WIDE), Standing::Tie);
-        assert_eq!(Standing::of(at(0.8), WIDE), Standing::Win);
-    }
 
     #[test]
     fn a_target_is_hit_nearly_hit_or_missed() {

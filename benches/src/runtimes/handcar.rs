@@ -11,7 +11,7 @@ use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use handcar::net::{TcpListener, TcpStream};
 use handcar::{JoinError, JoinHandle};
 
-use crate::runtime::{Net, Runtime, Several};
+use crate::runtime::{Buffer, Net, Runtime, Several, Timers};
 use crate::workloads::several::yield_once;
 
 /// Handcar.
@@ -43,7 +43,9 @@ impl Runtime for Handcar {
     fn yield_now() -> impl Future<Output = ()> {
         handcar::yield_now()
     }
+}
 
+impl Timers for Handcar {
     fn sleep(duration: Duration) -> impl Future<Output = ()> {
         handcar::sleep(duration)
     }
@@ -77,12 +79,23 @@ impl Net for Handcar {
         stream.set_nodelay(true)
     }
 
-    fn read<'a>(stream: &'a mut TcpStream, buffer: &'a mut [u8]) -> impl Future<Output = io::Result<usize>> {
-        stream.read(buffer)
+    async fn read(stream: &mut TcpStream, mut buffer: Buffer, filled: usize) -> (io::Result<usize>, Buffer) {
+        let read = stream.read(&mut buffer[filled..]).await;
+        (read, buffer)
     }
 
-    fn write_all<'a>(stream: &'a mut TcpStream, bytes: &'a [u8]) -> impl Future<Output = io::Result<()>> {
-        stream.write_all(bytes)
+    async fn write_all(stream: &mut TcpStream, buffer: Buffer, length: usize) -> (io::Result<()>, Buffer) {
+        let written = stream.write_all(&buffer[..length]).await;
+        (written, buffer)
+    }
+}
+
+#[cfg(feature = "peers")]
+impl crate::workloads::http::Http for Handcar {
+    type Io = handcar::hyper::HyperIo<TcpStream>;
+
+    fn io(stream: TcpStream) -> Self::Io {
+        handcar::hyper::HyperIo::new(stream)
     }
 }
 

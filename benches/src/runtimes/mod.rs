@@ -1,7 +1,11 @@
 //! The runtimes, each behind [`Runtime`](crate::runtime::Runtime).
 
 mod handcar;
+#[cfg(feature = "peers")]
+pub(crate) mod peers;
 mod tokio;
 
 pub(crate) use self::handcar::Handcar;
-pub(crate) use self::tokio::{LocalRuntime, LocalSet, NoDrivers, Tokio};
+#[cfg(feature = "peers")]
+pub(crate) use self::tokio::Pingora;
+pub(crate) use self::tokio::{LocalRuntime, LocalSet, NoDrivers, TimeoutAt, Tokio};

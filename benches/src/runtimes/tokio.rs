@@ -15,8 +15,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
+use tokio::time::Instant;
 
-use crate::runtime::{Net, Runtime, Several};
+use crate::runtime::{Buffer, Net, Runtime, Several, Timers};
 
 /// tokio, started by `H`.
 #[derive(Debug)]
@@ -29,6 +30,11 @@ pub(crate) trait Host: Debug + 'static {
 
     /// As [`Runtime::block_on`].
     fn block_on<F: Future>(future: F) -> F::Output;
+
+    /// As [`Timers::timeout`].
+    fn timeout<F: Future>(duration: Duration, future: F) -> impl Future<Output = Option<F::Output>> {
+        async move { tokio::time::timeout(duration, future).await.ok() }
+    }
 }
 
 /// A `LocalSet` on a current-thread runtime: what most programs use.
@@ -71,6 +77,44 @@ impl Host for NoDrivers {
     }
 }
 
+/// `LocalRuntime` where a deadline is at hand, so that a timeout need not read the clock.
+#[derive(Debug)]
+pub(crate) struct TimeoutAt;
+
+thread_local! {
+    static DEADLINE: Instant = Instant::now() + Duration::from_secs(3600);
+}
+
+impl Host for TimeoutAt {
+    const NAME: &'static str = "tokio timeout_at";
+
+    fn block_on<F: Future>(future: F) -> F::Output {
+        LocalRuntime::block_on(future)
+    }
+
+    async fn timeout<F: Future>(_: Duration, future: F) -> Option<F::Output> {
+        tokio::time::timeout_at(DEADLINE.with(|deadline| *deadline), future).await.ok()
+    }
+}
+
+/// `LocalRuntime` with the timeouts of pingora: they come on ticks of 10 ms, from a thread of their own.
+#[cfg(feature = "peers")]
+#[derive(Debug)]
+pub(crate) struct Pingora;
+
+#[cfg(feature = "peers")]
+impl Host for Pingora {
+    const NAME: &'static str = "pingora-timeout on tokio";
+
+    fn block_on<F: Future>(future: F) -> F::Output {
+        LocalRuntime::block_on(future)
+    }
+
+    async fn timeout<F: Future>(duration: Duration, future: F) -> Option<F::Output> {
+        pingora_timeout::timeout(duration, future).await.ok()
+    }
+}
+
 impl<H: Host> Runtime for Tokio<H> {
     const NAME: &'static str = H::NAME;
 
@@ -96,13 +140,15 @@ impl<H: Host> Runtime for Tokio<H> {
     fn yield_now() -> impl Future<Output = ()> {
         tokio::task::yield_now()
     }
+}
 
+impl<H: Host> Timers for Tokio<H> {
     fn sleep(duration: Duration) -> impl Future<Output = ()> {
         tokio::time::sleep(duration)
     }
 
-    async fn timeout<F: Future>(duration: Duration, future: F) -> Option<F::Output> {
-        tokio::time::timeout(duration, future).await.ok()
+    fn timeout<F: Future>(duration: Duration, future: F) -> impl Future<Output = Option<F::Output>> {
+        H::timeout(duration, future)
     }
 }
 
@@ -130,12 +176,23 @@ impl<H: Host> Net for Tokio<H> {
         stream.set_nodelay(true)
     }
 
-    fn read<'a>(stream: &'a mut TcpStream, buffer: &'a mut [u8]) -> impl Future<Output = io::Result<usize>> {
-        stream.read(buffer)
+    async fn read(stream: &mut TcpStream, mut buffer: Buffer, filled: usize) -> (io::Result<usize>, Buffer) {
+        let read = stream.read(&mut buffer[filled..]).await;
+        (read, buffer)
     }
 
-    fn write_all<'a>(stream: &'a mut TcpStream, bytes: &'a [u8]) -> impl Future<Output = io::Result<()>> {
-        stream.write_all(bytes)
+    async fn write_all(stream: &mut TcpStream, buffer: Buffer, length: usize) -> (io::Result<()>, Buffer) {
+        let written = stream.write_all(&buffer[..length]).await;
+        (written, buffer)
+    }
+}
+
+#[cfg(feature = "peers")]
+impl<H: Host> crate::workloads::http::Http for Tokio<H> {
+    type Io = hyper_util::rt::TokioIo<TcpStream>;
+
+    fn io(stream: TcpStream) -> Self::Io {
+        hyper_util::rt::TokioIo::new(stream)
     }
 }
 

@@ -4,9 +4,9 @@ use std::io::{self, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use super::NetWorkload;
 use super::echo::{connect, serve};
 use super::thread_job::on_another_thread;
+use super::{NetWorkload, settle};
 use crate::bencher::Bencher;
 use crate::machine;
 use crate::runtime::Net;
@@ -66,7 +66,7 @@ impl NetWorkload for IdleConnection {
                     let stream = R::accept(&listener).await.expect("there are descriptors left");
                     R::detach(R::spawn(serve::<R>(stream)));
                 }
-                R::yield_now().await; // each is polled once, and waits
+                settle::<R>().await; // each is polled once, and waits
             })
             .await;
         Ok(())

@@ -15,7 +15,7 @@ use super::thread_job::on_another_thread;
 use super::{NetWorkload, now};
 use crate::bencher::Bencher;
 use crate::machine;
-use crate::runtime::Net;
+use crate::runtime::{Buffer, Net};
 
 /// Requests in a batch.
 const REQUESTS: u64 = 20_000;
@@ -30,41 +30,60 @@ pub(crate) struct Echo<const CONNECTIONS: u64>;
 
 impl<const CONNECTIONS: u64> NetWorkload for Echo<CONNECTIONS> {
     async fn drive<R: Net>(bencher: &mut Bencher) -> io::Result<()> {
-        machine::allow_many_descriptors();
-        let listener = R::listen().await?;
-        let address = R::address(&listener)?;
-        let mut clients = Vec::new();
-        let mut servers = Vec::new();
-        for _ in 0..CONNECTIONS {
-            clients.push(connect(address)?);
-            let stream = R::accept(&listener).await?;
-            R::set_nodelay(&stream)?;
-            servers.push(R::spawn(serve::<R>(stream)));
-        }
-        let clients = Arc::new(clients);
-        bencher
-            .measure_cpu(REQUESTS, async |requests| {
-                let clients = Arc::clone(&clients);
-                on_another_thread(move || ask(&clients, requests).expect("the loopback works")).await;
-            })
-            .await;
-        drop(clients);
-        for server in servers {
-            server.await.expect("it neither panics nor is cancelled")?;
-        }
-        Ok(())
+        echo::<R>(bencher, CONNECTIONS).await
     }
+}
+
+/// As many connections as the row says.
+#[derive(Debug)]
+pub(crate) struct Connections;
+
+impl NetWorkload for Connections {
+    async fn drive<R: Net>(bencher: &mut Bencher) -> io::Result<()> {
+        let connections = bencher.size();
+        echo::<R>(bencher, connections).await
+    }
+}
+
+async fn echo<R: Net>(bencher: &mut Bencher, connections: u64) -> io::Result<()> {
+    machine::allow_many_descriptors();
+    let listener = R::listen().await?;
+    let address = R::address(&listener)?;
+    let mut clients = Vec::new();
+    let mut servers = Vec::new();
+    for _ in 0..connections {
+        clients.push(connect(address)?);
+        let stream = R::accept(&listener).await?;
+        R::set_nodelay(&stream)?;
+        servers.push(R::spawn(serve::<R>(stream)));
+    }
+    let clients = Arc::new(clients);
+    bencher
+        .measure_cpu(REQUESTS, async |requests| {
+            let clients = Arc::clone(&clients);
+            on_another_thread(move || ask(&clients, requests).expect("the loopback works")).await;
+        })
+        .await;
+    drop(clients);
+    for server in servers {
+        server.await.expect("it neither panics nor is cancelled")?;
+    }
+    Ok(())
 }
 
 /// Answers on one connection until its end.
 pub(super) async fn serve<R: Net>(mut stream: R::Stream) -> io::Result<()> {
-    let mut buffer = [0; BUFFER];
+    let mut buffer = Buffer::from([0; BUFFER]);
     loop {
-        let read = R::read(&mut stream, &mut buffer).await?;
+        let read;
+        (read, buffer) = R::read(&mut stream, buffer, 0).await;
+        let read = read?;
         if read == 0 {
             return Ok(());
         }
-        R::write_all(&mut stream, &buffer[..read]).await?;
+        let written;
+        (written, buffer) = R::write_all(&mut stream, buffer, read).await;
+        written?;
     }
 }
 

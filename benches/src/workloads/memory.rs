@@ -1,14 +1,16 @@
 //! What a task takes while it waits: the reason why one can have a hundred thousand of them.
 
-use std::future::{Future, pending};
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
 use std::hint::black_box;
 use std::marker::PhantomData;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use super::Workload;
+use super::{TimedWorkload, Workload, settle};
 use crate::bencher::Bencher;
 use crate::machine;
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, Timers};
 
 /// How many are made.
 const TASKS: u64 = 100_000;
@@ -53,8 +55,8 @@ impl<const WORDS: usize, B: Books> Workload for Idle<WORDS, B> {
 #[derive(Debug)]
 pub(crate) struct Sleeping<B>(PhantomData<B>);
 
-impl<B: Books> Workload for Sleeping<B> {
-    async fn drive<R: Runtime>(bencher: &mut Bencher) {
+impl<B: Books> TimedWorkload for Sleeping<B> {
+    async fn drive<R: Timers>(bencher: &mut Bencher) {
         measure::<R, B, _>(bencher, |number| R::sleep(Duration::from_secs(3600 + number % 1000))).await;
     }
 }
@@ -63,18 +65,33 @@ async fn measure<R: Runtime, B: Books, F: Future<Output = ()> + 'static>(
     bencher: &mut Bencher,
     future: impl Fn(u64) -> F,
 ) {
+    // Written to once, so that it is in memory before the measurement.
+    WAKERS.with_borrow_mut(|wakers| {
+        wakers.extend((0..TASKS).map(|_| Waker::noop().clone()));
+        wakers.clear();
+    });
     bencher
         .measure_memory(TASKS, B::read, async |tasks| {
             for number in 0..tasks {
                 R::detach(R::spawn(future(number)));
             }
-            R::yield_now().await; // each is polled once: it waits, and its timer is armed
+            settle::<R>().await; // each is polled once: it waits, and its timer is armed
         })
         .await;
+    drop(WAKERS.take());
+}
+
+thread_local! {
+    /// Somebody has a waiting task's waker, or it could never go on. monoio even frees a task whose waker nobody has.
+    static WAKERS: RefCell<Vec<Waker>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Holds its words for ever. The compiler adds a word for its state.
 async fn hold<const WORDS: usize>(words: [u64; WORDS]) {
-    pending::<()>().await;
+    poll_fn(|cx| {
+        WAKERS.with_borrow_mut(|wakers| wakers.push(cx.waker().clone()));
+        Poll::<()>::Pending
+    })
+    .await;
     black_box(&words);
 }

@@ -6,6 +6,8 @@
 pub(crate) mod channels;
 pub(crate) mod connections;
 pub(crate) mod echo;
+#[cfg(feature = "peers")]
+pub(crate) mod http;
 pub(crate) mod memory;
 pub(crate) mod mutex;
 pub(crate) mod oneshot;
@@ -15,6 +17,7 @@ pub(crate) mod sleepers;
 pub(crate) mod spawn;
 pub(crate) mod start;
 pub(crate) mod switch;
+pub(crate) mod tails;
 pub(crate) mod tcp;
 pub(crate) mod thread_job;
 pub(crate) mod thread_wake;
@@ -27,14 +30,20 @@ use std::marker::PhantomData;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
-use crate::bencher::Bencher;
-use crate::runtime::{Net, Runtime, Several};
+use crate::bencher::{Bencher, STEP};
+use crate::runtime::{Net, Runtime, Several, Timers};
 use crate::toolkit::Toolkit;
 
 /// What one operation is.
 pub(crate) trait Workload: 'static {
     /// Sets up, measures, and ends; inside a spawned task of `R`.
     fn drive<R: Runtime>(bencher: &mut Bencher) -> impl Future<Output = ()>;
+}
+
+/// What one operation is, where it takes time.
+pub(crate) trait TimedWorkload: 'static {
+    /// As [`Workload::drive`].
+    fn drive<R: Timers>(bencher: &mut Bencher) -> impl Future<Output = ()>;
 }
 
 /// What one operation is, where it goes through channels or locks.
@@ -76,6 +85,18 @@ impl Future for WakeSelf {
         cx.waker().wake_by_ref();
         Poll::Pending
     }
+}
+
+/// Lets every task that was spawned so far be polled once: the last one to come is polled last. A `yield_now` would not do, since
+/// monoio polls a task that wakes itself before all others.
+async fn settle<R: Runtime>() {
+    R::spawn(async {}).await.expect("it neither panics nor is cancelled");
+}
+
+/// The least number of operations that so many tasks can share evenly. Many tasks do ten each, so that what is measured is not
+/// their beginning and end.
+fn least(tasks: u64) -> u64 {
+    if tasks > STEP { 10 * tasks } else { STEP }
 }
 
 /// Polls `futures` in turn until all are ready: what a runtime does, without the runtime.

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::hint::black_box;
 use std::rc::Rc;
 
-use super::{SyncWorkload, WakeSelf};
+use super::{SyncWorkload, WakeSelf, least};
 use crate::bencher::Bencher;
 use crate::runtime::Runtime;
 use crate::toolkit::Toolkit;
@@ -43,25 +43,40 @@ pub(crate) struct Contended;
 
 impl SyncWorkload for Contended {
     async fn drive<R: Runtime, K: Toolkit>(bencher: &mut Bencher) {
-        let semaphore = Rc::new(K::semaphore(10));
-        bencher
-            .measure(async |operations| {
-                let tasks: Vec<_> = (0..1000)
-                    .map(|_| {
-                        let semaphore = Rc::clone(&semaphore);
-                        R::spawn(async move {
-                            for _ in 0..operations / 1000 {
-                                let permit = K::acquire(&semaphore).await;
-                                WakeSelf(1).await;
-                                drop(permit);
-                            }
-                        })
-                    })
-                    .collect();
-                for task in tasks {
-                    task.await.expect("it neither panics nor is cancelled");
-                }
-            })
-            .await;
+        contend::<R, K>(bencher, 1000, 10).await;
     }
+}
+
+/// As many tasks as the row says want the one permit.
+#[derive(Debug)]
+pub(crate) struct Waiters;
+
+impl SyncWorkload for Waiters {
+    async fn drive<R: Runtime, K: Toolkit>(bencher: &mut Bencher) {
+        let tasks = bencher.size();
+        contend::<R, K>(bencher, tasks, 1).await;
+    }
+}
+
+async fn contend<R: Runtime, K: Toolkit>(bencher: &mut Bencher, tasks: u64, permits: usize) {
+    let semaphore = Rc::new(K::semaphore(permits));
+    bencher
+        .measure_least(least(tasks), async |operations| {
+            let tasks: Vec<_> = (0..tasks)
+                .map(|_| {
+                    let semaphore = Rc::clone(&semaphore);
+                    R::spawn(async move {
+                        for _ in 0..operations / tasks {
+                            let permit = K::acquire(&semaphore).await;
+                            WakeSelf(1).await;
+                            drop(permit);
+                        }
+                    })
+                })
+                .collect();
+            for task in tasks {
+                task.await.expect("it neither panics nor is cancelled");
+            }
+        })
+        .await;
 }

@@ -3,9 +3,9 @@
 use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
-use super::{Workload, now};
+use super::{TimedWorkload, now};
 use crate::bencher::Bencher;
-use crate::runtime::Runtime;
+use crate::runtime::Timers;
 
 /// So many at once; a counted run takes fewer.
 const TASKS: u64 = 100_000;
@@ -14,8 +14,8 @@ const TASKS: u64 = 100_000;
 #[derive(Debug)]
 pub(crate) struct Sleepers;
 
-impl Workload for Sleepers {
-    async fn drive<R: Runtime>(bencher: &mut Bencher) {
+impl TimedWorkload for Sleepers {
+    async fn drive<R: Timers>(bencher: &mut Bencher) {
         bencher
             .measure_cpu(TASKS, async |operations| {
                 let tasks: Vec<_> = (0..operations).map(|number| R::spawn(R::sleep(nap(number)))).collect();

@@ -1,7 +1,7 @@
 //! Spawning: a thousand tasks that are ready at once, joined in order, or detached and counted.
 
 use std::cell::Cell;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::hint::black_box;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -54,26 +54,52 @@ pub(crate) fn boxes(bencher: &mut Bencher) {
     });
 }
 
-/// Spawns a thousand tasks that nobody joins, and lets them run.
+/// Spawns a thousand tasks that nobody joins, and is woken by the last of them.
 #[derive(Debug)]
 pub(crate) struct SpawnDetached;
 
 impl Workload for SpawnDetached {
     async fn drive<R: Runtime>(bencher: &mut Bencher) {
-        let ended = Rc::new(Cell::new(0));
+        let crowd = Rc::new(Crowd { left: Cell::new(0), waiting: Cell::new(None) });
         bencher
             .measure(async |operations| {
                 for _ in 0..operations / STEP {
+                    crowd.left.set(STEP);
                     for _ in 0..STEP {
-                        let ended = Rc::clone(&ended);
-                        R::detach(R::spawn(async move { ended.set(ended.get() + 1) }));
+                        let crowd = Rc::clone(&crowd);
+                        R::detach(R::spawn(async move { crowd.leave() }));
                     }
-                    while ended.get() < STEP {
-                        R::yield_now().await;
-                    }
-                    ended.set(0);
+                    crowd.gone().await;
                 }
             })
             .await;
+    }
+}
+
+/// Counts those who have not ended, and knows who waits for that.
+struct Crowd {
+    left: Cell<u64>,
+    waiting: Cell<Option<Waker>>,
+}
+
+impl Crowd {
+    fn leave(&self) {
+        self.left.set(self.left.get() - 1);
+        if self.left.get() == 0
+            && let Some(waker) = self.waiting.take()
+        {
+            waker.wake();
+        }
+    }
+
+    async fn gone(&self) {
+        poll_fn(|cx| {
+            if self.left.get() == 0 {
+                return Poll::Ready(());
+            }
+            self.waiting.set(Some(cx.waker().clone()));
+            Poll::Pending
+        })
+        .await;
     }
 }

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use super::{WakeSelf, Workload};
+use super::{WakeSelf, Workload, least};
 use crate::bencher::Bencher;
 use crate::runtime::Runtime;
 
@@ -15,15 +15,30 @@ pub(crate) struct SelfWake<const TASKS: u64>;
 
 impl<const TASKS: u64> Workload for SelfWake<TASKS> {
     async fn drive<R: Runtime>(bencher: &mut Bencher) {
-        bencher
-            .measure(async |operations| {
-                let tasks: Vec<_> = (0..TASKS).map(|_| R::spawn(WakeSelf(operations / TASKS))).collect();
-                for task in tasks {
-                    task.await.expect("it neither panics nor is cancelled");
-                }
-            })
-            .await;
+        switch::<R>(bencher, TASKS).await;
     }
+}
+
+/// As many tasks as the row says.
+#[derive(Debug)]
+pub(crate) struct Tasks;
+
+impl Workload for Tasks {
+    async fn drive<R: Runtime>(bencher: &mut Bencher) {
+        let tasks = bencher.size();
+        switch::<R>(bencher, tasks).await;
+    }
+}
+
+async fn switch<R: Runtime>(bencher: &mut Bencher, tasks: u64) {
+    bencher
+        .measure_least(least(tasks), async |operations| {
+            let tasks: Vec<_> = (0..tasks).map(|_| R::spawn(WakeSelf(operations / tasks))).collect();
+            for task in tasks {
+                task.await.expect("it neither panics nor is cancelled");
+            }
+        })
+        .await;
 }
 
 /// Polls so many futures in turn.

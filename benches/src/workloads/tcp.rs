@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 
 use super::NetWorkload;
 use crate::bencher::Bencher;
-use crate::runtime::Net;
+use crate::runtime::{Buffer, Net};
 
 /// Messages of so many bytes.
 #[derive(Debug)]
@@ -20,22 +20,32 @@ impl<const BYTES: usize> NetWorkload for RoundTrip<BYTES> {
         R::set_nodelay(&client)?;
         R::set_nodelay(&accepted)?;
         let server = R::spawn(async move {
-            let mut buffer = vec![0; 2 * BYTES];
-            while receive::<R, BYTES>(&mut accepted, &mut buffer).await.is_ok() {
-                R::write_all(&mut accepted, &buffer[..BYTES]).await.expect("the client reads");
+            let mut buffer = Buffer::from(vec![0; 2 * BYTES]);
+            loop {
+                let received;
+                (received, buffer) = receive::<R, BYTES>(&mut accepted, buffer).await;
+                if received.is_err() {
+                    return;
+                }
+                let written;
+                (written, buffer) = R::write_all(&mut accepted, buffer, BYTES).await;
+                written.expect("the client reads");
             }
         });
-        let message = vec![7; BYTES];
-        let mut answer = vec![0; 2 * BYTES];
+        let mut message = Buffer::from(vec![7; BYTES]);
+        let mut answer = Buffer::from(vec![0; 2 * BYTES]);
         bencher
             .measure(async |operations| {
                 for _ in 0..operations {
-                    R::write_all(&mut client, &message).await.expect("the server reads");
-                    receive::<R, BYTES>(&mut client, &mut answer).await.expect("the server answers");
+                    let (written, received);
+                    (written, message) = R::write_all(&mut client, std::mem::take(&mut message), BYTES).await;
+                    written.expect("the server reads");
+                    (received, answer) = receive::<R, BYTES>(&mut client, std::mem::take(&mut answer)).await;
+                    received.expect("the server answers");
                 }
             })
             .await;
-        assert_eq!(answer[..BYTES], message);
+        assert_eq!(answer[..BYTES], *message);
         drop(client);
         server.await.expect("it neither panics nor is cancelled");
         Ok(())
@@ -44,15 +54,18 @@ impl<const BYTES: usize> NetWorkload for RoundTrip<BYTES> {
 
 /// One message. The buffer has room for more, as a program's has that does not know what will come; so a read that leaves
 /// room tells a runtime that nothing is left.
-async fn receive<R: Net, const BYTES: usize>(stream: &mut R::Stream, buffer: &mut [u8]) -> io::Result<()> {
+async fn receive<R: Net, const BYTES: usize>(stream: &mut R::Stream, mut buffer: Buffer) -> (io::Result<()>, Buffer) {
     let mut received = 0;
     while received < BYTES {
-        match R::read(stream, &mut buffer[received..]).await? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            read => received += read,
+        let read;
+        (read, buffer) = R::read(stream, buffer, received).await;
+        match read {
+            Ok(0) => return (Err(io::ErrorKind::UnexpectedEof.into()), buffer),
+            Ok(read) => received += read,
+            Err(error) => return (Err(error), buffer),
         }
     }
-    Ok(())
+    (Ok(()), buffer)
 }
 
 /// The kernel's share: the same reads and writes, in an order in which none has to wait.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 use std::thread::{self, JoinHandle};
 
-use super::{NetWorkload, Workload};
+use super::{NetWorkload, Workload, settle};
 use crate::bencher::Bencher;
 use crate::runtime::{Net, Runtime};
 
@@ -53,7 +53,7 @@ impl NetWorkload for ThreadWakeEarly {
 async fn watch<R: Net>() -> io::Result<()> {
     let listener = R::listen().await?;
     R::detach(R::spawn(async move { R::accept(&listener).await }));
-    R::yield_now().await;
+    settle::<R>().await;
     Ok(())
 }
 

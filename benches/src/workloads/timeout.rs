@@ -1,28 +1,68 @@
 //! A timeout that does not come: armed, overtaken by its future, and dropped, beside other timers that stay armed.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use super::{WakeSelf, Workload};
+use super::{TimedWorkload, WakeSelf, settle};
 use crate::bencher::Bencher;
-use crate::runtime::Runtime;
+use crate::runtime::Timers;
 
 /// Timeouts around a future that yields once, with so many other timers armed.
 #[derive(Debug)]
 pub(crate) struct Timeout<const ARMED: u64>;
 
-impl<const ARMED: u64> Workload for Timeout<ARMED> {
-    async fn drive<R: Runtime>(bencher: &mut Bencher) {
-        for number in 0..ARMED {
-            // Spread over an hour, in no order.
-            let away = Duration::from_secs(3600) + Duration::from_micros(number * 7919 % ARMED * 360_000);
-            R::detach(R::spawn(R::sleep(away)));
-        }
-        R::yield_now().await;
+impl<const ARMED: u64> TimedWorkload for Timeout<ARMED> {
+    async fn drive<R: Timers>(bencher: &mut Bencher) {
+        timeouts::<R>(bencher, ARMED).await;
+    }
+}
+
+/// As many others armed as the row says.
+#[derive(Debug)]
+pub(crate) struct Armed;
+
+impl TimedWorkload for Armed {
+    async fn drive<R: Timers>(bencher: &mut Bencher) {
+        let armed = bencher.size();
+        timeouts::<R>(bencher, armed).await;
+    }
+}
+
+async fn timeouts<R: Timers>(bencher: &mut Bencher, armed: u64) {
+    arm::<R>(armed).await;
+    bencher
+        .measure(async |operations| {
+            for _ in 0..operations {
+                let yielded = R::timeout(Duration::from_secs(60), WakeSelf(1)).await;
+                assert!(yielded.is_some(), "a minute is enough");
+            }
+        })
+        .await;
+}
+
+/// Lets so many tasks sleep for one to two hours, in no order.
+async fn arm<R: Timers>(timers: u64) {
+    for number in 0..timers {
+        let away = Duration::from_secs(3600) + Duration::from_millis(number * 7919 % timers * 3_600_000 / timers);
+        R::detach(R::spawn(R::sleep(away)));
+    }
+    settle::<R>().await;
+}
+
+/// A sleep that is polled once and dropped: what arming a timer and forgetting it takes, without a second future.
+#[derive(Debug)]
+pub(crate) struct ArmAndDrop;
+
+impl TimedWorkload for ArmAndDrop {
+    async fn drive<R: Timers>(bencher: &mut Bencher) {
         bencher
             .measure(async |operations| {
                 for _ in 0..operations {
-                    let yielded = R::timeout(Duration::from_secs(60), WakeSelf(1)).await;
-                    assert!(yielded.is_some(), "a minute is enough");
+                    let mut sleep = pin!(R::sleep(Duration::from_secs(60)));
+                    let polled = poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx))).await;
+                    assert!(polled.is_pending(), "a minute is not over");
                 }
             })
             .await;

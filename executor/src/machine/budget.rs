@@ -29,6 +29,8 @@
 use std::cell::Cell;
 use std::task::{Context, Poll};
 
+use crate::question;
+
 /// What a poll of a task may spend when the [`Builder`](crate::Builder) says nothing else: tokio's figure, enough to make
 /// the yield disappear in the cost of the operations, small enough to keep a turn short.
 pub const DEFAULT: u32 = 128;
@@ -37,7 +39,7 @@ pub const DEFAULT: u32 = 128;
 const UNLIMITED: i64 = i64::MAX;
 
 thread_local! {
-    static LEFT: Cell<i64> = const { Cell::new(UNLIMITED) };
+    pub(crate) static LEFT: Cell<i64> = const { Cell::new(UNLIMITED) };
 }
 
 /// Suspends, with the task woken, if the budget of this poll is used up. Call it before the operation touches anything.
@@ -55,7 +57,7 @@ pub fn spend() {
 /// Whether the budget is used up: for combinators that drain many children in one poll.
 #[inline]
 pub fn is_spent() -> bool {
-    LEFT.get() <= 0
+    LEFT.get() <= 0 && !question::is_question()
 }
 
 /// Starts a poll with `units`; returns what was left of the one around it.
@@ -70,7 +72,9 @@ pub(crate) fn stop() {
 }
 
 #[cold]
-fn suspend(cx: &mut Context<'_>) -> Poll<()> {
-    cx.waker().wake_by_ref();
+pub(crate) fn suspend(cx: &mut Context<'_>) -> Poll<()> {
+    if !question::is_question() {
+        cx.waker().wake_by_ref();
+    }
     Poll::Pending
 }

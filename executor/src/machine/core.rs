@@ -45,8 +45,9 @@ use crate::machine::{budget, context};
 use crate::observe::{Cause, Event, Observer};
 use crate::pool::Pool;
 use crate::report::{self, Report, Reporter};
-use crate::runtime::{Builder, Deadlock, RunError};
+use crate::runtime::{Builder, RunError};
 use crate::time::clock::{Clock, Instant};
+use crate::watch;
 
 /// How often, at shutdown, tasks that destructors spawned are cancelled in their turn.
 const SHUTDOWN_ROUNDS: u32 = 1000;
@@ -67,8 +68,9 @@ pub(crate) struct Core {
     observer: Option<Observer>,
     poll_budget: i64,
     pub(crate) grace: Option<Duration>,
+    pub(crate) report_unpolled: bool,
     /// The task of `block_on`'s own future, once there has been one, and who called `block_on` last.
-    main: Cell<TaskId>,
+    pub(crate) main: Cell<TaskId>,
     main_at: Cell<Option<&'static Location<'static>>>,
     /// The task that is being polled.
     running: Cell<TaskId>,
@@ -80,6 +82,8 @@ pub(crate) struct Core {
     closing: Cell<Closing>,
     /// Whether there ever was a task that ends by a rule of its own.
     has_layer: Cell<bool>,
+    /// Whether the tasks were asked what they wait for, because the run had come to a halt.
+    pub(crate) asked: Cell<bool>,
     /// Buffers, kept for their memory.
     due: Cell<Vec<Waker>>,
     mail: Cell<Vec<TaskId>>,
@@ -106,6 +110,7 @@ pub(crate) enum Turned {
 impl Core {
     pub(crate) fn new(builder: Builder) -> Result<Rc<Core>, RunError> {
         let mailbox = Arc::new(Mailbox::new());
+        let observer = watch::observer(builder.watch, &mailbox, builder.observer)?;
         let Some(address) = mailbox::register(Arc::clone(&mailbox)) else {
             return Err(RunError::TooManyRuntimes);
         };
@@ -115,13 +120,14 @@ impl Core {
             address,
             slots: RefCell::new(Slots::new(address.executor)),
             timers: Rc::new(Timers::new(clock)),
-            pool: Pool::new(builder.blocking_threads, Arc::clone(&mailbox)),
+            pool: Pool::new(builder.blocking_threads),
             mailbox,
             parker: RefCell::new(None),
             reporter: Reporter::new(builder.on_report, builder.panics_are_fatal),
-            observer: builder.observer,
+            observer,
             poll_budget: i64::from(builder.poll_budget),
             grace: builder.grace,
+            report_unpolled: builder.report_unpolled,
             main: Cell::new(TaskId::NONE),
             main_at: Cell::new(None),
             running: Cell::new(TaskId::NONE),
@@ -130,13 +136,14 @@ impl Core {
             pace: Pace::default(),
             closing: Cell::new(Closing::Open),
             has_layer: Cell::new(false),
+            asked: Cell::new(false),
             due: Cell::default(),
             mail: Cell::default(),
         }))
     }
 
     /// Who a task is; `block_on`'s own is called "main".
-    fn info(&self, task: &Rc<dyn Run>) -> TaskInfo {
+    pub(crate) fn info(&self, task: &Rc<dyn Run>) -> TaskInfo {
         let mut info = task.header().info();
         if info.id == self.main.get() {
             info.name = Some(Arc::from("main"));
@@ -228,7 +235,7 @@ impl Core {
     }
 
     #[inline]
-    fn observe<'a>(&self, event: impl FnOnce() -> Event<'a>) {
+    pub(crate) fn observe<'a>(&self, event: impl FnOnce() -> Event<'a>) {
         #[cold]
         fn tell<'a>(observer: &Observer, event: impl FnOnce() -> Event<'a>) {
             observer(&event());
@@ -283,7 +290,7 @@ impl Core {
     }
 
     #[inline(never)]
-    fn retire(&self, id: TaskId) {
+    pub(crate) fn retire(&self, id: TaskId) {
         let retired = self.slots.borrow_mut().retire(id);
         if retired.is_some() {
             self.observe(|| Event::Ended { task: id });
@@ -375,7 +382,7 @@ impl Core {
                     return Ok(());
                 }
                 if !parker.is_watching() {
-                    return Err(RunError::Deadlock(Deadlock { tasks: self.waiting_tasks() }));
+                    return self.come_to_a_halt();
                 }
             }
             timeout = None;
@@ -438,7 +445,7 @@ impl Core {
         parker
     }
 
-    fn waiting_tasks(&self) -> Vec<TaskInfo> {
+    pub(crate) fn waiting_tasks(&self) -> Vec<TaskInfo> {
         let mut tasks: Vec<_> = self.slots.borrow().tasks().map(|task| self.info(task)).collect();
         tasks.sort_by_key(|task| task.id != self.main.get());
         tasks
@@ -459,9 +466,9 @@ impl Core {
         }
         self.closing.set(Closing::Closed);
         self.end_tasks();
-        let jobs_left = self.pool.shut_down(self.grace);
-        if jobs_left > 0 {
-            self.reporter.report(Report::JobsLeft { count: jobs_left });
+        let jobs = self.pool.shut_down(self.grace);
+        if !jobs.is_empty() {
+            self.reporter.report(Report::JobsLeft { jobs });
         }
         self.mailbox.close();
         if self.mailbox.has_mail() {
@@ -477,6 +484,7 @@ impl Core {
         }
         self.end_tasks(); // what the hook spawned while it heard that
         self.slots.borrow_mut().forget_tasks(self.main.get());
+        self.observe(|| Event::Left);
         mailbox::unregister(self.address.executor);
     }
 
@@ -499,6 +507,11 @@ impl Core {
             self.timers.disarm(alarm);
         }
         self.end_polls();
+        if self.task_count() > 0 {
+            let mut tasks = self.waiting_tasks();
+            tasks.retain(|task| task.id != self.main.get());
+            self.reporter.report(Report::TasksCut { tasks });
+        }
     }
 
     fn end_tasks(&self) {

@@ -28,6 +28,7 @@ use crate::bits::Bits;
 use crate::machine::context;
 use crate::machine::core::Core;
 use crate::machine::waker::{BLOCK, TaskId};
+use crate::question;
 
 /// The wake side of a combinator: shared by its blocks.
 #[derive(Default)]
@@ -131,6 +132,11 @@ impl Delegates {
         };
         let crossed = self.ready.parent.replace(Some(waker));
         drop(crossed);
+        if question::is_question() {
+            for child in (0..self.living.capacity() as u32).filter(|&child| self.living.has(child)) {
+                let _parent = self.ready.push(child); // each is to be asked; the parent is being polled already
+            }
+        }
         self.batch = self.ready.list.borrow().len();
     }
 

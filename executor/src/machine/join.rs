@@ -204,7 +204,7 @@ fn release<T>(task: Rc<dyn Join<T>>) {
     }
 }
 
-fn cancel(task: &(impl Run + ?Sized), reason: CancelReason) -> bool {
+pub(crate) fn cancel(task: &(impl Run + ?Sized), reason: CancelReason) -> bool {
     let header = task.header();
     let flagged = header.flag(reason);
     if flagged {
@@ -220,7 +220,7 @@ fn cancel(task: &(impl Run + ?Sized), reason: CancelReason) -> bool {
 /// Cancels a task without waiting for it. Made by [`JoinHandle::abort_handle`].
 #[derive(Clone)]
 pub struct AbortHandle {
-    task: Rc<dyn Run>,
+    pub(crate) task: Rc<dyn Run>,
 }
 
 impl AbortHandle {
@@ -228,12 +228,6 @@ impl AbortHandle {
     #[track_caller]
     pub fn cancel(&self) -> bool {
         cancel(&*self.task, CancelReason::new(CancelKind::Explicit))
-    }
-
-    /// As [`cancel`](AbortHandle::cancel), with another kind of reason.
-    #[track_caller]
-    pub fn cancel_as(&self, kind: CancelKind) -> bool {
-        cancel(&*self.task, CancelReason::new(kind))
     }
 
     /// Who the task is.

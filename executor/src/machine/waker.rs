@@ -48,7 +48,7 @@ pub(crate) const MAX_EXECUTORS: usize = QUARTER_MASK;
 
 /// What a waker carries, and what identifies a task while it lives.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TaskId(usize);
+pub struct TaskId(pub(crate) usize);
 
 impl TaskId {
     /// No task: executor 0 does not exist.

@@ -229,11 +229,12 @@ impl Clock {
     /// Declares that something outside the runtime is at work that may wake a task: until the guard is dropped, on any
     /// thread, the simulated clock does not jump, and there is no deadlock. Does nothing to the system's clock.
     pub fn hold(&self) -> ClockHold {
-        let holds = self.0.simulated.as_ref().map(|simulated| Arc::clone(&simulated.holds));
-        if let Some(holds) = &holds {
-            holds.count.fetch_add(1, Ordering::Relaxed);
-        }
-        ClockHold(holds)
+        self.holder().hold()
+    }
+
+    /// What can hold it from another thread.
+    pub(crate) fn holder(&self) -> Holder {
+        Holder(self.0.simulated.as_ref().map(|simulated| Arc::clone(&simulated.holds)))
     }
 
     /// Whether this clock is simulated.
@@ -256,6 +257,18 @@ impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = if self.is_simulated() { "simulated" } else { "system" };
         write!(f, "Clock({kind}, {:?})", self.now())
+    }
+}
+
+/// The half of a clock that may leave its thread.
+pub(crate) struct Holder(Option<Arc<Holds>>);
+
+impl Holder {
+    pub(crate) fn hold(&self) -> ClockHold {
+        if let Some(holds) = &self.0 {
+            holds.count.fetch_add(1, Ordering::Relaxed);
+        }
+        ClockHold(self.0.clone())
     }
 }
 

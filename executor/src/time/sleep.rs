@@ -9,8 +9,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use crate::layer;
 use crate::machine::timers::Timers;
 use crate::machine::{budget, context};
+use crate::question;
 use crate::time::clock::{Instant, saturating_nanos};
 
 /// A timer of one runtime, armed at its first poll: what [`Sleep`], [`Interval`](crate::Interval) and
@@ -240,6 +242,8 @@ pub struct Sleep {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stage {
     New,
+    /// As new, but it was polled before it was reset.
+    Again,
     Waiting,
     /// The deadline had passed at the first poll: it has woken itself.
     Yielded,
@@ -277,7 +281,7 @@ impl Sleep {
     pub fn reset(&mut self, deadline: Instant) {
         if !self.alarm.rearm(deadline) {
             self.alarm = Alarm::at(deadline);
-            self.stage = Stage::New;
+            self.stage = if self.stage == Stage::New { Stage::New } else { Stage::Again };
         }
     }
 
@@ -296,11 +300,11 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        ready!(budget::poll(cx));
+        ready!(question::poll_telling(cx, || format!("the sleep made at {}", self.made_at)));
         match self.stage {
-            Stage::New | Stage::Waiting => {
+            Stage::New | Stage::Again | Stage::Waiting => {
                 let due = self.alarm.poll(cx);
-                if due.is_pending() || self.stage == Stage::New {
+                if due.is_pending() || self.stage != Stage::Waiting {
                     let passed = due.is_ready();
                     self.stage = if passed { Stage::Yielded } else { Stage::Waiting };
                     if passed {
@@ -316,6 +320,15 @@ impl Future for Sleep {
         self.stage = Stage::Done;
         self.alarm.disarm();
         Poll::Ready(())
+    }
+}
+
+impl Drop for Sleep {
+    #[inline]
+    fn drop(&mut self) {
+        if self.stage == Stage::New {
+            layer::unpolled("sleep", self.made_at);
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 
 use crate::machine::budget;
+use crate::question;
 use crate::time::clock::Instant;
 use crate::time::sleep::Alarm;
 
@@ -63,7 +64,7 @@ impl<F: Future> Future for Timeout<F> {
         let this = self.project();
         assert!(!*this.ended, "`Timeout` polled after it had ended");
         // Before the future: one that suspends only because the budget is used up has not lost.
-        ready!(budget::poll(cx));
+        ready!(question::poll_around(cx));
         let result = match this.future.poll(cx) {
             Poll::Ready(value) => Ok(value),
             Poll::Pending => {

@@ -18,11 +18,12 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context as Polling, Poll, Waker, ready};
 
 use handcar_executor::layer::{self, Ending};
 use handcar_executor::{PanicPayload, Report};
 
+use crate::context::{self, Context};
 use crate::node::{Kind, Node};
 use crate::polls::{self, Frame};
 use crate::scoped::{Outcome, Scoped};
@@ -39,17 +40,21 @@ pub(crate) struct Cleanup {
     order: u64,
     at: &'static Location<'static>,
     begun: bool,
+    /// What was set where `defer` was called.
+    context: Option<Context>,
     future: Pin<Box<dyn Future<Output = Outcome<()>>>>,
 }
 
 impl Cleanup {
-    fn new(order: u64, at: &'static Location<'static>, future: impl Future<Output = ()> + 'static) -> Cleanup {
-        Cleanup { order, at, begun: false, future: Box::pin(Scoped::light(Kind::Cleanup, at, None, future)) }
+    fn new(place: &mut Place, future: impl Future<Output = ()> + 'static) -> Cleanup {
+        let Place { order, at, .. } = *place;
+        let future = Box::pin(Scoped::light(Kind::Cleanup, at, None, future));
+        Cleanup { order, at, begun: false, context: place.context.take(), future }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<()>> {
+    fn poll(&mut self, cx: &mut Polling<'_>) -> Poll<Outcome<()>> {
         self.begun = true;
-        self.future.as_mut().poll(cx)
+        context::enter(self.context.clone(), || self.future.as_mut().poll(cx))
     }
 
     /// Hands it to `scope`, or to the nearest one around that that lives; at the root it becomes a task.
@@ -74,20 +79,24 @@ impl Cleanup {
             drop(self);
             return layer::report(Report::CutShort { what: "a cleanup that outlived its runtime", at });
         }
-        layer::spawn(AsTask(Some(self)), Ending::Member, None, at).detach();
+        layer::spawn(AsTask { cleanup: Some(self), polled: false }, Ending::Member, None, at).detach();
     }
 }
 
 /// A cleanup with no scope left to await it. The runtime's end does, within the grace period.
-struct AsTask(Option<Cleanup>);
+struct AsTask {
+    cleanup: Option<Cleanup>,
+    polled: bool,
+}
 
 impl Future for AsTask {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let cleanup = self.0.as_mut().expect("a task is not polled after its end");
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Polling<'_>) -> Poll<()> {
+        self.polled = true;
+        let cleanup = self.cleanup.as_mut().expect("a task is not polled after its end");
         let outcome = ready!(cleanup.poll(cx));
-        self.0 = None;
+        self.cleanup = None;
         if let Outcome::Panicked(panic) = outcome {
             panic.resume();
         }
@@ -96,10 +105,10 @@ impl Future for AsTask {
 }
 
 impl Drop for AsTask {
-    /// The runtime has ended, and its grace period is over: as in [`cut`].
+    /// The runtime has ended, and its grace period is over: as in [`cut`]. It names those that it has polled as tasks itself.
     fn drop(&mut self) {
-        let Some(mut cleanup) = self.0.take() else { return };
-        let mut cx = Context::from_waker(Waker::noop());
+        let Some(mut cleanup) = self.cleanup.take().filter(|_| !self.polled) else { return };
+        let mut cx = Polling::from_waker(Waker::noop());
         match if cleanup.begun { Poll::Pending } else { cleanup.poll(&mut cx) } {
             Poll::Pending => layer::report(Report::CutShort { what: "a cleanup", at: cleanup.at }),
             Poll::Ready(Outcome::Panicked(panic)) => {
@@ -110,8 +119,11 @@ impl Drop for AsTask {
     }
 }
 
+/// The first panic of a cleanup, and the line that made that.
+pub(crate) type First = (PanicPayload, &'static Location<'static>);
+
 /// Polls the cleanups of `node`; with `may_cut`, cuts them if its grace period is over. Whether none is left, and the first panic.
-pub(crate) fn drain(node: &Rc<Node>, may_cut: bool, cx: &mut Context<'_>) -> (bool, Option<PanicPayload>) {
+pub(crate) fn drain(node: &Rc<Node>, may_cut: bool, cx: &mut Polling<'_>) -> (bool, Option<First>) {
     let mut panicked = None;
     let mut drained = run(node, &mut panicked, cx);
     if !drained && may_cut {
@@ -125,7 +137,7 @@ pub(crate) fn drain(node: &Rc<Node>, may_cut: bool, cx: &mut Context<'_>) -> (bo
 }
 
 /// Polls the cleanups of `node`, one after the other. True when none is left.
-fn run(node: &Rc<Node>, first: &mut Option<PanicPayload>, cx: &mut Context<'_>) -> bool {
+pub(crate) fn run(node: &Rc<Node>, first: &mut Option<First>, cx: &mut Polling<'_>) -> bool {
     loop {
         let Some(mut cleanup) = node.begun.take().or_else(|| node.cleanups.borrow_mut().pop()) else { return true };
         match poll(node, &mut cleanup, cx) {
@@ -143,7 +155,7 @@ fn run(node: &Rc<Node>, first: &mut Option<PanicPayload>, cx: &mut Context<'_>) 
 
 /// The grace period is over: drops the one that has begun, polls each other one once. What these defer has its turn after them;
 /// where that comes to no end, the last are dropped unpolled, and what their destructors defer is leaked.
-fn cut(node: &Rc<Node>, first: &mut Option<PanicPayload>, cx: &mut Context<'_>) {
+fn cut(node: &Rc<Node>, first: &mut Option<First>, cx: &mut Polling<'_>) {
     for round in 0..=CUT_ROUNDS {
         let mut cleanups = node.cleanups.take();
         cleanups.extend(node.begun.take());
@@ -166,11 +178,11 @@ fn cut(node: &Rc<Node>, first: &mut Option<PanicPayload>, cx: &mut Context<'_>) 
     }
 }
 
-fn poll(node: &Rc<Node>, cleanup: &mut Cleanup, cx: &mut Context<'_>) -> Poll<Outcome<()>> {
+fn poll(node: &Rc<Node>, cleanup: &mut Cleanup, cx: &mut Polling<'_>) -> Poll<Outcome<()>> {
     polls::under(Frame::Heavy(Rc::clone(node)), || cleanup.poll(cx)).1
 }
 
-fn discard(node: &Rc<Node>, cleanup: Cleanup, first: &mut Option<PanicPayload>) {
+fn discard(node: &Rc<Node>, cleanup: Cleanup, first: &mut Option<First>) {
     let at = cleanup.at;
     let drop_it = || catch_unwind(AssertUnwindSafe(|| drop(cleanup)));
     if let Err(payload) = polls::under(Frame::Heavy(Rc::clone(node)), drop_it).1 {
@@ -179,10 +191,10 @@ fn discard(node: &Rc<Node>, cleanup: Cleanup, first: &mut Option<PanicPayload>) 
 }
 
 /// Keeps the first panic, which goes on when the scope has ended, and reports the others.
-fn keep(outcome: Outcome<()>, first: &mut Option<PanicPayload>, at: &'static Location<'static>) {
+fn keep(outcome: Outcome<()>, first: &mut Option<First>, at: &'static Location<'static>) {
     let Outcome::Panicked(panic) = outcome else { return };
     if first.is_none() {
-        *first = Some(panic);
+        *first = Some((panic, at));
     } else {
         layer::report(Report::CleanupPanicked { at, payload: panic });
     }
@@ -227,6 +239,7 @@ pub(crate) struct Place {
     order: u64,
     at: &'static Location<'static>,
     scope: Option<Rc<Node>>,
+    context: Option<Context>,
 }
 
 impl Place {
@@ -234,21 +247,21 @@ impl Place {
     pub(crate) fn here(at: &'static Location<'static>) -> Place {
         let order = NEXT.get();
         NEXT.set(order + 1);
-        Place { order, at, scope: polls::attach_scope() }
+        Place { order, at, scope: polls::attach_scope(), context: context::current() }
     }
 
     fn take(&mut self) -> Place {
-        Place { scope: self.scope.take(), ..*self }
+        Place { scope: self.scope.take(), context: self.context.take(), ..*self }
     }
 
     /// Has `cleanup` run by the scope.
-    pub(crate) fn hand(self, cleanup: impl Future<Output = ()> + 'static) {
-        Cleanup::new(self.order, self.at, cleanup).hand_to(self.scope);
+    pub(crate) fn hand(mut self, cleanup: impl Future<Output = ()> + 'static) {
+        Cleanup::new(&mut self, cleanup).hand_to(self.scope);
     }
 
     /// Has `cleanup` run in line.
-    pub(crate) fn run(self, cleanup: impl Future<Output = ()> + 'static) -> RunCleanup {
-        let cleanup = Cleanup::new(self.order, self.at, cleanup);
+    pub(crate) fn run(mut self, cleanup: impl Future<Output = ()> + 'static) -> RunCleanup {
+        let cleanup = Cleanup::new(&mut self, cleanup);
         RunCleanup { cleanup: Some(cleanup), scope: self.scope, protected: None }
     }
 }
@@ -308,7 +321,7 @@ pub struct RunCleanup {
 impl Future for RunCleanup {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Polling<'_>) -> Poll<()> {
         let this = &mut *self;
         let cleanup = this.cleanup.as_mut().expect("`RunCleanup` polled after it had ended");
         let parent = polls::attach();

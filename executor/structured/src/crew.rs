@@ -98,7 +98,7 @@ impl<E: fmt::Display + 'static> Crew<E> {
         let task = spawn(Child::new(future, Seat { crew: Rc::clone(self), key: key as u32, pass }));
         self.node.members.borrow_mut()[key] = Some(task.abort_handle());
         if self.node.is_cancelled() {
-            task.abort_handle().cancel_as(kernel::CancelKind::Parent);
+            layer::cancel(&task.abort_handle(), kernel::CancelKind::Parent);
         }
         GroupHandle::new(task)
     }
@@ -167,10 +167,10 @@ impl<E: fmt::Display + 'static> Crew<E> {
 
     /// Nobody will get the errors.
     pub(crate) fn report_errors(&self) {
-        Crew::report(self.errors.replace(GroupError::new(self.node.at)));
+        Crew::report(&self.errors.replace(GroupError::new(self.node.at)));
     }
 
-    pub(crate) fn report(errors: GroupError<E>) {
+    pub(crate) fn report(errors: &GroupError<E>) {
         if !errors.is_empty() {
             let error = Arc::new(Text(errors.to_string()));
             layer::report(Report::GroupCut { error });

@@ -21,6 +21,7 @@ use std::task::{Context, Poll};
 use handcar_executor::{current_task, layer};
 use pin_project_lite::pin_project;
 
+use crate::context;
 use crate::crew::Crew;
 use crate::gate::Pass;
 use crate::group_error::Whose;
@@ -68,6 +69,9 @@ pin_project! {
     impl<F: Future, E> PinnedDrop for Child<F, E> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
+            if !this.seat.pass.has_begun() && !matches!(*this.stage, Stage::Over) {
+                layer::task_unpolled();
+            }
             if let Some(node) = this.own {
                 drop_node(node, this.stage);
             } else if !matches!(*this.stage, Stage::Over) {
@@ -87,7 +91,8 @@ pin_project! {
 impl<F: Future, E> Child<F, E> {
     #[inline]
     pub(crate) fn new(future: F, seat: Seat<E>) -> Child<F, E> {
-        Child { stage: Stage::Body { body: future }, own: None, seat }
+        let own = context::is_set().then(|| Node::inheriting(Some(Rc::clone(&seat.crew.node))));
+        Child { stage: Stage::Body { body: future }, own, seat }
     }
 }
 
@@ -118,7 +123,9 @@ fn poll_rarely<T, E: fmt::Display + 'static, F: Future<Output = Result<T, E>>>(
     mut stage: Pin<&mut Stage<F>>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<T, TaskEnd>> {
-    if let Some(node) = own {
+    if let Some(node) = own
+        && seat.pass.has_begun()
+    {
         return poll_node(node, stage, false, cx).map(|outcome| seat.ended(outcome));
     }
     let mut polled = (None, None);
@@ -127,6 +134,9 @@ fn poll_rarely<T, E: fmt::Display + 'static, F: Future<Output = Result<T, E>>>(
     }
     if !polls::is_task_flagged() || seat.pass.has_begun() {
         seat.pass = seat.pass.begun();
+        if let Some(node) = own {
+            return poll_node(node, stage, false, cx).map(|outcome| seat.ended(outcome)); // it has one to inherit by
+        }
         polled = polls::under(seat.frame(), || step(stage.as_mut(), cx));
     }
     attend(polled, own, seat, stage, cx)
@@ -144,6 +154,10 @@ fn attend<T, E: fmt::Display + 'static, F: Future<Output = Result<T, E>>>(
     if let (None, None) = polled
         && polls::is_task_flagged()
     {
+        if !seat.pass.has_begun() {
+            layer::task_unpolled();
+        }
+        let _context = own.as_ref().and_then(|node| node.enter_context());
         let cancelled = Outcome::Cancelled(Some(seat.reason()));
         let (left, outcome) = polls::under(seat.frame(), || drop_body(stage.as_mut(), cancelled));
         polled = (left, Some(outcome)); // the body's destructor may have left a cleanup

@@ -16,7 +16,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use handcar_executor::{self as kernel, Report, layer};
+use handcar_executor::{self as kernel, Report, layer, question};
 use pin_project_lite::pin_project;
 
 use crate::cleanup;
@@ -113,6 +113,9 @@ where
         let drained = drain(crew, cx);
         let has_body = matches!(*this.body, Stage::Body { .. });
         if has_body || !drained || crew.living.get() > 0 {
+            if question::is_question() && crew.living.get() > 0 {
+                question::answer(format!("{} children of the group made at {}", crew.living.get(), node.at));
+            }
             return Poll::Pending;
         }
         // What an enclosing cancel does not stop: a panic, and a value that nothing was missing from.
@@ -131,7 +134,7 @@ where
         }
         let mut errors = end(crew);
         if let Some(panic) = panic {
-            Crew::report(errors);
+            Crew::report(&errors);
             panic.resume();
         }
         Poll::Ready(match this.value.take() {
@@ -182,9 +185,6 @@ where
         node.look_at_clock(cx); // it may have cancelled itself
     }
     if outcome.is_none() && node.is_cancelled() && (!node.is_protected() || node.is_grace_over()) {
-        if node.is_protected() {
-            layer::report(Report::CutShort { what: "what a group's body shields", at: node.at });
-        }
         outcome = Some(polls::under(frame(), || drop_body(body.as_mut(), Outcome::Cancelled(None))).1);
     }
     match outcome {
@@ -199,7 +199,7 @@ where
 /// Runs the cleanups of the group's own scope. True when none is left.
 fn drain<E: fmt::Display + 'static>(crew: &Crew<E>, cx: &mut Context<'_>) -> bool {
     let (drained, panicked) = cleanup::drain(&crew.node, true, cx);
-    if let Some(panic) = panicked {
+    if let Some((panic, _)) = panicked {
         crew.panicked(Whose::Body, panic);
     }
     drained

@@ -37,6 +37,8 @@
 //! 10. `group_error`, `handling`: what went wrong in a group, and `except*`
 //! 11. `branch`, `branches`, `gather`, `as_completed`, `race`: many futures in one task
 //! 12. `together`, `gather_macros`: a few futures of different types
+//! 13. `generator`: streams written as a body
+//! 14. `context`: variables that a task and what it spawns carry along
 #![deny(unsafe_code)]
 
 mod as_completed;
@@ -45,10 +47,12 @@ mod bracket;
 mod branch;
 mod branches;
 mod cleanup;
+mod context;
 mod crew;
 mod gate;
 mod gather;
 mod gather_macros;
+mod generator;
 mod group;
 mod group_builder;
 mod group_child;
@@ -70,6 +74,7 @@ mod shield;
 mod shutdown;
 mod spawn;
 mod task;
+mod thread;
 mod timeout;
 mod together;
 mod token;
@@ -78,17 +83,19 @@ pub use as_completed::{AsCompleted, as_completed};
 pub use borrowing::{Scope, scope};
 pub use bracket::{BracketError, bracket};
 pub use cleanup::{DeferGuard, RunCleanup, defer};
+pub use context::{ContextVar, WithVar};
 pub use gather::{Catching, Failure, Gather, GatherResults, TryGather, gather, gather_results, try_gather};
 pub use gather_macros::{GatherTuple, TryGatherTuple};
+pub use generator::{Generate, TryGenerate, Yield, Yielder, generate, try_generate};
 pub use group::{TaskGroup, task_group};
 pub use group_builder::{GroupBuilder, OnChildPanic, OnError};
 pub use group_error::{GroupError, Iter, Leaf, LeafCause};
 pub use group_handle::{GroupHandle, TaskEnd};
 pub use group_start::{Start, StartError, Started};
 pub use handcar_executor::{
-    AbortHandle, Cause, Clock, ClockHold, Deadlock, Event, Instant, Interval, Metrics, MissedTickBehavior, OnPanic,
-    PanicPayload, Report, RunError, Sleep, TaskId, TaskInfo, Tick, ToThread, Turn, WakeHandle, YieldNow, current_task,
-    interval, interval_at, sleep, sleep_until, to_thread, try_to_thread, yield_now,
+    AbortHandle, Cause, Clock, ClockHold, Deadlock, Event, Instant, Interval, JobInfo, Metrics, MissedTickBehavior,
+    OnPanic, PanicPayload, Report, Reports, RunError, Sleep, TaskId, TaskInfo, Tick, Turn, WakeHandle, YieldNow,
+    current_task, interval, interval_at, sleep, sleep_until, yield_now,
 };
 pub use handling::{Handling, HoldsError};
 pub use join::{JoinError, JoinHandle};
@@ -99,6 +106,7 @@ pub use runtime::{Builder, Runtime, run, try_run};
 pub use scope::{CancelScope, RunScope, scope_of};
 pub use shield::{Shield, shield, shield_for};
 pub use spawn::{Spawner, spawn, spawn_named};
+pub use thread::{ToThread, to_thread, try_to_thread};
 pub use timeout::{Deadline, Elapsed, MoveOn, Timeout, move_on_after, timeout, timeout_at, timeout_scope};
 pub use together::{OneOf, TryTuple, Tuple};
 pub use token::{CancelToken, DropGuard};
@@ -108,8 +116,3 @@ pub use token::{CancelToken, DropGuard};
 pub mod macros {
     pub use crate::gather_macros::{gather, try_gather};
 }
-
-/// The blocks of the guide are compiled and run.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/cancellation.md")]
-mod guide {}

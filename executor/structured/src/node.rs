@@ -15,11 +15,11 @@
 //!
 //! A node acts on nothing itself. Its wrapper (see `scoped.rs`) looks at the node between two polls of the body.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::task::{Context, Waker};
+use std::task::{Context as Polling, Waker};
 use std::time::Duration;
 
 use handcar_executor::layer::{self, Alarm};
@@ -27,6 +27,7 @@ use handcar_executor::{self as kernel, AbortHandle, Instant, PanicPayload, Repor
 use slab::Slab;
 
 use crate::cleanup::Cleanup;
+use crate::context::{self, Context};
 use crate::reason::{CancelKind, CancelReason};
 use crate::token::Shared;
 
@@ -81,6 +82,8 @@ pub(crate) struct Node {
     grace: Cell<Grace>,
     sets_grace: Cell<bool>,
     token: RefCell<Option<Arc<Shared>>>,
+    /// The variables that a task has inherited.
+    pub(crate) context: OnceCell<Context>,
 }
 
 #[derive(Default)]
@@ -134,8 +137,18 @@ impl Node {
             grace: Cell::new(Grace::OfRuntime),
             sets_grace: Cell::new(false),
             token: RefCell::default(),
+            context: OnceCell::new(),
         });
         node.link(parent);
+        node
+    }
+
+    /// For a task, or for the child of a group, that is to have the current context.
+    pub(crate) fn inheriting(group: Option<Rc<Node>>) -> Rc<Node> {
+        let node = Node::new(Kind::Task, Location::caller(), group, None);
+        if let Some(context) = context::current() {
+            let _ = node.context.set(context);
+        }
         node
     }
 
@@ -297,7 +310,7 @@ impl Node {
     pub(crate) fn cancel_members(&self, kind: kernel::CancelKind) {
         let members: Vec<_> = self.members.borrow().iter().filter_map(|(_, member)| member.clone()).collect();
         for member in members {
-            member.cancel_as(kind);
+            layer::cancel(&member, kind);
         }
     }
 
@@ -314,8 +327,14 @@ impl Node {
         }
     }
 
+    /// Makes what a task has inherited the current context, until the guard is dropped.
+    #[inline]
+    pub(crate) fn enter_context(&self) -> Option<context::Restore> {
+        self.context.get().map(|context| context::replace(Some(Rc::clone(context))))
+    }
+
     /// The wrapper is polled, with this waker.
-    pub(crate) fn keep_waker(self: &Rc<Node>, cx: &Context<'_>) {
+    pub(crate) fn keep_waker(self: &Rc<Node>, cx: &Polling<'_>) {
         let waker = match self.waker.take() {
             Some(kept) if kept.will_wake(cx.waker()) => kept,
             _ => cx.waker().clone(),
@@ -445,7 +464,7 @@ impl Node {
     }
 
     /// Looks at the clock: a deadline that has passed cancels, and a scope that is cancelled itself counts its grace period.
-    pub(crate) fn look_at_clock(self: &Rc<Node>, cx: &mut Context<'_>) {
+    pub(crate) fn look_at_clock(self: &Rc<Node>, cx: &mut Polling<'_>) {
         if !self.is_cancelled_itself() {
             // Polled outside the borrow: it clones a waker, which may be a stranger's.
             let Some(mut alarm) = self.clock.borrow_mut().deadline.take() else { return };
@@ -461,7 +480,7 @@ impl Node {
         self.look_at_grace(cx);
     }
 
-    fn look_at_grace(&self, cx: &mut Context<'_>) {
+    fn look_at_grace(&self, cx: &mut Polling<'_>) {
         if self.clock.borrow().over {
             return;
         }
@@ -479,6 +498,18 @@ impl Node {
 
     pub(crate) fn is_grace_over(&self) -> bool {
         self.clock.borrow().over
+    }
+
+    /// Whether the grace period of something around it, up to its task, is over.
+    pub(crate) fn is_grace_over_around(&self) -> bool {
+        let mut node = self.parent();
+        while let Some(this) = node {
+            if this.is_grace_over() {
+                return true;
+            }
+            node = this.parent();
+        }
+        false
     }
 
     /// Moves the deadline; its wrapper arms it.

@@ -21,6 +21,7 @@ use std::rc::Rc;
 use handcar_executor::Instant;
 use handcar_executor::layer::{self, Alarm, DueTime, Ending};
 
+use crate::context;
 use crate::node::{Kind, Node};
 use crate::reason::{CancelKind, CancelReason};
 
@@ -144,16 +145,17 @@ fn pop() -> Option<Rc<Node>> {
     })
 }
 
-/// While it lives, the stack is an empty one: for a runtime that is driven, or ends, inside a poll of another.
+/// While it lives, the stack is an empty one, and so is the context: for a runtime that is driven, or ends, inside a poll of another.
 pub(crate) struct Isolated {
     outer: Vec<Frame>,
     attention: u8,
+    _context: context::Restore,
 }
 
 impl Isolated {
     pub(crate) fn new() -> Isolated {
         let outer = FRAMES.with(|frames| frames.take());
-        Isolated { outer, attention: layer::set_attention(0) }
+        Isolated { outer, attention: layer::set_attention(0), _context: context::replace(None) }
     }
 }
 
@@ -351,4 +353,24 @@ pub(crate) fn cancel_expired() -> bool {
         })
     });
     innermost.is_some_and(|node| node.cancel_expired())
+}
+
+/// How many scopes are on the stack. The task's own does not count: it may come in below the others in the middle of a poll.
+pub(crate) fn depth() -> usize {
+    FRAMES.with(|frames| frames.borrow().len() - first_is_task(&frames.borrow()))
+}
+
+/// The line of the outermost scope above the first `depth` ones.
+pub(crate) fn opened_above(depth: usize) -> Option<&'static Location<'static>> {
+    FRAMES.with(|frames| {
+        let frames = frames.borrow();
+        frames.get(depth + first_is_task(&frames)).map(|frame| match frame {
+            Frame::Light(light) => light.at,
+            Frame::Heavy(node) | Frame::Member(node) => node.at,
+        })
+    })
+}
+
+fn first_is_task(frames: &[Frame]) -> usize {
+    usize::from(frames.first().is_some_and(Frame::is_task))
 }

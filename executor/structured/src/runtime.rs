@@ -20,6 +20,7 @@ use std::time::Duration;
 use handcar_executor::layer;
 use handcar_executor::{self as kernel, Clock, Event, Instant, Metrics, OnPanic, Report, RunError, Turn, WakeHandle};
 
+use crate::context;
 use crate::join::JoinHandle;
 use crate::node::{Kind, Node};
 use crate::polls::Isolated;
@@ -143,6 +144,38 @@ impl Builder {
         Builder { shutdown: Shutdown::new(signal), ..self }
     }
 
+    /// Reports each poll that took `limit` or longer, when it is over: see the [kernel's](kernel::Builder::slow_poll).
+    ///
+    /// # Panics
+    ///
+    /// If `limit` is zero.
+    #[track_caller]
+    pub fn slow_poll(self, limit: Duration) -> Builder {
+        Builder { kernel: self.kernel.slow_poll(limit), ..self }
+    }
+
+    /// Starts a thread that reports a poll which has lasted for `threshold`, while it lasts: see the
+    /// [kernel's](kernel::Builder::watchdog).
+    ///
+    /// # Panics
+    ///
+    /// If `threshold` is zero.
+    #[track_caller]
+    pub fn watchdog(self, threshold: Duration) -> Builder {
+        Builder { kernel: self.kernel.watchdog(threshold), ..self }
+    }
+
+    /// Whether to report tasks and leaf futures that are dropped without ever having been polled: see the
+    /// [kernel's](kernel::Builder::report_unpolled).
+    pub fn report_unpolled(self, report: bool) -> Builder {
+        Builder { kernel: self.kernel.report_unpolled(report), ..self }
+    }
+
+    /// Who hears the [`watchdog`](Builder::watchdog), on the watchdog's thread; without one it is a line on stderr.
+    pub fn on_stuck(self, hook: impl Fn(Report) + Send + 'static) -> Builder {
+        Builder { kernel: self.kernel.on_stuck(hook), ..self }
+    }
+
     /// Makes the runtime.
     ///
     /// # Errors
@@ -204,6 +237,9 @@ impl Runtime {
     #[track_caller]
     pub fn try_block_on<F: IntoFuture>(&self, future: F) -> Result<F::Output, RunError> {
         let root = Node::new(Kind::Task, Location::caller(), None, None);
+        if let Some(context) = context::current() {
+            let _ = root.context.set(context);
+        }
         let main = async move {
             let mut scoped = pin!(Scoped::heavy(Rc::clone(&root), future.into_future()));
             poll_fn(|cx| {
@@ -276,8 +312,9 @@ impl Runtime {
 
     /// Calls `f` with this runtime as the thread's current one, so that `spawn`, `sleep` and sockets find it.
     pub fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
+        let context = context::current(); // what is spawned inherits it
         let _isolated = Isolated::new();
-        self.kernel().enter(f)
+        context::enter(context, || self.kernel().enter(f))
     }
 
     /// Ends the runtime's park from any thread.

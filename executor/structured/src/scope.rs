@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use handcar_executor::layer::Alarm;
-use handcar_executor::{Instant, budget};
+use handcar_executor::{Instant, budget, question};
 use pin_project_lite::pin_project;
 
 use crate::node::{Kind, Node};
@@ -155,7 +155,7 @@ impl<F: Future> Future for RunScope<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        ready!(budget::poll(cx));
+        ready!(question::poll_around(cx));
         Poll::Ready(match ready!(this.scoped.poll(cx)) {
             Outcome::Value(value) => Ok(value),
             Outcome::Panicked(panic) => panic.resume(),

@@ -158,6 +158,7 @@ pub(crate) fn poll_node<F: Future>(
     if matches!(*stage, Stage::Parked) {
         return if polls::is_flagged() { Poll::Pending } else { ended(node) };
     }
+    let _context = node.enter_context();
     node.keep_waker(cx);
     if node.kind == Kind::Task {
         polls::cancel_if_flagged(node);
@@ -178,9 +179,6 @@ pub(crate) fn poll_node<F: Future>(
         }
         node.look_at_clock(cx);
         if must_end(node) && (!node.is_protected() || node.is_grace_over()) {
-            if node.is_protected() {
-                layer::report(Report::CutShort { what: "what a scope shields", at: node.at });
-            }
             drain_from(node, stage.as_mut(), Outcome::Cancelled(node.reason()));
         }
     }
@@ -197,13 +195,13 @@ fn must_end(node: &Node) -> bool {
 
 fn drain<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>>, cx: &mut Context<'_>) -> Poll<Outcome<F::Output>> {
     let (drained, panicked) = cleanup::drain(node, !stage.is_body(), cx);
-    if let Some(panic) = panicked {
+    if let Some((panic, at)) = panicked {
         if stage.is_body() {
             // The panic of a cleanup beside the body: the scope ends with it.
             drain_from(node, stage.as_mut(), Outcome::Panicked(panic));
             return drain(node, stage, cx);
         }
-        stage.as_mut().panicked(panic, node.at);
+        stage.as_mut().panicked(panic, at);
     }
     if stage.is_body() || !drained {
         return Poll::Pending;
@@ -296,6 +294,7 @@ pub(crate) fn drop_node<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>
         }
     }
     let _close = Close(node);
+    let _context = node.enter_context();
     polls::under(Frame::Heavy(Rc::clone(node)), || stage.set(Stage::Over));
 }
 

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use handcar_executor::{Report, layer};
 use pin_project_lite::pin_project;
 
 use crate::node::{Kind, Node};
@@ -42,7 +43,7 @@ use crate::timeout::{Timeout, timeout};
 /// [`defer`](crate::defer).
 #[track_caller]
 pub fn shield<F: IntoFuture>(future: F) -> Shield<F::IntoFuture> {
-    Shield { state: State::New, at: Location::caller(), body: Some(future.into_future()) }
+    Shield { state: State::New, polling: false, at: Location::caller(), body: Some(future.into_future()) }
 }
 
 /// As [`shield`], for `duration` at the most.
@@ -63,6 +64,8 @@ pin_project! {
     #[must_use = "futures do nothing unless they are awaited"]
     pub struct Shield<F: Future> {
         state: State,
+        // Still so when it is dropped: the body has panicked.
+        polling: bool,
         at: &'static Location<'static>,
         #[pin]
         body: Option<F>,
@@ -70,12 +73,26 @@ pin_project! {
 
     impl<F: Future> PinnedDrop for Shield<F> {
         fn drop(this: Pin<&mut Self>) {
+            this.tell_if_cut();
             this.end();
         }
     }
 }
 
 impl<F: Future> Shield<F> {
+    /// Reports a body that is dropped before its end: because the grace period is over, or by a combinator.
+    fn tell_if_cut(&self) {
+        let State::Holding(node) = &self.state else { return };
+        if self.polling || self.body.is_none() {
+            return;
+        }
+        layer::report(if node.is_grace_over_around() {
+            Report::CutShort { what: "a shielded future", at: self.at }
+        } else {
+            Report::ShieldDropped { at: self.at }
+        });
+    }
+
     /// Drops the body, and lets the cancel in.
     fn end(self: Pin<&mut Self>) {
         struct Close(Rc<Node>);
@@ -113,10 +130,13 @@ impl<F: Future> Future for Shield<F> {
         } else if let State::Holding(node) = this.state {
             node.reparent(polls::attach().as_ref());
         }
-        let value = match this.state {
-            State::Holding(node) => ready!(polls::under(Frame::Heavy(Rc::clone(node)), || body.poll(cx)).1),
-            State::New | State::Alone => ready!(body.poll(cx)),
+        *this.polling = true;
+        let polled = match this.state {
+            State::Holding(node) => polls::under(Frame::Heavy(Rc::clone(node)), || body.poll(cx)).1,
+            State::New | State::Alone => body.poll(cx),
         };
+        *this.polling = false;
+        let value = ready!(polled);
         self.end();
         Poll::Ready(value)
     }

@@ -22,6 +22,7 @@ use std::task::{Context, Poll};
 use handcar_executor::layer;
 use pin_project_lite::pin_project;
 
+use crate::context;
 use crate::node::Node;
 use crate::polls;
 use crate::reason::CancelReason;
@@ -33,6 +34,8 @@ enum Link {
     /// A plain one, whose body has just panicked.
     Panicked,
     Noded(Rc<Node>),
+    /// New, and spawned where context variables are set: see `context.rs`.
+    Inheriting(Box<context::Context>),
 }
 
 pin_project! {
@@ -46,12 +49,17 @@ pin_project! {
     impl<F: Future> PinnedDrop for Task<F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
+            let _context = inherit(this.link);
+            if let Link::New = this.link {
+                layer::task_unpolled();
+            }
             match this.link {
                 Link::Noded(node) => drop_node(node, this.stage),
                 Link::Plain | Link::Panicked | Link::New => {
                     let _close = CloseAttached;
                     this.stage.set(Stage::Over);
                 }
+                Link::Inheriting(_) => unreachable!("it has just become new"),
             }
         }
     }
@@ -73,7 +81,8 @@ pub(crate) type Ended<T> = Result<T, CancelReason>;
 
 impl<F: Future> Task<F> {
     pub(crate) fn new(future: F) -> Task<F> {
-        Task { link: Link::New, stage: Stage::Body { body: future } }
+        let link = context::current().map_or(Link::New, |context| Link::Inheriting(Box::new(context)));
+        Task { link, stage: Stage::Body { body: future } }
     }
 }
 
@@ -192,8 +201,34 @@ fn poll_rarely<F: Future>(
             return poll_node(&node, stage, false, cx).map(|outcome| settled(&node, outcome));
         }
         Link::Panicked => Outcome::Panicked(layer::take_panic().expect("the loop leaves what a body panicked with")),
-        Link::New | Link::Plain => Outcome::Cancelled(Some(flagged())),
+        Link::Inheriting(_) => return begin_in_context(link, stage, cx),
+        Link::New | Link::Plain => {
+            layer::task_unpolled();
+            Outcome::Cancelled(Some(flagged()))
+        }
     };
     *link = Link::Plain;
     attend(link, stage, Some(outcome), cx)
+}
+
+/// Makes a task new of one that inherits, and enters what it inherits.
+fn inherit(link: &mut Link) -> Option<context::Restore> {
+    let Link::Inheriting(context) = link else { return None };
+    let context = Rc::clone(context);
+    *link = Link::New;
+    Some(context::replace(Some(context)))
+}
+
+/// The first poll of a task that inherits: it gets a node, which keeps the context.
+#[cold]
+fn begin_in_context<F: Future>(
+    link: &mut Link,
+    stage: Pin<&mut Stage<F>>,
+    cx: &mut Context<'_>,
+) -> Poll<Outcome<F::Output>> {
+    let _context = inherit(link);
+    if !polls::is_task_flagged() {
+        *link = Link::Noded(Node::inheriting(None));
+    }
+    poll_rarely(link, stage, cx)
 }

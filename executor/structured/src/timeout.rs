@@ -10,7 +10,7 @@ use std::time::Duration;
 
 pub use handcar_executor::Elapsed;
 use handcar_executor::layer::Alarm;
-use handcar_executor::{Instant, budget};
+use handcar_executor::{Instant, budget, question};
 use pin_project_lite::pin_project;
 
 use crate::node::{Kind, Node};
@@ -105,7 +105,7 @@ where
 #[inline]
 fn limited<F: Future>(scoped: Pin<&mut Scoped<F>>, cx: &mut Context<'_>) -> Poll<Option<F::Output>> {
     // Before the body: one that suspends only because the budget is used up has not lost.
-    ready!(budget::poll(cx));
+    ready!(question::poll_around(cx));
     Poll::Ready(match ready!(scoped.poll(cx)) {
         Outcome::Value(value) => Some(value),
         Outcome::Cancelled(_) => {

@@ -429,7 +429,7 @@ fn a_scope_may_be_carried_from_one_runtime_to_another_which_awaits_the_cleanups(
     first.block_on(async { assert!(futures::poll!(carried.as_mut()).is_pending()) });
     second.block_on(async { assert!(timeout(s(9), carried.as_mut()).await.is_err()) });
     drop(first);
-    drop(carried);
+    second.enter(|| drop(carried));
     drop(second);
     let log = log.take();
     assert_eq!((log.len(), log.iter().filter(|line| *line == "cleanup").count()), (199, 100));

@@ -275,7 +275,9 @@ fn nothing_is_lost_when_a_future_is_dropped_after_any_number_of_polls() {
             });
             drop(runtime);
             for report in reports.take() {
-                assert!(report.contains("error"), "{name} after {polls} polls: {report}");
+                // A shield that is dropped with the program says so.
+                let is_meant = report.contains("error") || !ended && report == "shield dropped";
+                assert!(is_meant, "{name} after {polls} polls: {report}");
                 books.heard(report.matches(": child ").count());
             }
             if !is_lossless || !ended && !name.contains("group") && !name.contains("start") {

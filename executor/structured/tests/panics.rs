@@ -155,9 +155,9 @@ fn the_first_of_two_panics_is_the_tasks_end_and_the_second_is_reported() {
 fn of_two_futures_that_panic_together_the_first_goes_on_and_the_second_is_reported() {
     let _watchdog = watchdog();
     let reports = Reports::default();
-    let panics = async |what| {
+    let panics = async |what: &str| {
         yield_now().await;
-        assert!(what == "", "{what}");
+        assert!(what.is_empty(), "{what}");
     };
     reports.builder().build().unwrap().block_on(async {
         let many = spawn(gather([panics("first"), panics("second")]));

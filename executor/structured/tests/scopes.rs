@@ -10,8 +10,8 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::stream::{FuturesUnordered, StreamExt};
 use handcar_structured::{
-    AbortHandle, CancelKind, CancelReason, CancelScope, Instant, cancellable, cancelled, defer, effective_deadline,
-    is_cancelled, move_on_after, scope_of, shield, shield_for, sleep, spawn, timeout, yield_now,
+    AbortHandle, Builder, CancelKind, CancelReason, CancelScope, Instant, cancellable, cancelled, defer,
+    effective_deadline, is_cancelled, move_on_after, scope_of, shield, shield_for, sleep, spawn, timeout, yield_now,
 };
 
 mod common;
@@ -248,7 +248,7 @@ fn the_grace_period_cuts_a_shield_that_hangs_and_reports_it() {
         assert!(scope.run(shield(for_ever())).await.is_err());
         assert_eq!(seconds(), 6);
     });
-    assert_eq!(reports.take(), ["cut short: what a scope shields"]);
+    assert_eq!(reports.take(), ["cut short: a shielded future"]);
 }
 
 #[test]
@@ -695,4 +695,30 @@ fn move_on_after_returns_nothing_in_time_and_the_value_before_it() {
         assert_eq!(move_on_after(s(1), async { 7 }).await, Some(7));
         assert_eq!(seconds(), 1);
     });
+}
+
+#[test]
+fn a_shield_that_a_combinator_drops_is_reported_once_and_names_its_line() {
+    let _dog = watchdog();
+    let told = Rc::new(RefCell::new(Vec::new()));
+    let hook = Rc::clone(&told);
+    let runtime =
+        Builder::new().on_report(move |report| hook.borrow_mut().push(format!("{report:#}"))).build().unwrap();
+    let line = line!() + 2;
+    runtime.block_on(async {
+        let shielded = Box::pin(shield(for_ever()));
+        futures::future::select(shielded, Box::pin(yield_now())).await;
+        drop(Box::pin(shield(for_ever()))); // never polled: nothing was cut
+        shield(yield_now()).await;
+        let panics = AssertUnwindSafe(shield(async {
+            yield_now().await;
+            panic!("oh");
+        }));
+        assert!(panics.catch_unwind().await.is_err());
+    });
+    drop(runtime);
+    let told = told.take();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains(&format!("scopes.rs:{line}:")), "{told:?}");
+    assert!(told[0].contains("put what must happen into `defer`"), "{told:?}");
 }

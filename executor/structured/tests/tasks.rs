@@ -3,11 +3,13 @@
 use std::cell::RefCell;
 use std::error::Error;
 use std::rc::Rc;
+use std::time::Duration;
 
+use futures::FutureExt;
 use futures::task::LocalSpawn;
 use handcar_structured::{
-    AbortHandle, CancelKind, JoinHandle, Runtime, cancellable, defer, is_cancelled, shield, spawn, spawn_named,
-    timeout, yield_now,
+    AbortHandle, Builder, CancelKind, JoinHandle, Runtime, cancellable, defer, is_cancelled, shield, sleep, spawn,
+    spawn_named, task_group, timeout, to_thread, yield_now,
 };
 
 mod common;
@@ -290,4 +292,57 @@ fn an_aborted_task_whose_destructor_cancels_its_parent_ends_and_so_does_the_pare
         log.at("joined");
     });
     assert_eq!(log.take(), ["1 cleanup", "1 joined"]);
+}
+
+#[test]
+fn the_runtimes_end_does_not_outlast_its_last_task() {
+    let _dog = watchdog();
+    let runtime = Builder::new().grace(Some(Duration::from_secs(3600))).build().unwrap();
+    runtime.spawn(shield(sleep(Duration::from_millis(5)))).detach();
+    runtime.block_on(yield_now());
+    drop(runtime); // in the system's time: the watchdog would not wait for an hour
+}
+
+#[test]
+fn what_is_dropped_unpolled_is_reported_where_that_was_asked_for() {
+    let _dog = watchdog();
+    let reports = Reports::default();
+    let (first, thread) = (line!() + 2, line!() + 3);
+    let program = async || {
+        drop(sleep(s(1)));
+        drop(to_thread(|| ()));
+        let _ = sleep(s(1)).now_or_never(); // polled
+        drop(spawn_named("forgotten", async {}));
+        spawn(async {}).await.unwrap();
+        let group = task_group(async |g| {
+            g.cancel();
+            g.spawn_named("late child", async { Ok::<_, String>(()) });
+            Ok(())
+        });
+        group.await.unwrap();
+        yield_now().await;
+        spawn_named("at the end", async {}).detach();
+    };
+    reports.builder().build().unwrap().block_on(program());
+    assert_eq!(reports.take(), [""; 0]);
+
+    let runtime = reports.builder().report_unpolled(true).build().unwrap();
+    runtime.block_on(program());
+    drop(runtime);
+    let told = reports.take();
+    assert_eq!(told.len(), 5, "{told:#?}");
+    assert!(
+        told[0].contains(&format!("the `sleep` made at executor/structured/tests/tasks.rs:{first}:")),
+        "{}",
+        told[0]
+    );
+    assert!(told[0].contains("was dropped and never awaited, in task `main`"), "{}", told[0]);
+    assert!(
+        told[1].contains(&format!("the `to_thread` made at executor/structured/tests/tasks.rs:{thread}:")),
+        "{}",
+        told[1]
+    );
+    for (text, name) in told[2..].iter().zip(["forgotten", "late child", "at the end"]) {
+        assert!(text.starts_with(&format!("task `{name}`")) && text.contains("before it ran at all"), "{text}");
+    }
 }

@@ -156,8 +156,8 @@ fn in_short(report: &Report) -> String {
         Report::Panicked { payload, .. } => format!("panicked: {payload}"),
         Report::Failed { error, .. } => format!("failed: {error}"),
         Report::WakerPanicked { payload } => format!("waker panicked: {payload}"),
-        Report::JobPanicked { payload } => format!("job panicked: {payload}"),
-        Report::JobsLeft { count } => format!("jobs left: {count}"),
+        Report::JobPanicked { payload, .. } => format!("job panicked: {payload}"),
+        Report::JobsLeft { jobs } => format!("jobs left: {}", jobs.len()),
         Report::TasksLeft { tasks } => format!("tasks left: {}", !tasks.is_empty()),
         other => format!("{other}"),
     }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
-use handcar_executor::budget;
+use handcar_executor::{budget, question};
 
 use super::Channel;
 use super::error::TryRecvError;
@@ -99,7 +99,7 @@ impl<T> Receiver<T> {
 
     #[inline(never)]
     fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        ready!(budget::poll(cx));
+        ready!(question::poll_telling(cx, || self.channel.what_for("recv")));
         let channel = &*self.channel;
         let mut message = channel.pop();
         if message.is_none() && !channel.is_finished() {

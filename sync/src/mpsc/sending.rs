@@ -13,7 +13,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use handcar_executor::budget;
+use handcar_executor::{budget, question};
 
 use super::error::SendError;
 use super::{Channel, leave};
@@ -44,7 +44,7 @@ impl<T> Future for Sending<'_, T> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        ready!(budget::poll(cx));
+        ready!(question::poll_telling(cx, || self.channel.what_for("send")));
         let Self { channel, message, stage } = &mut *self;
         if matches!(stage, Stage::Waiting(Ticket::New))
             && channel.capacity > 0

@@ -134,6 +134,9 @@ fn in_short(report: &Report) -> String {
         Report::Failed { error, .. } => format!("failed: {error}"),
         Report::CutShort { what, .. } => format!("cut short: {what}"),
         Report::CleanupPanicked { payload, .. } => format!("cleanup panicked: {payload}"),
+        Report::ShieldDropped { .. } => "shield dropped".to_owned(),
+        Report::JobAbandoned { job } => format!("job abandoned: {}", job.name.as_deref().unwrap_or("-")),
+        Report::JobPanicked { payload, .. } => format!("job panicked: {payload}"),
         other => format!("{other}"),
     }
 }

@@ -2,10 +2,10 @@
 
 /// Where the middle of some figures lies, and the middle half of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Spread {
-    pub(super) lower: f64,
-    pub(super) median: f64,
-    pub(super) upper: f64,
+pub(crate) struct Spread {
+    pub(crate) lower: f64,
+    pub(crate) median: f64,
+    pub(crate) upper: f64,
 }
 
 impl Spread {
@@ -14,7 +14,7 @@ impl Spread {
     /// # Panics
     ///
     /// If there are none.
-    pub(super) fn of(figures: &[f64]) -> Spread {
+    pub(crate) fn of(figures: &[f64]) -> Spread {
         let mut sorted = figures.to_vec();
         sorted.sort_unstable_by(f64::total_cmp);
         Spread { lower: quantile(&sorted, 0.25), median: quantile(&sorted, 0.5), upper: quantile(&sorted, 0.75) }
@@ -23,7 +23,7 @@ impl Spread {
 
 /// Between two figures it lies on the line from one to the other.
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "few figures")]
-fn quantile(sorted: &[f64], share: f64) -> f64 {
+pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
     assert!(!sorted.is_empty(), "nothing was measured");
     let place = share * (sorted.len() - 1) as f64;
     let below = sorted[place.floor() as usize];

@@ -1,0 +1,271 @@
+//! Watchers: polls that take too long, told after them or while they last.
+//!
+//! ```text
+//!     the loop's thread                                   the watchdog's thread, ten times per threshold
+//!     -----------------                                   ----------------------------------------------
+//!     Polled   count += 1, task := it          ------>    the same count as at the first look that saw it,
+//!     Looked, Ended, the next Polled:                     a threshold ago? Report::Stuck, and again after
+//!              count += 1, task := nobody                 each further threshold
+//!              took too long? Report::SlowPoll, at the loop's next look
+//! ```
+//!
+//! A watcher is an [observer](crate::Event). So the machine knows nothing of watchers, and without one nothing is different.
+//!
+//! The two are for two cases. [`slow_poll`](crate::Builder::slow_poll) reads the clock around each poll, is exact, and says
+//! nothing of a poll that never ends. The [`watchdog`](crate::Builder::watchdog) costs the loop two stores for each poll, and
+//! speaks while the loop is still stuck; so what it says cannot go through the loop.
+
+use std::cell::Cell;
+use std::panic::Location;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+use std::{fmt, io};
+
+use crate::machine::mailbox::Mailbox;
+use crate::machine::task::TaskInfo;
+use crate::machine::waker::TaskId;
+use crate::observe::{Event, Observer};
+use crate::report::Report;
+use crate::reporter::Reporter;
+
+/// How many looks the watchdog takes in one threshold: it sees a poll late by one of them at the most.
+const LOOKS: u32 = 10;
+
+/// The shortest time between two looks.
+const SHORTEST_PAUSE: Duration = Duration::from_micros(100);
+
+/// What a [`Builder`](crate::Builder) was asked to watch.
+#[derive(Default)]
+pub(crate) struct Settings {
+    pub(crate) slow_poll: Option<Duration>,
+    pub(crate) watchdog: Option<Duration>,
+    pub(crate) on_stuck: Option<OnStuck>,
+}
+
+/// Who hears of a loop that is stuck; called on the watchdog's thread.
+pub(crate) type OnStuck = Box<dyn Fn(Report) + Send>;
+
+/// The watchers that were asked for, and the program's own observer, as one.
+pub(crate) fn observer(
+    settings: Settings,
+    mailbox: &Arc<Mailbox>,
+    own: Option<Observer>,
+) -> io::Result<Option<Observer>> {
+    Ok(match (Watch::new(settings, mailbox)?, own) {
+        (None, own) => own,
+        (Some(watch), None) => Some(Box::new(move |event| watch.see(event))),
+        (Some(watch), Some(own)) => Some(Box::new(move |event| {
+            watch.see(event);
+            own(event);
+        })),
+    })
+}
+
+struct Watch {
+    slow_poll: Option<Duration>,
+    mailbox: Arc<Mailbox>,
+    known: Arc<Known>,
+    /// The poll that is under way, and when it began, if that is wanted.
+    poll: Cell<Option<(TaskId, Option<Instant>)>>,
+    dog: Option<Dog>,
+}
+
+impl Watch {
+    /// `None` if there is nothing to watch.
+    fn new(settings: Settings, mailbox: &Arc<Mailbox>) -> io::Result<Option<Watch>> {
+        let Settings { slow_poll, watchdog, on_stuck } = settings;
+        if slow_poll.is_none() && watchdog.is_none() {
+            return Ok(None);
+        }
+        let known = Arc::new(Known::default());
+        let dog = watchdog.map(|threshold| Dog::start(threshold, &known, on_stuck)).transpose()?;
+        Ok(Some(Watch { slow_poll, mailbox: Arc::clone(mailbox), known, poll: Cell::new(None), dog }))
+    }
+
+    fn see(&self, event: &Event<'_>) {
+        match *event {
+            Event::Entered { at } => self.known.lock().entered_at = Some(at),
+            Event::Spawned { task, name, at } => {
+                self.known.add(TaskInfo { id: task, name: name.map(Arc::from), spawned_at: at });
+            }
+            Event::Polled { task } => {
+                let now = self.slow_poll.map(|_| Instant::now());
+                self.end_poll(now);
+                self.poll.set(Some((task, now)));
+                if let Some(dog) = &self.dog {
+                    dog.shared.begin(task);
+                }
+            }
+            Event::Ended { task } => {
+                self.end();
+                self.known.remove(task);
+            }
+            Event::Looked { .. } | Event::Left => self.end(),
+            _ => {}
+        }
+    }
+
+    /// No poll is under way any more.
+    fn end(&self) {
+        if self.poll.get().is_none() {
+            return;
+        }
+        self.end_poll(self.slow_poll.map(|_| Instant::now()));
+        if let Some(dog) = &self.dog {
+            dog.shared.begin(TaskId::NONE);
+        }
+    }
+
+    fn end_poll(&self, now: Option<Instant>) {
+        if let Some((task, Some(since))) = self.poll.take()
+            && let (Some(now), Some(limit)) = (now, self.slow_poll)
+        {
+            let took = now - since;
+            if took >= limit {
+                self.tell_slow(task, took, limit);
+            }
+        }
+    }
+
+    #[cold]
+    fn tell_slow(&self, task: TaskId, took: Duration, limit: Duration) {
+        if let Some(task) = self.known.lock().who(task) {
+            self.mailbox.report(Report::SlowPoll { task, took, limit }); // the hook is called by the next look, in no task's name
+        }
+    }
+}
+
+/// Who the living tasks are, for a report about one that cannot be asked any more, or not from the other thread.
+#[derive(Default)]
+struct Known(Mutex<Tasks>);
+
+#[derive(Default)]
+struct Tasks {
+    /// By slot.
+    tasks: Vec<Option<TaskInfo>>,
+    /// The line that runs the loop: main's own, which changes with each `block_on`.
+    entered_at: Option<&'static Location<'static>>,
+}
+
+impl Known {
+    fn lock(&self) -> MutexGuard<'_, Tasks> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, task: TaskInfo) {
+        let mut known = self.lock();
+        let slot = task.id.slot();
+        if known.tasks.len() <= slot {
+            known.tasks.resize(slot + 1, None);
+        }
+        known.tasks[slot] = Some(task);
+    }
+
+    fn remove(&self, task: TaskId) {
+        let mut known = self.lock();
+        if let Some(place) = known.tasks.get_mut(task.slot()) {
+            *place = None;
+        }
+    }
+}
+
+impl Tasks {
+    fn who(&self, id: TaskId) -> Option<TaskInfo> {
+        let mut task = self.tasks.get(id.slot())?.clone().filter(|task| task.id == id)?;
+        if let (Some("main"), Some(at)) = (task.name.as_deref(), self.entered_at) {
+            task.spawned_at = at;
+        }
+        Some(task)
+    }
+}
+
+/// The watchdog, as the loop's thread holds it. Dropping it ends its thread.
+struct Dog {
+    shared: Arc<Shared>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+struct Shared {
+    /// How many polls have begun or ended.
+    count: AtomicU64,
+    /// The task that is being polled, as its number.
+    task: AtomicUsize,
+    over: Mutex<bool>,
+    ended: Condvar,
+}
+
+impl Shared {
+    /// The count first: whoever reads the new task and then the count reads the new count too.
+    fn begin(&self, task: TaskId) {
+        let count = self.count.load(Ordering::Relaxed);
+        self.count.store(count + 1, Ordering::Relaxed);
+        self.task.store(task.0, Ordering::Release);
+    }
+
+    /// The task that is being polled, and the count that goes with it.
+    fn look(&self) -> (u64, TaskId) {
+        let task = TaskId(self.task.load(Ordering::Acquire));
+        (self.count.load(Ordering::Acquire), task)
+    }
+}
+
+impl Dog {
+    fn start(threshold: Duration, known: &Arc<Known>, on_stuck: Option<OnStuck>) -> io::Result<Dog> {
+        let shared = Arc::new(Shared {
+            count: AtomicU64::new(0),
+            task: AtomicUsize::new(TaskId::NONE.0),
+            over: Mutex::new(false),
+            ended: Condvar::new(),
+        });
+        let (seen, known) = (Arc::clone(&shared), Arc::clone(known));
+        let thread = thread::Builder::new()
+            .name("handcar-watchdog".to_owned())
+            .spawn(move || watch(&seen, &known, threshold, on_stuck.as_ref()))?;
+        Ok(Dog { shared, thread: Some(thread) })
+    }
+}
+
+impl Drop for Dog {
+    fn drop(&mut self) {
+        *self.shared.over.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.shared.ended.notify_all();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join(); // the reporter catches the panics of a hook
+        }
+    }
+}
+
+/// The watchdog's life.
+fn watch(shared: &Shared, known: &Known, threshold: Duration, on_stuck: Option<&OnStuck>) {
+    let pause = (threshold / LOOKS).max(SHORTEST_PAUSE);
+    let (mut count, _) = shared.look();
+    let (mut since, mut told) = (Instant::now(), 0);
+    let mut over = shared.over.lock().unwrap_or_else(PoisonError::into_inner);
+    while !*over {
+        over = shared.ended.wait_timeout(over, pause).unwrap_or_else(PoisonError::into_inner).0;
+        let (now, (seen, task)) = (Instant::now(), shared.look());
+        if seen != count {
+            (count, since, told) = (seen, now, 0);
+        }
+        let stuck_for = now - since;
+        if task == TaskId::NONE || stuck_for < threshold * (told + 1) {
+            continue;
+        }
+        told = u32::try_from(stuck_for.as_nanos() / threshold.as_nanos()).unwrap_or(u32::MAX - 1);
+        let Some(task) = known.lock().who(task) else { continue };
+        drop(over); // the hook may take its time, or be what ends the runtime
+        Reporter::tell_from_outside(on_stuck, Report::Stuck { task, stuck_for });
+        over = shared.over.lock().unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("slow_poll", &self.slow_poll)
+            .field("watchdog", &self.watchdog)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,230 @@
+//! Watchers: polls that take too long, told after them and while they last.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use handcar_executor::{Builder, Clock, Event, Report, Runtime, sleep, spawn_named, yield_now};
+
+mod common;
+use common::watchdog;
+
+const fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+#[derive(Clone, Default)]
+struct Told(Rc<RefCell<Vec<Report>>>);
+
+impl Told {
+    fn builder(&self) -> Builder {
+        let told = self.clone();
+        Builder::new().on_report(move |report| told.0.borrow_mut().push(report))
+    }
+
+    /// Names of the tasks with a slow poll, and how many lines after `line` they were spawned.
+    fn slow(&self) -> Vec<String> {
+        let tell = |report: Report| match report {
+            Report::SlowPoll { task, took, limit } => {
+                assert!(took >= limit, "{took:?}");
+                task.name.map_or_else(|| "-".to_owned(), |name| name.to_string())
+            }
+            other => panic!("unexpected: {other}"),
+        };
+        self.0.take().into_iter().map(tell).collect()
+    }
+}
+
+#[test]
+fn a_slow_poll_is_reported_after_it_with_its_task_and_line() {
+    let _dog = watchdog();
+    let told = Told::default();
+    let runtime = told.builder().slow_poll(ms(20)).build().unwrap();
+    let line = line!() + 2;
+    runtime.block_on(async {
+        let slow = spawn_named("slow", async {
+            thread::sleep(ms(30));
+            yield_now().await;
+            yield_now().await;
+        });
+        slow.await.unwrap();
+        yield_now().await;
+        let reports = told.0.take();
+        let [Report::SlowPoll { task, took, limit }] = &reports[..] else { panic!("{reports:?}") };
+        assert_eq!((task.name.as_deref(), task.spawned_at.line(), *limit), (Some("slow"), line, ms(20)));
+        assert!(*took >= ms(30));
+        let words = reports[0].to_string();
+        assert!(words.contains("task `slow`") && words.contains("20ms are allowed"), "{words}");
+    });
+    drop(runtime);
+    assert!(told.0.take().is_empty());
+}
+
+#[test]
+fn each_slow_poll_is_reported_once_also_the_last_of_a_task_and_of_main() {
+    let _dog = watchdog();
+    let told = Told::default();
+    let runtime = told.builder().clock(Clock::simulated()).slow_poll(ms(15)).build().unwrap();
+    runtime.block_on(async {
+        thread::sleep(ms(20));
+        yield_now().await;
+        spawn_named("ends so", async { thread::sleep(ms(20)) }).await.unwrap();
+        let panics = spawn_named("panics", async {
+            thread::sleep(ms(20));
+            panic!("oh");
+        });
+        assert!(panics.await.map(|(): ()| ()).unwrap_err().is_panic());
+        sleep(Duration::from_secs(9)).await;
+        thread::sleep(ms(20));
+    });
+    assert_eq!(told.slow(), ["main", "ends so", "panics"]);
+    drop(runtime);
+    assert_eq!(told.slow(), ["main"]);
+}
+
+#[test]
+fn a_slow_destructor_at_the_end_is_reported_too() {
+    struct Slow;
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            thread::sleep(ms(20));
+        }
+    }
+    let _dog = watchdog();
+    let told = Told::default();
+    let runtime = told.builder().slow_poll(ms(15)).build().unwrap();
+    runtime.block_on(async {
+        spawn_named("kept", async {
+            let _slow = Slow;
+            std::future::pending::<()>().await;
+        })
+        .detach();
+        yield_now().await;
+    });
+    drop(runtime);
+    assert_eq!(told.slow(), ["kept"]);
+}
+
+#[test]
+fn time_between_polls_is_nobodys() {
+    let _dog = watchdog();
+    let told = Told::default();
+    let runtime = told.builder().slow_poll(ms(100)).build().unwrap();
+    let task = runtime.spawn(async { sleep(ms(150)).await });
+    runtime.block_on(yield_now());
+    thread::sleep(ms(120));
+    runtime.block_on(task).unwrap();
+    while runtime.turn().unwrap() == handcar_executor::Turn::More {}
+    thread::sleep(ms(120));
+    drop(runtime);
+    assert_eq!(told.slow(), [""; 0]);
+}
+
+#[test]
+fn main_is_told_with_the_line_of_its_own_block_on() {
+    let _dog = watchdog();
+    let told = Told::default();
+    let runtime = told.builder().slow_poll(ms(10)).build().unwrap();
+    runtime.block_on(async {});
+    let line = line!() + 1;
+    runtime.block_on(async {
+        thread::sleep(ms(15));
+        yield_now().await;
+    });
+    drop(runtime);
+    let reports = told.0.take();
+    let [Report::SlowPoll { task, .. }] = &reports[..] else { panic!("{reports:?}") };
+    assert_eq!((task.name.as_deref(), task.spawned_at.line()), (Some("main"), line));
+}
+
+#[test]
+fn the_watchdog_tells_while_the_loop_is_stuck_again_and_again_and_in_time() {
+    let _dog = watchdog();
+    let threshold = ms(1000);
+    let (tell, told) = channel();
+    let tell = Mutex::new(tell);
+    let hook = move |report: Report| tell.lock().unwrap().send((Instant::now(), report)).unwrap();
+    let runtime = Builder::new().watchdog(threshold).on_stuck(hook).build().unwrap();
+    let line = line!() + 2;
+    runtime.block_on(async {
+        let stuck = spawn_named("stuck", async move {
+            let begun = Instant::now();
+            // The poll ends only once it has been told of three times.
+            let told: Vec<_> = (0..3).map(|_| told.recv().unwrap()).collect();
+            (begun, told)
+        });
+        let (begun, told) = stuck.await.unwrap();
+        for (nth, (at, report)) in (1..).zip(told) {
+            let Report::Stuck { task, stuck_for } = &report else { panic!("{report}") };
+            assert_eq!((task.name.as_deref(), task.spawned_at.line()), (Some("stuck"), line));
+            let (after, threshold) = (at - begun, threshold * nth);
+            assert!(after >= threshold && *stuck_for >= threshold, "told after {after:?}: {report}");
+            assert!(after <= threshold + ms(200), "told after {after:?}: {report}");
+            assert!(report.to_string().contains("task `stuck`"), "{report}");
+        }
+    });
+}
+
+#[test]
+fn the_watchdog_is_silent_while_the_loop_sleeps_and_while_nobody_runs_it() {
+    let _dog = watchdog();
+    let told = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&told);
+    let runtime = Builder::new().watchdog(ms(100)).on_stuck(move |_| *count.lock().unwrap() += 1).build().unwrap();
+    runtime.block_on(sleep(ms(250)));
+    thread::sleep(ms(250));
+    runtime.block_on(runtime.spawn(sleep(ms(50)))).unwrap();
+    drop(runtime);
+    assert_eq!(*told.lock().unwrap(), 0);
+    assert_eq!(Arc::strong_count(&told), 1, "the watchdog has ended with the runtime");
+}
+
+#[test]
+fn a_hook_of_the_watchdog_that_panics_takes_nobody_along() {
+    let _dog = watchdog();
+    let calls = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&calls);
+    let hook = move |_: Report| {
+        *counted.lock().unwrap() += 1;
+        panic!("in the hook");
+    };
+    let runtime = Builder::new().watchdog(ms(20)).on_stuck(hook).build().unwrap();
+    runtime.block_on(async {
+        while *calls.lock().unwrap() < 2 {
+            thread::yield_now();
+        }
+    });
+}
+
+#[test]
+fn both_watchers_and_an_observer_work_side_by_side() {
+    let _dog = watchdog();
+    let (seen, told) = (Rc::new(Cell::new(0)), Told::default());
+    let counted = Rc::clone(&seen);
+    let runtime: Runtime = told
+        .builder()
+        .slow_poll(ms(15))
+        .watchdog(Duration::from_secs(3600))
+        .observe(move |event| counted.set(counted.get() + u32::from(matches!(event, Event::Polled { .. }))))
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        spawn_named("slow", async { thread::sleep(ms(20)) }).await.unwrap();
+    });
+    drop(runtime);
+    assert_eq!(told.slow(), ["slow"]);
+    assert_eq!(seen.get(), 3);
+}
+
+#[test]
+fn thresholds_of_zero_are_refused() {
+    for refused in [
+        common::panic_of(|| drop(Builder::new().slow_poll(Duration::ZERO))),
+        common::panic_of(|| drop(Builder::new().watchdog(Duration::ZERO))),
+    ] {
+        assert_eq!(refused, "every poll takes longer than nothing: allow some milliseconds");
+    }
+}
