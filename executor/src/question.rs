@@ -27,17 +27,21 @@ thread_local! {
     static ANSWERS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
-/// As [`budget::poll`], by an operation that can say what it waits for. Without a question it costs the same.
+/// As [`budget::poll`], by an operation that can say what it waits for.
 #[inline]
 pub fn poll_telling(cx: &mut Context<'_>, tell: impl FnOnce() -> String) -> Poll<()> {
-    #[cold]
-    fn suspend(cx: &mut Context<'_>, tell: impl FnOnce() -> String) -> Poll<()> {
-        if is_question() {
-            answer(tell());
-        }
-        budget::suspend(cx)
+    if budget::has_left() { Poll::Ready(()) } else { suspend_telling(cx, tell) }
+}
+
+/// Suspends an operation that has found [no budget left](budget::has_left): the cold half of [`poll_telling`], for those hot paths in which
+/// its closure would cost a few instructions.
+#[cold]
+pub fn suspend_telling<T>(cx: &mut Context<'_>, tell: impl FnOnce() -> String) -> Poll<T> {
+    if is_question() {
+        answer(tell());
     }
-    if budget::LEFT.get() > 0 { Poll::Ready(()) } else { suspend(cx, tell) }
+    let _pending = budget::suspend(cx);
+    Poll::Pending
 }
 
 /// As [`budget::poll`], by what is only around other operations: a poll that only asks goes on to those.
@@ -47,7 +51,7 @@ pub fn poll_around(cx: &mut Context<'_>) -> Poll<()> {
     fn suspend(cx: &mut Context<'_>) -> Poll<()> {
         if is_question() { Poll::Ready(()) } else { budget::suspend(cx) }
     }
-    if budget::LEFT.get() > 0 { Poll::Ready(()) } else { suspend(cx) }
+    if budget::has_left() { Poll::Ready(()) } else { suspend(cx) }
 }
 
 /// Whether this poll only asks what is waited for.

@@ -223,13 +223,20 @@ impl Semaphore {
         cx: &mut Context<'_>,
         name: &str,
     ) -> Poll<Result<(), AcquireError>> {
-        ready!(question::poll_telling(cx, || self.what_for(name)));
+        if !budget::has_left() {
+            return self.suspend(cx, name);
+        }
         if matches!(ticket, Ticket::New) && self.try_take(need).is_ok() {
             budget::spend();
             *ticket = Ticket::Spent;
             return Poll::Ready(Ok(()));
         }
         self.poll_queue(ticket, need, cx, name)
+    }
+
+    #[cold]
+    fn suspend<T>(&self, cx: &mut Context<'_>, name: &str) -> Poll<T> {
+        question::suspend_telling(cx, || self.what_for(name))
     }
 
     #[cold]

@@ -120,7 +120,9 @@ impl WaitQueue {
         name: &str,
         enter: impl Fn() -> Option<Outcome>,
     ) -> Poll<Outcome> {
-        ready!(question::poll_telling(cx, || self.what_for(name)));
+        if !budget::has_left() {
+            return self.suspend(cx, name);
+        }
         if let Ticket::New = ticket
             && let Some(outcome) = enter()
         {
@@ -129,6 +131,11 @@ impl WaitQueue {
             return Poll::Ready(outcome);
         }
         self.poll_in_line(ticket, 0, cx, name, enter)
+    }
+
+    #[cold]
+    fn suspend<T>(&self, cx: &mut Context<'_>, name: &str) -> Poll<T> {
+        question::suspend_telling(cx, || self.what_for(name))
     }
 
     /// [`poll`](Self::poll) for a caller that has looked at the budget, and as a newcomer has found nothing, by itself.

@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::ptr;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::layer;
@@ -285,6 +285,11 @@ impl Sleep {
         }
     }
 
+    #[cold]
+    fn suspend(&self, cx: &mut Context<'_>) -> Poll<()> {
+        question::suspend_telling(cx, || format!("the sleep made at {}", self.made_at))
+    }
+
     /// Whether it has ended.
     pub fn is_elapsed(&self) -> bool {
         self.stage == Stage::Done
@@ -300,7 +305,9 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        ready!(question::poll_telling(cx, || format!("the sleep made at {}", self.made_at)));
+        if !budget::has_left() {
+            return self.suspend(cx);
+        }
         match self.stage {
             Stage::New | Stage::Again | Stage::Waiting => {
                 let due = self.alarm.poll(cx);

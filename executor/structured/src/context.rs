@@ -221,6 +221,8 @@ pub(crate) type Context = Rc<[Binding]>;
 thread_local! {
     /// Without a destructor, as the poll stack is: it is empty whenever nothing is polled.
     static CURRENT: ManuallyDrop<Cell<Option<Context>>> = const { ManuallyDrop::new(Cell::new(None)) };
+    /// Whether it is not empty: all that a spawn looks at.
+    static IS_SET: Cell<bool> = const { Cell::new(false) };
 }
 
 /// What is set at this moment.
@@ -237,13 +239,18 @@ pub(crate) fn current() -> Option<Context> {
 /// Whether anything is.
 #[inline]
 pub(crate) fn is_set() -> bool {
-    current().is_some()
+    IS_SET.get()
 }
 
 /// Makes `context` the current one, in place of whatever is set, until the guard is dropped.
 #[must_use]
 pub(crate) fn replace(context: Option<Context>) -> Restore {
-    Restore { outer: CURRENT.with(|current| current.replace(context)) }
+    Restore { outer: swap(context) }
+}
+
+fn swap(context: Option<Context>) -> Option<Context> {
+    IS_SET.set(context.is_some());
+    CURRENT.with(|current| current.replace(context))
 }
 
 /// Made by [`replace`].
@@ -253,7 +260,7 @@ pub(crate) struct Restore {
 
 impl Drop for Restore {
     fn drop(&mut self) {
-        let inner = CURRENT.with(|current| current.replace(self.outer.take()));
+        let inner = swap(self.outer.take());
         drop(inner); // the values are a stranger's: when the cell is whole again
     }
 }

@@ -33,9 +33,8 @@ enum Link {
     Plain,
     /// A plain one, whose body has just panicked.
     Panicked,
+    /// From the start, if it was spawned where context variables are set: the node keeps them.
     Noded(Rc<Node>),
-    /// New, and spawned where context variables are set: see `context.rs`.
-    Inheriting(Box<context::Context>),
 }
 
 pin_project! {
@@ -49,17 +48,18 @@ pin_project! {
     impl<F: Future> PinnedDrop for Task<F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            let _context = inherit(this.link);
-            if let Link::New = this.link {
-                layer::task_unpolled();
-            }
             match this.link {
-                Link::Noded(node) => drop_node(node, this.stage),
-                Link::Plain | Link::Panicked | Link::New => {
+                Link::Noded(node) => {
+                    if node.is_new() {
+                        layer::task_unpolled();
+                    }
+                    drop_node(node, this.stage);
+                }
+                Link::New => drop_new(this.stage),
+                Link::Plain | Link::Panicked => {
                     let _close = CloseAttached;
                     this.stage.set(Stage::Over);
                 }
-                Link::Inheriting(_) => unreachable!("it has just become new"),
             }
         }
     }
@@ -81,7 +81,7 @@ pub(crate) type Ended<T> = Result<T, CancelReason>;
 
 impl<F: Future> Task<F> {
     pub(crate) fn new(future: F) -> Task<F> {
-        let link = context::current().map_or(Link::New, |context| Link::Inheriting(Box::new(context)));
+        let link = if context::is_set() { Link::Noded(Node::inheriting(None)) } else { Link::New };
         Task { link, stage: Stage::Body { body: future } }
     }
 }
@@ -198,10 +198,15 @@ fn poll_rarely<F: Future>(
     let outcome = match link {
         Link::Noded(node) => {
             let node = Rc::clone(node);
+            let mut stage = stage;
+            if node.begin() && polls::is_task_flagged() {
+                layer::task_unpolled();
+                let _context = node.enter_context();
+                drain_from(&node, stage.as_mut(), Outcome::Cancelled(Some(flagged())));
+            }
             return poll_node(&node, stage, false, cx).map(|outcome| settled(&node, outcome));
         }
         Link::Panicked => Outcome::Panicked(layer::take_panic().expect("the loop leaves what a body panicked with")),
-        Link::Inheriting(_) => return begin_in_context(link, stage, cx),
         Link::New | Link::Plain => {
             layer::task_unpolled();
             Outcome::Cancelled(Some(flagged()))
@@ -211,24 +216,10 @@ fn poll_rarely<F: Future>(
     attend(link, stage, Some(outcome), cx)
 }
 
-/// Makes a task new of one that inherits, and enters what it inherits.
-fn inherit(link: &mut Link) -> Option<context::Restore> {
-    let Link::Inheriting(context) = link else { return None };
-    let context = Rc::clone(context);
-    *link = Link::New;
-    Some(context::replace(Some(context)))
-}
-
-/// The first poll of a task that inherits: it gets a node, which keeps the context.
+/// Drops a task that was never polled.
 #[cold]
-fn begin_in_context<F: Future>(
-    link: &mut Link,
-    stage: Pin<&mut Stage<F>>,
-    cx: &mut Context<'_>,
-) -> Poll<Outcome<F::Output>> {
-    let _context = inherit(link);
-    if !polls::is_task_flagged() {
-        *link = Link::Noded(Node::inheriting(None));
-    }
-    poll_rarely(link, stage, cx)
+fn drop_new<F: Future>(mut stage: Pin<&mut Stage<F>>) {
+    layer::task_unpolled();
+    let _close = CloseAttached;
+    stage.set(Stage::Over);
 }

@@ -44,7 +44,9 @@ impl<T> Future for Sending<'_, T> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        ready!(question::poll_telling(cx, || self.channel.what_for("send")));
+        if !budget::has_left() {
+            return self.suspend(cx);
+        }
         let Self { channel, message, stage } = &mut *self;
         if matches!(stage, Stage::Waiting(Ticket::New))
             && channel.capacity > 0
@@ -63,6 +65,11 @@ impl<T> Future for Sending<'_, T> {
 impl<'a, T> Sending<'a, T> {
     pub(super) fn new(channel: &'a Channel<T>, message: T) -> Self {
         Self { channel, message: Some(message), stage: Stage::Waiting(Ticket::New) }
+    }
+
+    #[cold]
+    fn suspend<R>(&self, cx: &mut Context<'_>) -> Poll<R> {
+        question::suspend_telling(cx, || self.channel.what_for("send"))
     }
 
     #[inline(never)]
