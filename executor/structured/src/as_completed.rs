@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
-use crate::branches::{Branches, Then};
+use crate::branches::{Branches, Then, without_value};
 
 /// The values in the order in which they come, each with the place of its future.
 ///
@@ -35,7 +35,7 @@ where
     I: IntoIterator<Item: IntoFuture>,
 {
     let futures = futures.into_iter().map(IntoFuture::into_future);
-    AsCompleted { branches: Branches::new(futures, Location::caller()), come: VecDeque::new() }
+    AsCompleted { branches: Branches::new(futures, Location::caller()), come: VecDeque::new(), came: 0 }
 }
 
 /// Values as they come. Made by [`as_completed`].
@@ -43,6 +43,8 @@ where
 pub struct AsCompleted<F: Future> {
     branches: Branches<F>,
     come: VecDeque<(usize, F::Output)>,
+    /// How many have come so far.
+    came: usize,
 }
 
 // The branches are pinned where they lie, which is not in here.
@@ -71,14 +73,15 @@ impl<F: Future> Stream for AsCompleted<F> {
     type Item = (usize, F::Output);
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let AsCompleted { branches, come } = &mut *self;
+        let AsCompleted { branches, come, came } = &mut *self;
         if come.is_empty() {
             let polled = branches.poll(cx, |index, value| {
                 come.push_back((index, value));
+                *came += 1;
                 Then::GoOn
             });
             if polled.is_ready() && come.is_empty() {
-                return Poll::Ready(None);
+                return if *came == branches.len() { Poll::Ready(None) } else { without_value("AsCompleted") };
             }
         }
         come.pop_front().map_or(Poll::Pending, |value| Poll::Ready(Some(value)))

@@ -59,7 +59,7 @@ pub(crate) struct Branches<F: Future> {
     limit: usize,
     running: usize,
     ending: Option<Flag>,
-    /// A cancel from outside has been passed on.
+    /// A cancel from outside has been passed on, and the combinator was not carried out of it.
     was_flagged: bool,
     panic: Option<PanicPayload>,
 }
@@ -69,6 +69,18 @@ pub(crate) enum Then {
     GoOn,
     /// Cancel the rest, for this reason.
     End(Flag),
+}
+
+/// All branches have ended, and a value is missing. Either something around has ended them, and will drop this; or it has done so
+/// to a combinator that it polled by reference, and nobody will ever get a value.
+#[cold]
+pub(crate) fn without_value<T>(what: &str) -> Poll<T> {
+    assert!(
+        polls::is_flagged(),
+        "`{what}` has no value: it was polled after it had ended, or a cancelled scope that polled it by reference has \
+         ended its branches; give that scope the combinator itself"
+    );
+    Poll::Pending
 }
 
 /// Where a run of light branches stopped.
@@ -126,8 +138,10 @@ impl<F: Future> Branches<F> {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, mut ended: impl FnMut(usize, F::Output) -> Then) -> Poll<()> {
         self.begin_some();
         self.delegates.begin(cx);
-        if !self.was_flagged && polls::is_held() {
-            self.was_flagged = true;
+        let is_held = polls::is_held();
+        let is_carried_out = self.was_flagged && !polls::is_flagged();
+        if is_carried_out || (is_held && !self.was_flagged) {
+            self.was_flagged = is_held;
             self.poll_all(&mut ended);
         }
         let mut any = false;

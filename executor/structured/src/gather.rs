@@ -13,7 +13,7 @@ use std::task::{Context, Poll, ready};
 use handcar_executor::PanicPayload;
 use pin_project_lite::pin_project;
 
-use crate::branches::{Branches, Then};
+use crate::branches::{Branches, Then, without_value};
 use crate::polls::Flag;
 
 /// Waits for all futures, and returns their values in order.
@@ -110,8 +110,11 @@ impl<F: Future, T> Collect<F, T> {
     }
 
     /// The values, of which none is missing.
-    fn take(&mut self) -> Option<Vec<T>> {
-        std::mem::take(&mut self.values).into_iter().collect()
+    fn take(&mut self, what: &str) -> Poll<Vec<T>> {
+        if self.values.len() < self.branches.len() || self.values.iter().any(Option::is_none) {
+            return without_value(what);
+        }
+        Poll::Ready(std::mem::take(&mut self.values).into_iter().flatten().collect())
     }
 }
 
@@ -152,7 +155,7 @@ impl<F: Future> Future for Gather<F> {
             values[index] = Some(value);
             Then::GoOn
         }));
-        self.0.take().map_or(Poll::Pending, Poll::Ready)
+        self.0.take("Gather")
     }
 }
 
@@ -200,7 +203,7 @@ impl<T, E, F: Future<Output = Result<T, E>>> Future for TryGather<F, T, E> {
         if let Some(error) = self.error.take() {
             return Poll::Ready(Err(error));
         }
-        self.all.take().map_or(Poll::Pending, |values| Poll::Ready(Ok(values)))
+        self.all.take("TryGather").map(Ok)
     }
 }
 
@@ -259,7 +262,7 @@ impl<T, E, F: Future<Output = Result<T, E>>> Future for GatherResults<F, T, E> {
             values[index] = Some(result);
             Then::GoOn
         }));
-        self.0.take().map_or(Poll::Pending, Poll::Ready)
+        self.0.take("GatherResults")
     }
 }
 

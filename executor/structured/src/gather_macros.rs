@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
+use crate::branches::without_value;
 use crate::polls::Flag;
 use crate::together::{All, AllOk, Together, TryTuple, Tuple};
 
@@ -75,8 +76,7 @@ impl<T: Tuple> Future for GatherTuple<T> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T::Values> {
         let (nested, _) = ready!(self.project().arms.poll::<All>(cx));
-        // A value is missing only where something around has ended its future, and will drop this.
-        T::values(nested).map_or(Poll::Pending, Poll::Ready)
+        T::values(nested).map_or_else(|| without_value("GatherTuple"), Poll::Ready)
     }
 }
 
@@ -102,7 +102,7 @@ impl<T: TryTuple<E>, E> Future for TryGatherTuple<T, E> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let (nested, failed) = ready!(self.project().arms.poll::<AllOk>(cx));
-        T::oks(nested, failed).map_or(Poll::Pending, Poll::Ready)
+        T::oks(nested, failed).map_or_else(|| without_value("TryGatherTuple"), Poll::Ready)
     }
 }
 

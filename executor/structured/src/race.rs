@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use crate::branches::{Branches, Then};
+use crate::branches::{Branches, Then, without_value};
 use crate::polls::Flag;
 use crate::together::{First, Together, Tuple};
 
@@ -112,7 +112,7 @@ impl<F: Future> Future for Race<F> {
             first.get_or_insert((index, value));
             Then::End(Flag::RaceLost)
         }));
-        if is_empty || self.first.is_some() { Poll::Ready(self.first.take()) } else { Poll::Pending }
+        if is_empty || self.first.is_some() { Poll::Ready(self.first.take()) } else { without_value("Race") }
     }
 }
 
@@ -136,8 +136,7 @@ impl<T: Tuple> Future for RaceTuple<T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T::Value> {
         let (nested, first) = ready!(self.project().arms.poll::<First>(cx));
-        // There is none only where something around has ended them all, and will drop this.
-        first.and_then(|first| T::value(nested, first)).map_or(Poll::Pending, Poll::Ready)
+        first.and_then(|first| T::value(nested, first)).map_or_else(|| without_value("RaceTuple"), Poll::Ready)
     }
 }
 
