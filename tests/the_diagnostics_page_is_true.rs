@@ -52,7 +52,7 @@ fn check(section: &str, told: &[String]) {
     let lines: Vec<_> = SOURCE[start..].lines().take_while(|line| !line.trim_start().starts_with("// end")).collect();
     let indent = lines[0].len() - lines[0].trim_start().len();
     let program: Vec<_> = lines.iter().map(|line| line.get(indent..).unwrap_or_default()).collect();
-    assert_eq!(block("rust,ignore"), program.join("\n"), "the program of `{section}`");
+    assert_eq!(block("rust"), program.join("\n"), "the program of `{section}`");
     let told: Vec<_> = told.iter().map(|text| untimed(&relative(text, first, indent))).collect();
     assert_eq!(untimed(block("text")), told.join("\n"), "the words of `{section}`");
 }

@@ -14,8 +14,8 @@
 //! Each poll begins with a byte of zero, and it stays so nearly always. So a task that never uses the layer pays one load and
 //! one branch for each poll.
 //!
-//! When the body of such a task panics, the wrapper need not catch it, since the loop does: it polls the wrapper once more, and
-//! there [`take_panic`] has the panic. When all is done the wrapper [ends with](end_with) it.
+//! When the body of a task of [`Ending::Own`] panics, the wrapper need not catch it, since the loop does: it polls the wrapper
+//! once more, and there [`take_panic`] has the panic. When all is done the wrapper [ends with](end_with) it.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -43,9 +43,9 @@ pub use crate::time::sleep::{Alarm, DueTime};
 pub enum Ending {
     /// It drops the future.
     Dropped,
-    /// It polls on; the future ends by a rule of its own. The runtime's end cancels it and waits for it.
+    /// It polls on, also after a panic; the future ends by a rule of its own. The runtime's end cancels it and waits for it.
     Own,
-    /// As [`Own`](Ending::Own), but it belongs to something that cancels it: the runtime's end waits, and cancels nothing.
+    /// It polls on, but not after a panic; it belongs to something that cancels it: the runtime's end waits, and cancels nothing.
     Member,
 }
 
@@ -77,11 +77,11 @@ pub(crate) fn raise() {
     set_attention(attention() | FLAGGED);
 }
 
-/// The task that is being polled has panicked. A layer's wrapper is to be polled once more, to take the panic over; one that
-/// panics again has ended.
+/// The task that is being polled has panicked. If it ends by a rule of its [own](Ending::Own), its wrapper is to be polled once
+/// more, to take the panic over; one that panics again has ended.
 #[cold]
 pub(crate) fn take_over(ending: Ending, payload: PanicPayload) -> Result<(), PanicPayload> {
-    if ending == Ending::Dropped || attention() & PANICKED != 0 {
+    if ending != Ending::Own || attention() & PANICKED != 0 {
         return Err(payload);
     }
     set_attention(attention() | PANICKED);
@@ -124,7 +124,7 @@ pub fn running_id() -> Option<TaskId> {
     context::with_current(|core| core.of_running(|header| header.id.get())).flatten()
 }
 
-/// As [`spawn`], on the runtime of `spawner`; nothing if that has ended.
+/// As [`spawn`], on the runtime of `spawner`; nothing if that has ended: then the future is not even made.
 ///
 /// # Panics
 ///
@@ -132,7 +132,7 @@ pub fn running_id() -> Option<TaskId> {
 #[track_caller]
 pub fn spawn_on<F>(
     spawner: &Spawner,
-    future: F,
+    future: impl FnOnce() -> F,
     ending: Ending,
     at: &'static Location<'static>,
 ) -> Option<JoinHandle<F::Output>>
@@ -140,7 +140,7 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    spawner.core().map(|core| core.spawn(future, ending, None, at))
+    spawner.core().map(|core| core.spawn(future(), ending, None, at))
 }
 
 /// The ending of the task that is being polled, if one is.

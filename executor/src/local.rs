@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!     Local::new(future) --- split ---> LocalTask    for a Host, which polls it; its drop drops the future in place, finished or not
-//!                                '----> JoinHandle   cancels it, waits for its result; never touches the future
+//!                                '----> JoinHandle   cancels it, waits for its result, drops that at once; never touches the future
 //! ```
 //!
 //! A handle without a lifetime may outlive what the future borrowed. It keeps the memory, in which there is no future any
@@ -46,6 +46,7 @@ impl<'a, T> Local<'a, T> {
         let core = context::current("a child that borrows");
         let task = TaskCell::new(future, Header::new(at, name, core.address.incarnation));
         task.header().ending.set(ending);
+        task.header().borrows.set(true);
         Local { run: Rc::clone(&task) as Rc<dyn Run + 'a>, join: task }
     }
 }

@@ -1,6 +1,6 @@
 //! Questions: what a deadlock report knows of those who wait.
 //!
-//! When a run has come to a halt, each waiting task is polled once more, with a [budget](crate::budget) that is used up for good.
+//! When a run has come to a halt, each waiting task is polled once more, with a [`budget`] that is used up for good.
 //! In such a poll nothing gets done: each operation suspends at its first line, as it does in any poll whose budget is used up, says
 //! what it waits for, and wakes nobody. Every future has to bear a poll that nobody asked for.
 //!

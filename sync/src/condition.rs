@@ -142,16 +142,19 @@ impl<T: ?Sized, M: Hold<Mutex<T>>> Future for ConditionWait<'_, T, M> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { condition, stage } = &mut *self;
         if let Stage::New(guard) = stage {
-            // Once more: others may have come since it was made.
-            condition.check(guard);
             let mut ticket = Ticket::New;
-            let _ = condition.queue.poll(&mut ticket, cx, "ConditionWait", || None);
+            let enter = || {
+                // Once more: others may have come since it was made, even while the waker was cloned.
+                condition.check(guard);
+                condition.mutex.set(address(Guard::mutex(guard)));
+                None
+            };
+            let _ = condition.queue.poll(&mut ticket, cx, "ConditionWait", enter);
             if let Ticket::New = ticket {
                 // The budget of this poll is used up.
                 return Poll::Pending;
             }
             let mutex = Guard::mutex(guard).clone();
-            condition.mutex.set(address(&mutex));
             // Unlocks, now that the place in the line is taken.
             drop(mem::replace(stage, Stage::Waiting(ticket, mutex)));
             return Poll::Pending;

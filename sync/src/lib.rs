@@ -1,13 +1,14 @@
 //! Channels, locks, semaphores and queues for one thread, on one wait queue.
 //!
-//! Everything here waits in the same way: a future that cannot go on takes a place in a first-in, first-out line of wakers, and
-//! whoever has something to hand out settles those at the head. The rules hold for every primitive:
+//! Whatever may be waited for by many is waited for in the same way: a future that cannot go on takes a place in a first-in,
+//! first-out line of wakers, and whoever has something to hand out settles those at the head. (The only receiver of a channel
+//! needs no line, but a cell for one waker.) The rules hold for every primitive:
 //!
 //! * **A value moves only in the poll that returns it.** A dropped `recv` has taken nothing.
 //! * **What was granted to a waiter that is dropped goes to the next one**, at once.
 //! * **A newcomer never overtakes a waiter.**
-//! * **Code of others never runs under a borrow**: not a waker's clone, wake or drop, not a message's `Drop`, so all of
-//!   them may call back into the primitive.
+//! * **Code of others never runs under a borrow**: not a waker's clone, wake or drop, not a message's `Clone` or `Drop`, so all
+//!   of them may call back into the primitive. The exception is the `Ord` of a [`PriorityQueue`]'s items.
 //!
 //! The primitives are plain structs to be shared by reference or through an [`Rc`]. They know wakers and nothing else, so they
 //! work on any executor; on Handcar's they also mind the [budget](handcar_executor::budget) of the task's poll. Names and

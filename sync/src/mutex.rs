@@ -40,7 +40,7 @@ impl<T> Mutex<T> {
     /// Creates a mutex that is not locked.
     #[track_caller]
     pub fn new(value: T) -> Self {
-        Self { turn: Semaphore::new(1), value: Cell::new(Some(Box::new(value))) }
+        Box::new(value).into()
     }
 
     /// The value.
@@ -123,6 +123,20 @@ impl<T: Default> Default for Mutex<T> {
 impl<T> From<T> for Mutex<T> {
     fn from(value: T) -> Self {
         Self::new(value)
+    }
+}
+
+/// For a value without a size, which cannot be passed to [`new`](Mutex::new).
+///
+/// ```
+/// # use handcar_sync::Mutex;
+/// let log: Box<dyn std::io::Write> = Box::new(vec![]);
+/// let log: Mutex<dyn std::io::Write> = log.into();
+/// log.try_lock().unwrap().write_all(b"started").unwrap();
+/// ```
+impl<T: ?Sized> From<Box<T>> for Mutex<T> {
+    fn from(value: Box<T>) -> Self {
+        Self { turn: Semaphore::new(1), value: Cell::new(Some(value)) }
     }
 }
 

@@ -81,9 +81,7 @@ impl<T> Sender<T> {
             return Err(message);
         };
         shared.message.set(Some(message));
-        let receiver = shared.receiver.take();
-        drop(shared);
-        receiver.wake();
+        Self::leave(shared);
         Ok(())
     }
 
@@ -125,15 +123,21 @@ impl<T> Sender<T> {
         budget::spend();
         Poll::Ready(())
     }
+
+    #[inline]
+    fn leave(shared: Rc<Shared<T>>) {
+        // Its own waker is not left for the receiver to drop, with the message in hand: the drop may panic.
+        let (receiver, _sender) = (shared.receiver.take(), shared.sender.take());
+        drop(shared);
+        receiver.wake();
+    }
 }
 
 impl<T> Drop for Sender<T> {
     #[inline]
     fn drop(&mut self) {
         if let Some(shared) = self.shared.take() {
-            let receiver = shared.receiver.take();
-            drop(shared);
-            receiver.wake();
+            Self::leave(shared);
         }
     }
 }

@@ -182,12 +182,12 @@ impl<S: Store> AnyQueue<S> {
     ///
     /// # Panics
     ///
-    /// Panics if it was said of every item already.
+    /// Panics if it was said of every item that was taken.
     #[track_caller]
     pub fn task_done(&self) {
         assert!(
-            self.unfinished.get() > 0,
-            "`task_done` was called more often than items were put; a tracked item calls it by itself",
+            self.is_worked_on(),
+            "`task_done` was called more often than items were taken; a tracked item calls it by itself",
         );
         self.finish(1);
     }
@@ -223,8 +223,9 @@ impl<S: Store> AnyQueue<S> {
     pub fn close_now(&self) -> Vec<S::Item> {
         self.slots.close();
         let mut store = std::mem::take(&mut *self.store());
-        self.close_if_drained();
+        // First of all: whoever is woken may count them as well.
         self.finish(store.count());
+        self.close_if_drained();
         std::iter::from_fn(|| store.pop()).collect()
     }
 
@@ -326,6 +327,11 @@ impl<S: Store> AnyQueue<S> {
     fn poll_get(&self, ticket: &mut Ticket, cx: &mut Context<'_>, name: &str) -> Poll<Option<S::Item>> {
         let item = ready!(self.items.poll_acquire(ticket, 1, cx, name));
         Poll::Ready(item.ok().and_then(|()| self.pop()))
+    }
+
+    /// Whether an item was taken and is not done.
+    fn is_worked_on(&self) -> bool {
+        self.unfinished.get() > self.len()
     }
 
     fn finish(&self, n: usize) {

@@ -37,8 +37,9 @@ pub struct RateLimiter {
     step: Duration,
     /// How far ahead of the rate one may go.
     slack: Duration,
-    /// When the next one is due at the rate.
-    due: Cell<Instant>,
+    /// When the next one is due at the rate, counted from the clock's start. Not an `Instant`, which saturates after 584 years: less
+    /// a slack of as much, such an end of time would be now.
+    due: Cell<Duration>,
     /// Held by the first in line, who sleeps.
     turn: Semaphore,
 }
@@ -53,10 +54,10 @@ impl RateLimiter {
     pub fn new(n: u32, per: Duration, burst: u32) -> Self {
         assert!(n > 0, "a rate of 0 would let nobody through, ever; use an `Event` to hold everybody up");
         assert!(burst > 0, "a burst of 0 would let nobody through; give it 1 for evenly spaced ones");
-        // Rounded up: in no period is there one too many.
-        let step = per.as_nanos().div_ceil(u128::from(n)).try_into().map_or(Duration::MAX, Duration::from_nanos);
+        // Rounded up: in no period is there one too many. Of what no clock will live to see, the least is enough.
+        let step = Duration::from_nanos(per.as_nanos().div_ceil(u128::from(n)).try_into().unwrap_or(u64::MAX));
         let slack = step.saturating_mul(burst - 1);
-        Self { step, slack, due: Cell::new(Instant::START), turn: Semaphore::new(1) }
+        Self { step, slack, due: Cell::new(Duration::ZERO), turn: Semaphore::new(1) }
     }
 
     /// Waits for the turn of this call, in the order of asking.
@@ -91,15 +92,17 @@ impl RateLimiter {
 
     /// Counts one, if it may go now.
     fn use_up(&self, now: Instant) -> bool {
-        let is_free = self.free_at() <= now;
-        if is_free {
-            self.due.set(self.due.get().max(now) + self.step);
-        }
+        let now = now.since_start();
+        // Nobody is ever further ahead than the limit, but for who was so by the clock of an earlier runtime.
+        let limit = now.saturating_add(self.slack).saturating_add(self.step);
+        let due = self.due.get().clamp(now, limit);
+        let is_free = due.saturating_sub(self.slack) <= now;
+        self.due.set(if is_free { due.saturating_add(self.step) } else { due });
         is_free
     }
 
     fn free_at(&self) -> Instant {
-        self.due.get() - self.slack
+        Instant::START + self.due.get().saturating_sub(self.slack)
     }
 }
 
@@ -128,12 +131,12 @@ impl Future for RateAcquire<'_> {
         if let Stage::Waiting(ticket) = stage {
             let turn = ready!(limiter.turn.poll_acquire(ticket, 1, cx, "RateAcquire"));
             debug_assert!(turn.is_ok(), "nobody closes the semaphore of a limiter");
-            *stage = Stage::Sleeping(sleep_until(limiter.free_at()));
+            *stage = Stage::Sleeping(sleep_until(Instant::NEVER));
         }
         let Stage::Sleeping(sleep) = stage else { crate::wait_queue::polled_after_ready("RateAcquire") };
         while !limiter.use_up(Instant::now()) {
-            ready!(Pin::new(&mut *sleep).poll(cx));
             sleep.reset(limiter.free_at());
+            ready!(Pin::new(&mut *sleep).poll(cx));
         }
         *stage = Stage::Done;
         limiter.turn.release(1);

@@ -4,6 +4,10 @@
 //! The receiver takes the lock once for a batch: it swaps the queue under the lock with the empty one it has drained. A sender
 //! wakes it only if it waits. The waker does the rest: on Handcar it is a number that goes through the runtime's mailbox.
 //!
+//! The capacity limits the queue alone. Were the batch counted as well, its room would have to come free with each message, at the
+//! cost of an atomic exchange for each; come free with the last one, it could be waited for for ever, by a sender that the
+//! receiver waits for before it takes that one.
+//!
 //! ```text
 //!   other threads                               this thread
 //!   send -> lock -> queue --(swap, one lock)--> batch -> recv, recv, recv ...
@@ -35,7 +39,8 @@ use crate::wait_queue::wake;
 /// An empty batch with more room than this is given back.
 const KEPT_MESSAGES: usize = 4096;
 
-/// Creates a channel that holds up to `capacity` messages. The receiver belongs to the calling thread.
+/// Creates a channel that holds up to `capacity` messages, besides those that the receiver found at its last look: it takes all of
+/// them over at once. The receiver belongs to the calling thread.
 ///
 /// ```
 /// # use handcar_sync::remote;
@@ -63,7 +68,6 @@ pub fn channel<T: Send>(capacity: usize) -> (Sender<T>, Receiver<T>) {
         room: Condvar::new(),
         state: Mutex::new(State {
             messages: VecDeque::new(),
-            in_batch: 0,
             waker: None,
             clock: hold_clock(),
             senders: 1,
@@ -83,8 +87,6 @@ struct Channel<T> {
 
 struct State<T> {
     messages: VecDeque<T>,
-    /// How many the receiver has swapped out at once: their room comes free when it has drained them.
-    in_batch: usize,
     waker: Option<Waker>,
     /// Taken when the last sender or the receiver goes. Its drop may notify a runtime: not under the lock.
     clock: Option<ClockHold>,
@@ -104,7 +106,7 @@ impl<T> Channel<T> {
     }
 
     fn has_room(&self, state: &State<T>) -> bool {
-        state.messages.len() + state.in_batch < self.capacity
+        state.messages.len() < self.capacity
     }
 }
 
@@ -238,12 +240,7 @@ impl<T> Receiver<T> {
     /// Takes a message, or leaves `waker` with the senders.
     fn take_or_register(&mut self, waker: Option<Waker>) -> Result<T, TryRecvError> {
         let is_closed = self.batch.is_empty() && self.refill(waker);
-        let message = self.batch.pop_front();
-        if message.is_some() && self.batch.is_empty() {
-            // The room of what was taken is free now, not only when the next message is asked for.
-            self.refill(None);
-        }
-        message.ok_or(if is_closed { TryRecvError::Disconnected } else { TryRecvError::Empty })
+        self.batch.pop_front().ok_or(if is_closed { TryRecvError::Disconnected } else { TryRecvError::Empty })
     }
 
     /// Swaps the empty batch for what has been sent, or leaves `waker` with the senders; says whether all of them have gone.
@@ -253,11 +250,10 @@ impl<T> Receiver<T> {
         }
         let mut clock = hold_clock();
         let mut state = self.channel.lock();
-        if mem::take(&mut state.in_batch) > 0 {
+        if !self.channel.has_room(&state) {
             self.channel.room.notify_all();
         }
         mem::swap(&mut self.batch, &mut state.messages);
-        state.in_batch = self.batch.len();
         let is_closed = state.senders == 0;
         if !is_closed && clock.is_some() {
             mem::swap(&mut state.clock, &mut clock);

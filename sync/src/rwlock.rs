@@ -58,8 +58,7 @@ impl<T> RwLock<T> {
     pub fn with_max_readers(value: T, max_readers: u32) -> Self {
         assert!(max_readers > 0, "a lock for no reader could never be read; give it 1");
         assert!(max_readers <= MAX_READERS, "a lock has at most `u32::MAX >> 3` readers; `new` gives it as many");
-        let max_readers = max_readers as usize;
-        Self { turns: Semaphore::new(max_readers), max_readers, value: RefCell::new(Some(Rc::new(value))) }
+        Self::holding(Rc::new(value), max_readers)
     }
 
     /// The value.
@@ -74,6 +73,12 @@ impl<T> RwLock<T> {
 }
 
 impl<T: ?Sized> RwLock<T> {
+    /// Makes a lock of the only `Rc` there is.
+    fn holding(value: Rc<T>, max_readers: u32) -> Self {
+        let max_readers = max_readers as usize;
+        Self { turns: Semaphore::new(max_readers), max_readers, value: RefCell::new(Some(value)) }
+    }
+
     /// Waits for a share in reading.
     ///
     /// # Cancel safety
@@ -166,6 +171,21 @@ impl<T: Default> Default for RwLock<T> {
 impl<T> From<T> for RwLock<T> {
     fn from(value: T) -> Self {
         Self::new(value)
+    }
+}
+
+/// For a value without a size, which cannot be passed to [`new`](RwLock::new).
+///
+/// ```
+/// # use handcar_sync::RwLock;
+/// let names: Box<[&str]> = ["a", "b"].into();
+/// let names: RwLock<[&str]> = names.into();
+/// names.try_write().unwrap()[0] = "c";
+/// assert_eq!(*names.try_read().unwrap(), ["c", "b"]);
+/// ```
+impl<T: ?Sized> From<Box<T>> for RwLock<T> {
+    fn from(value: Box<T>) -> Self {
+        Self::holding(value.into(), MAX_READERS)
     }
 }
 

@@ -12,7 +12,7 @@
 //!                            v                         v
 //!                          Spent                     Spent
 //!
-//!   (1) poll, when `enter` finds nothing        (3) poll, by the future that owns the ticket
+//!   (1) poll, enable: `enter` found nothing     (3) poll, by the future that owns the ticket
 //!   (2) grant_while, dismiss_all, close         (4) (5) leave, in the `Drop` of that future
 //! ```
 //!

@@ -25,6 +25,7 @@ pub mod error {
 
 const BEING_MODIFIED: &str =
     "the value of a watch channel is being modified; inside the closure, use the closure's argument";
+
 /// Creates a channel that holds `value`, which counts as seen by the receiver.
 ///
 /// ```

@@ -121,6 +121,38 @@ fn a_message_may_use_the_channel_as_it_is_cloned_and_dropped() {
 }
 
 #[test]
+fn a_message_whose_clone_panics_or_outlives_its_slot_is_still_to_be_seen_once() {
+    type OnClone = Box<dyn FnMut()>;
+    struct Fickle(Rc<RefCell<OnClone>>, u32);
+    fn refuse() {
+        panic!("no clone");
+    }
+    impl Clone for Fickle {
+        fn clone(&self) -> Self {
+            (self.0.borrow_mut())();
+            Fickle(self.0.clone(), self.1)
+        }
+    }
+    let on_clone = Rc::new(RefCell::new(Box::new(refuse) as OnClone));
+    let (sender, mut one) = broadcast::channel(1);
+    let other = sender.subscribe();
+    assert!(sender.send(Fickle(on_clone.clone(), 1)).is_ok());
+    assert!(panic_message(|| one.try_recv()).contains("no clone"));
+    // It makes way for another one while it is cloned, and that one can be seen.
+    let next = Fickle(on_clone.clone(), 2);
+    let mut send = Some((sender.clone(), next, other));
+    *on_clone.borrow_mut() = Box::new(move || {
+        if let Some((sender, next, other)) = send.take() {
+            assert!(sender.send(next).is_ok());
+            drop(other);
+        }
+    });
+    assert_eq!(one.try_recv().map(|message| message.1), Ok(1));
+    assert_eq!(one.try_recv().map(|message| message.1), Ok(2));
+    assert!(sender.is_empty());
+}
+
+#[test]
 fn a_watcher_sees_the_latest_value_only() {
     let (sender, mut receiver) = watch::channel(0);
     assert_eq!(receiver.has_changed(), Ok(false));

@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::rc::Rc;
 
-use common::{Hand, YieldOnce, now, panic_message, poll_once};
+use common::{Hand, Once, YieldOnce, now, panic_message, poll_once, poll_with};
 use handcar_executor::{run, spawn, yield_now};
 use handcar_sync::{Condition, Mutex, OnceCell, RwLock, SetError};
 
@@ -192,6 +192,25 @@ fn a_condition_refuses_a_wait_that_was_made_before_others_waited_with_another_mu
     assert!(panic_message(|| poll_once(&mut late)).contains("one condition for each mutex"));
     condition.notify_one(&now(one.lock()));
     assert!(poll_once(&mut first).is_ready());
+}
+
+#[test]
+fn a_condition_refuses_a_wait_whose_waker_waits_first_with_another_mutex() {
+    let [one, other] = [(); 2].map(|()| Rc::new(Mutex::new(())));
+    let condition: &'static Condition = Box::leak(Box::default());
+    let waits = Rc::new(RefCell::new(None));
+    let waker = Once::at("clone", {
+        let (one, waits) = (one.clone(), waits.clone());
+        move || {
+            let mut first = condition.wait(one.try_lock_owned().unwrap());
+            assert!(poll_once(&mut first).is_pending());
+            waits.replace(Some(first));
+        }
+    });
+    let mut late = condition.wait(other.try_lock_owned().unwrap());
+    assert!(panic_message(|| poll_with(&mut late, &waker)).contains("one condition for each mutex"));
+    condition.notify_one(&now(one.lock()));
+    assert!(poll_once(waits.borrow_mut().as_mut().unwrap()).is_ready());
 }
 
 #[test]

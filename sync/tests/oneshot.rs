@@ -4,7 +4,7 @@ mod common;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 
 use common::{Hand, OnDrop, Once, now, panic_message, poll_once, poll_with};
 use futures::executor::LocalPool;
@@ -46,6 +46,15 @@ fn a_message_for_nobody_comes_back() {
     receiver.close();
     assert_eq!(sender.send(8), Err(8));
     assert_eq!(receiver.try_recv(), Err(TryRecvError::Closed));
+}
+
+#[test]
+fn a_sender_takes_its_waker_with_it() {
+    let (mut sender, mut receiver) = oneshot::channel();
+    let waker = Once::at("drop", || panic!("the waker panics"));
+    assert!(sender.poll_closed(&mut Context::from_waker(&waker)).is_pending());
+    assert!(panic_message(|| sender.send(1)).contains("the waker panics"));
+    assert_eq!(receiver.try_recv(), Ok(1));
 }
 
 #[test]

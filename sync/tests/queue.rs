@@ -2,11 +2,11 @@
 
 mod common;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
 use std::rc::Rc;
 
-use common::{Hand, OnDrop, now, panic_message, poll_once};
+use common::{Hand, OnDrop, Once, now, panic_message, poll_once, poll_with};
 use futures::StreamExt;
 use handcar_executor::{run, spawn};
 use handcar_sync::mpsc::error::{SendError, TryRecvError, TrySendError};
@@ -156,6 +156,35 @@ fn join_waits_for_all_that_was_put() {
     join.ready();
     let message = panic_message(|| queue.task_done());
     assert!(message.contains("more often"), "{message}");
+}
+
+#[test]
+fn only_items_that_were_taken_can_be_done() {
+    let queue = Rc::new(Queue::new(2));
+    queue.try_put(1).unwrap();
+    queue.try_put(2).unwrap();
+    let message = panic_message(|| queue.task_done());
+    assert!(message.contains("than items were taken"), "{message}");
+    assert_eq!(queue.try_get(), Ok(1));
+    queue.task_done();
+    assert!(panic_message(|| queue.task_done()).contains("than items were taken"));
+    assert_eq!(queue.unfinished(), 1);
+
+    // Nor while `close_now` tells the others of those that it has taken.
+    queue.try_put(3).unwrap();
+    let refusals = Rc::new(Cell::new(0));
+    let waker = || {
+        let (queue, refusals) = (queue.clone(), refusals.clone());
+        Once::at("wake", move || {
+            assert!(panic_message(|| queue.task_done()).contains("than items were taken"));
+            refusals.set(refusals.get() + 1);
+        })
+    };
+    let (mut put, mut join) = (queue.put(4), queue.join());
+    assert!(poll_with(&mut put, &waker()).is_pending() && poll_with(&mut join, &waker()).is_pending());
+    assert_eq!(queue.close_now(), [2, 3]);
+    assert_eq!((queue.unfinished(), refusals.get()), (0, 2));
+    assert!(poll_once(&mut join).is_ready());
 }
 
 #[test]

@@ -71,6 +71,31 @@ fn a_rate_that_does_not_divide_is_never_exceeded() {
 }
 
 #[test]
+fn a_burst_of_more_than_the_clock_can_count_has_an_end_too() {
+    simulate(async {
+        let century = SECOND * 86_400 * 36_525;
+        for per in [century, Duration::MAX] {
+            let limiter = RateLimiter::new(1, per, 10);
+            assert_eq!((0..20).filter(|_| limiter.try_acquire()).count(), 10);
+            assert!(limiter.acquire().now_or_never().is_none());
+        }
+    });
+}
+
+#[test]
+fn a_runtime_does_not_wait_for_the_clock_of_an_earlier_one() {
+    let limiter = RateLimiter::new(1, SECOND, 2);
+    simulate(async {
+        sleep(SECOND * 3600).await;
+        limiter.acquire().await;
+    });
+    simulate(async {
+        limiter.acquire().await;
+        assert!(Instant::now().since_start() <= SECOND);
+    });
+}
+
+#[test]
 fn misuse_panics_with_the_remedy() {
     assert!(panic_message(|| RateLimiter::new(0, SECOND, 1)).contains("`Event`"));
     assert!(panic_message(|| RateLimiter::new(1, SECOND, 0)).contains("give it 1"));

@@ -50,21 +50,36 @@ fn a_send_from_another_thread_wakes_the_receiver() {
 }
 
 #[test]
-fn the_capacity_counts_what_the_receiver_has_taken_in_a_batch() {
+fn the_capacity_counts_what_the_receiver_has_not_taken_over() {
     let (sender, mut receiver) = remote::channel(2);
     assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
     sender.try_send(1).unwrap();
     sender.try_send(2).unwrap();
     assert_eq!(sender.try_send(3), Err(TrySendError::Full(3)));
     assert_eq!(receiver.try_recv(), Ok(1));
-    // The other one lies in the batch.
-    assert_eq!(sender.try_send(3), Err(TrySendError::Full(3)));
-    assert_eq!(receiver.try_recv(), Ok(2));
-    assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
     sender.try_send(3).unwrap();
+    sender.try_send(4).unwrap();
+    assert_eq!(sender.try_send(5), Err(TrySendError::Full(5)));
     drop(sender);
-    assert_eq!(receiver.try_recv(), Ok(3));
+    for n in 2..=4 {
+        assert_eq!(receiver.try_recv(), Ok(n));
+    }
     assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
+}
+
+#[test]
+fn a_receiver_may_wait_for_a_sender_that_waits_for_room_before_it_takes_the_rest() {
+    let ((sender, mut receiver), (said, saying)) = (remote::channel(2), std::sync::mpsc::channel());
+    let full = sender.clone();
+    full.try_send(1).unwrap();
+    full.try_send(2).unwrap();
+    let thread = thread::spawn(move || {
+        sender.blocking_send(3).unwrap();
+        said.send("sent").unwrap();
+    });
+    assert_eq!(now(receiver.recv()), Some(1));
+    assert_eq!(saying.recv_timeout(Duration::from_secs(60)), Ok("sent"));
+    thread.join().unwrap();
 }
 
 #[test]

@@ -96,6 +96,8 @@ pub(crate) struct Header {
     /// With the executor's number in `id`: the task's runtime.
     incarnation: u16,
     pub(crate) ending: Cell<Ending>,
+    /// Whether the result may borrow, so that it must be gone when the handle is: a local task's.
+    pub(crate) borrows: Cell<bool>,
     /// The two halves of the `CancelReason`, apart because that saves eight bytes.
     cancel_kind: Cell<CancelKind>,
     cancelled_at: Cell<Option<&'static Location<'static>>>,
@@ -129,6 +131,7 @@ impl Header {
             lent: Cell::new(false),
             incarnation,
             ending: Cell::new(Ending::Dropped),
+            borrows: Cell::new(false),
             cancel_kind: Cell::new(CancelKind::Explicit),
             cancelled_at: Cell::new(None),
             extras,
@@ -430,7 +433,13 @@ impl Run for Main {
 
 /// Drops the results of finished tasks, one after the other: a result may own the handle of the next finished task, and so
 /// on, a million deep, and none of it may recurse.
+///
+/// Inside another discard it returns before the result is dropped. A result that borrows cannot wait so long: what it borrows
+/// may be a local of the destructor that drops the handle.
 pub(crate) fn discard(task: Rc<dyn Run>) {
+    if task.header().borrows.get() {
+        return task.discard();
+    }
     thread_local! {
         static WAITING: RefCell<Option<Vec<Rc<dyn Run>>>> = const { RefCell::new(None) };
     }

@@ -158,13 +158,14 @@ pub struct Scope<'scope, 'env: 'scope, E> {
 fn for_good<'scope, T: 'scope>(child: Local<'scope, T>) -> Local<'static, T> {
     // SAFETY: the two types differ in a lifetime alone, so in nothing that is there at run time. A local task is used through
     // its two halves. The `JoinHandle` never touches the child's future; a result that it may hold is a `T`, which is in its own
-    // type. The `LocalTask` must be dropped while `'scope` lasts, or never: that lifetime is the borrow of the `Scope` that
-    // `spawn` was called on. `Scope::board`, the only caller, puts it into that scope's `new`, from where `Children::poll` moves
-    // it to `Children::running`; both are in the future that `scope` returns, and nobody else can reach them. That future owns
-    // the `Scope` too and drops it last: before it come `Children`, whose drop drops those that run, and `DropRest`, which
-    // drops the others, and what those spawn in their destructors, until none is left. A `LocalTask`'s drop drops the future in
-    // place and does not panic, so neither stops half-way. If the future is forgotten, it leaks with all of its children,
-    // which are then neither polled nor dropped: their memory is held by what leaked.
+    // type; and it is gone when the handle's drop returns, since `Local::new` marks the task as one that borrows. The
+    // `LocalTask` must be dropped while `'scope` lasts, or never: that lifetime is the borrow of the `Scope` that `spawn` was
+    // called on. `Scope::board`, the only caller, puts it into that scope's `new`, from where `Children::poll` moves it to
+    // `Children::running`; both are in the future that `scope` returns, and nobody else can reach them. That future owns the
+    // `Scope` too and drops it last: before it come `Children`, whose drop drops those that run, and `DropRest`, which drops
+    // the others, and what those spawn in their destructors, until none is left. A `LocalTask`'s drop drops the future in place
+    // and does not panic, so neither stops half-way. If the future is forgotten, it leaks with all of its children, which are
+    // then neither polled nor dropped: their memory is held by what leaked.
     unsafe { std::mem::transmute::<Local<'scope, T>, Local<'static, T>>(child) }
 }
 

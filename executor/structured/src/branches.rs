@@ -26,7 +26,7 @@ use handcar_executor::{Delegates, PanicPayload, budget};
 use crate::branch::{self, Branch, BranchView};
 use crate::node::Node;
 use crate::polls::{self, Flag};
-use crate::scoped::{Outcome, Stage, StageView};
+use crate::scoped::{Outcome, Stage, StageView, keep_first};
 
 /// What lies still, and can be reached one by one.
 struct PinnedSlice<T>(Pin<Box<[T]>>);
@@ -238,7 +238,7 @@ impl<F: Future> Branches<F> {
         let then = match outcome {
             Outcome::Value(value) => ended(index, value),
             Outcome::Panicked(panic) => {
-                self.panic.get_or_insert(panic);
+                keep_first(&mut self.panic, panic);
                 Then::End(Flag::SiblingFailed)
             }
             Outcome::Cancelled(_) => Then::GoOn,

@@ -18,7 +18,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context as Polling, Poll};
+use std::task::{Context as Polling, Poll, Waker, ready};
 
 use handcar_executor::layer::{self, Ending};
 use handcar_executor::{PanicPayload, Report};
@@ -31,6 +31,9 @@ use crate::scoped::{Outcome, Scoped};
 thread_local! {
     static NEXT: Cell<u64> = const { Cell::new(0) };
 }
+
+/// How often, at the end of the grace period, cleanups that cleanups have deferred get their one poll.
+const CUT_ROUNDS: u32 = 1000;
 
 pub(crate) struct Cleanup {
     /// Of the call to `defer`.
@@ -71,23 +74,67 @@ impl Cleanup {
     }
 
     fn run_as_task(self) {
-        let (at, mut cleanup) = (self.at, self);
+        let at = self.at;
         if layer::grace().is_none() {
-            drop(cleanup);
+            drop(self);
             return layer::report(Report::CutShort { what: "a cleanup that outlived its runtime", at });
         }
-        let task = async move {
-            let outcome = std::future::poll_fn(|cx| cleanup.poll(cx)).await;
-            if let Outcome::Panicked(panic) = outcome {
-                layer::end_with(panic);
+        layer::spawn(AsTask { cleanup: Some(self), polled: false }, Ending::Member, None, at).detach();
+    }
+}
+
+/// A cleanup with no scope left to await it. The runtime's end does, within the grace period.
+struct AsTask {
+    cleanup: Option<Cleanup>,
+    polled: bool,
+}
+
+impl Future for AsTask {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Polling<'_>) -> Poll<()> {
+        self.polled = true;
+        let cleanup = self.cleanup.as_mut().expect("a task is not polled after its end");
+        let outcome = ready!(cleanup.poll(cx));
+        self.cleanup = None;
+        if let Outcome::Panicked(panic) = outcome {
+            panic.resume();
+        }
+        Poll::Ready(())
+    }
+}
+
+impl Drop for AsTask {
+    /// The runtime has ended, and its grace period is over: as in [`cut`]. It names those that it has polled as tasks itself.
+    fn drop(&mut self) {
+        let Some(mut cleanup) = self.cleanup.take().filter(|_| !self.polled) else { return };
+        let mut cx = Polling::from_waker(Waker::noop());
+        match if cleanup.begun { Poll::Pending } else { cleanup.poll(&mut cx) } {
+            Poll::Pending => layer::report(Report::CutShort { what: "a cleanup", at: cleanup.at }),
+            Poll::Ready(Outcome::Panicked(panic)) => {
+                layer::report(Report::CleanupPanicked { at: cleanup.at, payload: panic });
             }
-        };
-        layer::spawn(task, Ending::Member, None, at).detach();
+            Poll::Ready(_) => {}
+        }
     }
 }
 
 /// The first panic of a cleanup, and the line that made that.
 pub(crate) type First = (PanicPayload, &'static Location<'static>);
+
+/// Polls the cleanups of `node`; with `may_cut`, cuts them if its grace period is over. Whether none is left, and the first panic.
+pub(crate) fn drain(node: &Rc<Node>, may_cut: bool, cx: &mut Polling<'_>) -> (bool, Option<First>) {
+    let mut panicked = None;
+    let mut drained = run(node, &mut panicked, cx);
+    if !drained && may_cut {
+        node.look_at_clock(cx);
+        if node.is_grace_over() {
+            cut(node, &mut panicked, cx);
+            drained = true;
+        }
+    }
+    (drained, panicked)
+}
 
 /// Polls the cleanups of `node`, one after the other. True when none is left.
 pub(crate) fn run(node: &Rc<Node>, first: &mut Option<First>, cx: &mut Polling<'_>) -> bool {
@@ -106,16 +153,28 @@ pub(crate) fn run(node: &Rc<Node>, first: &mut Option<First>, cx: &mut Polling<'
     }
 }
 
-/// The grace period is over: drops the one that has begun, polls each other one once.
-pub(crate) fn cut(node: &Rc<Node>, first: &mut Option<First>, cx: &mut Polling<'_>) {
-    loop {
-        let Some(mut cleanup) = node.begun.take().or_else(|| node.cleanups.borrow_mut().pop()) else { return };
-        let polled = if cleanup.begun { Poll::Pending } else { poll(node, &mut cleanup, cx) };
-        match polled {
-            Poll::Pending => layer::report(Report::CutShort { what: "a cleanup", at: cleanup.at }),
-            Poll::Ready(outcome) => keep(outcome, first, cleanup.at),
+/// The grace period is over: drops the one that has begun, polls each other one once. What these defer has its turn after them;
+/// where that comes to no end, the last are dropped unpolled, and what their destructors defer is leaked.
+fn cut(node: &Rc<Node>, first: &mut Option<First>, cx: &mut Polling<'_>) {
+    for round in 0..=CUT_ROUNDS {
+        let mut cleanups = node.cleanups.take();
+        cleanups.extend(node.begun.take());
+        if cleanups.is_empty() {
+            return;
         }
-        discard(node, cleanup, first);
+        while let Some(mut cleanup) = cleanups.pop() {
+            let polled =
+                if cleanup.begun || round == CUT_ROUNDS { Poll::Pending } else { poll(node, &mut cleanup, cx) };
+            match polled {
+                Poll::Pending => layer::report(Report::CutShort { what: "a cleanup", at: cleanup.at }),
+                Poll::Ready(outcome) => keep(outcome, first, cleanup.at),
+            }
+            discard(node, cleanup, first);
+        }
+    }
+    for cleanup in node.cleanups.take() {
+        layer::report(Report::CutShort { what: "what a cleanup's destructor defers without end", at: cleanup.at });
+        std::mem::forget(cleanup);
     }
 }
 

@@ -167,7 +167,10 @@ impl<E: fmt::Display + 'static> Crew<E> {
 
     /// Nobody will get the errors.
     pub(crate) fn report_errors(&self) {
-        let errors = self.errors.replace(GroupError::new(self.node.at));
+        Crew::report(&self.errors.replace(GroupError::new(self.node.at)));
+    }
+
+    pub(crate) fn report(errors: &GroupError<E>) {
         if !errors.is_empty() {
             let error = Arc::new(Text(errors.to_string()));
             layer::report(Report::GroupCut { error });

@@ -13,6 +13,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -73,10 +74,15 @@ pin_project! {
             }
             if let Some(node) = this.own {
                 drop_node(node, this.stage);
-            } else if !matches!(*this.stage, Stage::Over)
-                && let (Some(node), ()) = polls::under(this.seat.frame(), || this.stage.set(Stage::Over))
-            {
-                node.close();
+            } else if !matches!(*this.stage, Stage::Over) {
+                let drop_it = || catch_unwind(AssertUnwindSafe(|| this.stage.set(Stage::Over)));
+                let (left, dropped) = polls::under(this.seat.frame(), drop_it);
+                if let Some(node) = left {
+                    node.close(); // the body's destructor has left a cleanup
+                }
+                if let Err(payload) = dropped {
+                    resume_unwind(payload);
+                }
             }
         }
     }

@@ -5,7 +5,8 @@
 //!     2. poll the children that borrow, if it is a scope; a task group's are on the run queue
 //!     3. run the cleanups of the group's own scope
 //!     4. is anything of these left?  ---> Pending
-//!     5. report: a panic, or a value that nothing is missing from, always; anything else only if nothing around is cancelled
+//!     5. report: a panic, or a value that nothing is missing from, always; anything else only if nothing around is cancelled,
+//!        else wait to be dropped, or to be polled elsewhere
 //! ```
 
 use std::cell::Cell;
@@ -21,7 +22,6 @@ use pin_project_lite::pin_project;
 use crate::cleanup;
 use crate::crew::{Crew, State};
 use crate::group_error::{GroupError, Whose};
-use crate::node::Node;
 use crate::polls::{self, Frame};
 use crate::scoped::{Outcome, Stage, drop_body, drop_node, step};
 
@@ -34,8 +34,8 @@ pin_project! {
         value: Option<T>,
         // Dropped after the body.
         locals: L,
-        // The result is there, or it never will be: something around will drop this.
-        ended: bool,
+        // It has ended, but only what is around it reports that, and drops it.
+        parked: bool,
     }
 
     impl<F: Future, T, E, L> PinnedDrop for RunGroup<F, T, E, L> where E: fmt::Display, E: 'static {
@@ -57,7 +57,7 @@ impl Locals for () {
 
 impl<F: Future, T, E: fmt::Display + 'static, L> RunGroup<F, T, E, L> {
     pub(crate) fn new(crew: Rc<Crew<E>>, body: F, locals: L) -> RunGroup<F, T, E, L> {
-        RunGroup { crew, body: Stage::Body { body }, value: None, locals, ended: false }
+        RunGroup { crew, body: Stage::Body { body }, value: None, locals, parked: false }
     }
 
     /// The future is dropped: whoever lives is cancelled.
@@ -98,15 +98,13 @@ where
         let mut this = self.project();
         let crew = &**this.crew;
         let node = &crew.node;
-        if *this.ended {
-            return Poll::Pending;
-        }
         let _polled = Polled::new(&crew.is_polled);
         node.keep_waker(cx);
-        if crew.living.get() > 0 {
-            refuse_cycle(node);
-        }
         node.reparent(polls::attach().as_ref());
+        if *this.parked {
+            let waits = node.is_cancelled_from_above() || crew.living.get() > 0;
+            return if waits { Poll::Pending } else { Poll::Ready(Err(end(crew))) };
+        }
         node.look_at_clock(cx);
         if let Stage::Body { .. } = *this.body {
             poll_body(crew, this.body.as_mut(), this.value, cx);
@@ -126,21 +124,19 @@ where
         if panic.is_none() && !is_value {
             if node.is_cancelled_from_above() {
                 crew.report_errors();
-                *this.ended = true;
+                crew.errors.borrow_mut().set_cancelled(node.reason());
+                *this.parked = true;
                 return Poll::Pending;
             }
             if node.parent().is_some_and(|parent| parent.cancel_expired()) {
                 return Poll::Pending;
             }
         }
-        *this.ended = true;
-        crew.state.set(State::Closed);
-        node.close();
+        let mut errors = end(crew);
         if let Some(panic) = panic {
-            crew.report_errors();
+            Crew::report(&errors);
             panic.resume();
         }
-        let mut errors = crew.errors.replace(GroupError::new(node.at));
         Poll::Ready(match this.value.take() {
             Some(value) if errors.is_empty() => Ok(value),
             _ => {
@@ -151,6 +147,13 @@ where
             }
         })
     }
+}
+
+/// The group has ended, with these errors.
+fn end<E: fmt::Display + 'static>(crew: &Crew<E>) -> GroupError<E> {
+    crew.state.set(State::Closed);
+    crew.node.close();
+    crew.errors.replace(GroupError::new(crew.node.at))
 }
 
 /// While it lives, the group is being polled.
@@ -166,24 +169,6 @@ impl<'a> Polled<'a> {
 impl Drop for Polled<'_> {
     fn drop(&mut self) {
         self.0.set(false);
-    }
-}
-
-/// A group that is polled by one of its own children would wait for itself.
-fn refuse_cycle(node: &Rc<Node>) {
-    let parent = polls::attach();
-    if parent.as_ref().map(Rc::as_ptr) == node.parent().as_ref().map(Rc::as_ptr) {
-        return; // as ever
-    }
-    let mut around = parent;
-    while let Some(this) = around {
-        assert!(
-            !Rc::ptr_eq(&this, node),
-            "a child awaits the end of its own group (made at {}), which waits for that child: await the group where it was \
-             made, or the handle of a sibling",
-            node.at
-        );
-        around = this.parent();
     }
 }
 
@@ -213,16 +198,7 @@ where
 
 /// Runs the cleanups of the group's own scope. True when none is left.
 fn drain<E: fmt::Display + 'static>(crew: &Crew<E>, cx: &mut Context<'_>) -> bool {
-    let node = &crew.node;
-    let mut panicked = None;
-    let mut drained = cleanup::run(node, &mut panicked, cx);
-    if !drained {
-        node.look_at_clock(cx);
-        if node.is_grace_over() {
-            cleanup::cut(node, &mut panicked, cx);
-            drained = true;
-        }
-    }
+    let (drained, panicked) = cleanup::drain(&crew.node, true, cx);
     if let Some((panic, _)) = panicked {
         crew.panicked(Whose::Body, panic);
     }

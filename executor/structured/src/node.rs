@@ -211,7 +211,9 @@ impl Node {
         if same || self.kind == Kind::Task {
             return;
         }
+        self.refuse_cycle(parent);
         let holds = self.holds.take();
+        let was_cancelled = self.is_cancelled_from_above();
         let old = self.unlink();
         self.link(parent.cloned());
         for _ in 0..holds {
@@ -224,7 +226,27 @@ impl Node {
         }
         self.holds.set(holds);
         if !self.kind.is_shield() {
+            if self.is_cancelled_from_above() && !was_cancelled {
+                self.wake(); // an observer in it may be one that is polled only when it is woken
+            }
             self.spread();
+        }
+    }
+
+    /// A group or scope that is polled by a child within it would wait for itself.
+    fn refuse_cycle(&self, parent: Option<&Rc<Node>>) {
+        if self.members.borrow().is_empty() && self.links.borrow().children.is_empty() {
+            return; // a new one, mostly
+        }
+        let mut around = parent.cloned();
+        while let Some(this) = around {
+            assert!(
+                !std::ptr::eq(&raw const *this, self),
+                "a child awaits the end of its own group or scope (made at {}), which waits for that child: await it where it \
+                 was made, or the handle of a sibling",
+                self.at
+            );
+            around = this.parent();
         }
     }
 
@@ -429,8 +451,8 @@ impl Node {
         }
         let mut left = self.cleanups.take();
         left.extend(self.begun.take());
-        for cleanup in left {
-            cleanup.hand_to(parent.clone());
+        for cleanup in left.into_iter().rev() {
+            cleanup.hand_to(parent.clone()); // the newest first: at the root each becomes a task
         }
         drop(self.clock.take());
     }

@@ -6,11 +6,12 @@
 //!                                                  attach: a light one becomes a node, below the one before it
 //! ```
 //!
-//! A scope that nobody asks anything of is *light*: a few words that stand on this stack while the body is polled. When something has to hold on to the scope (a cleanup, a shield, an observer), every light frame becomes
-//! a [`Node`], once; the wrapper finds it when it takes its frame off.
+//! A scope that nobody asks anything of is *light*: a few words that stand on this stack while the body is polled. When
+//! something has to hold on to the scope (a cleanup, a shield, an observer), every light frame becomes a [`Node`], once; the
+//! wrapper finds it when it takes its frame off.
 //!
 //! A task is lighter still: it has no frame at all until something attaches. Then its frame is put *below* the others, and
-//! the thread's attention tells the task's wrapper to take it (see [`layer`]).
+//! the thread's attention tells the task's wrapper to take it (see [`layer`]). Only the child of a group always has one.
 
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
@@ -220,6 +221,30 @@ fn task_node(group: Option<Rc<Node>>) -> Rc<Node> {
 /// Whether the task that is being polled was cancelled.
 pub(crate) fn is_task_flagged() -> bool {
     layer::attention() & layer::FLAGGED != 0
+}
+
+/// The handle of the task that is being polled may have flagged it: now `node`, which is its own, is cancelled.
+pub(crate) fn cancel_if_flagged(node: &Rc<Node>) {
+    if is_task_flagged() && !node.is_cancelled_itself() {
+        node.cancel(task_reason(node.parent().as_deref()).unwrap_or_default());
+    }
+}
+
+/// As [`cancel_if_flagged`], from below: a task that cancels itself may have a node already, whose turn is still to come.
+pub(crate) fn cancel_task() {
+    if !is_task_flagged() {
+        return;
+    }
+    let task = FRAMES.with(|frames| {
+        let frames = frames.borrow();
+        match frames.iter().rev().find(|frame| frame.is_task()) {
+            Some(Frame::Heavy(node)) => Some(Rc::clone(node)),
+            _ => None,
+        }
+    });
+    if let Some(node) = task {
+        cancel_if_flagged(&node);
+    }
 }
 
 /// Why the task that is being polled was cancelled, if it was.

@@ -27,7 +27,7 @@ use std::task::{Context, Poll};
 use std::thread;
 
 use handcar_executor::layer::{self, Alarm};
-use handcar_executor::{PanicPayload, Report};
+use handcar_executor::{PanicPayload, Report, current_task};
 use pin_project_lite::pin_project;
 
 use crate::cleanup;
@@ -108,13 +108,13 @@ pub(crate) fn step_panicked<F: Future>(stage: Pin<&mut Stage<F>>, payload: Box<d
     drop_body(stage, Outcome::Panicked(PanicPayload::new(payload)))
 }
 
-/// Drops the body. A panic of its destructor takes the place of `outcome`, unless that is a panic already.
+/// Drops the body. A panic of its destructor takes the place of `outcome`, or is reported where that is a panic already.
 #[inline]
 pub(crate) fn drop_body<F: Future>(mut stage: Pin<&mut Stage<F>>, outcome: Outcome<F::Output>) -> Outcome<F::Output> {
     let Err(payload) = catch_unwind(AssertUnwindSafe(|| stage.set(Stage::Over))) else { return outcome };
     match outcome {
         Outcome::Panicked(first) => {
-            drop(PanicPayload::new(payload));
+            report_second(PanicPayload::new(payload));
             Outcome::Panicked(first)
         }
         outcome => {
@@ -127,7 +127,24 @@ pub(crate) fn drop_body<F: Future>(mut stage: Pin<&mut Stage<F>>, outcome: Outco
 /// Drops a value beside a panic that goes on: another panic would be one too many.
 pub(crate) fn discard<T>(value: Option<T>) {
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
-        drop(PanicPayload::new(again));
+        report_second(PanicPayload::new(again));
+    }
+}
+
+/// Reports a panic beside another one that goes on; outside a runtime the panic hook has printed it.
+#[cold]
+pub(crate) fn report_second(panic: PanicPayload) {
+    if let Some(task) = current_task() {
+        layer::report_panic(task, panic);
+    }
+}
+
+/// Keeps the first panic, which goes on when everything has ended.
+#[cold]
+pub(crate) fn keep_first(first: &mut Option<PanicPayload>, panic: PanicPayload) {
+    match first {
+        None => *first = Some(panic),
+        Some(_) => report_second(panic),
     }
 }
 
@@ -144,7 +161,7 @@ pub(crate) fn poll_node<F: Future>(
     let _context = node.enter_context();
     node.keep_waker(cx);
     if node.kind == Kind::Task {
-        cancel_if_flagged(node);
+        polls::cancel_if_flagged(node);
     } else {
         node.reparent(polls::attach().as_ref());
     }
@@ -158,7 +175,7 @@ pub(crate) fn poll_node<F: Future>(
     if stage.is_body() {
         // It may have cancelled itself, or moved its deadline.
         if node.kind == Kind::Task {
-            cancel_if_flagged(node);
+            polls::cancel_if_flagged(node);
         }
         node.look_at_clock(cx);
         if must_end(node) && (!node.is_protected() || node.is_grace_over()) {
@@ -166,13 +183,6 @@ pub(crate) fn poll_node<F: Future>(
         }
     }
     drain(node, stage, cx)
-}
-
-/// A task's handle has flagged it: now its node is cancelled.
-fn cancel_if_flagged(node: &Rc<Node>) {
-    if polls::is_task_flagged() && !node.is_cancelled_itself() {
-        node.cancel(polls::task_reason(node.parent().as_deref()).unwrap_or_default());
-    }
 }
 
 /// Whether the body of a scope has to go. If only what is around is cancelled, that drops it, unless something holds it back;
@@ -184,15 +194,7 @@ fn must_end(node: &Node) -> bool {
 }
 
 fn drain<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>>, cx: &mut Context<'_>) -> Poll<Outcome<F::Output>> {
-    let mut panicked = None;
-    let mut drained = cleanup::run(node, &mut panicked, cx);
-    if !drained && !stage.is_body() {
-        node.look_at_clock(cx);
-        if node.is_grace_over() {
-            cleanup::cut(node, &mut panicked, cx);
-            drained = true;
-        }
-    }
+    let (drained, panicked) = cleanup::drain(node, !stage.is_body(), cx);
     if let Some((panic, at)) = panicked {
         if stage.is_body() {
             // The panic of a cleanup beside the body: the scope ends with it.
@@ -211,6 +213,7 @@ fn report<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>>) -> Poll<Out
     let is_inner = node.kind == Kind::Scope;
     let cancelled = matches!(&*stage, Stage::Drain { outcome } if matches!(**outcome, Outcome::Cancelled(_)));
     if is_inner && cancelled {
+        polls::cancel_task();
         if node.is_cancelled_from_above() {
             node.close();
             stage.set(Stage::Parked);
@@ -265,7 +268,7 @@ impl Small {
 }
 
 pin_project! {
-    /// A body in a scope of its own. Everything that is a scope wraps one of these, but tasks and groups.
+    /// A body in a scope of its own. Everything that is a scope wraps one of these, but tasks, groups and branches.
     pub(crate) struct Scoped<F: Future> {
         head: Head,
         #[pin]
@@ -353,11 +356,7 @@ fn poll_light<F: Future>(
         return Poll::Ready(Outcome::Value(value)); // what is left of the body goes with the wrapper
     }
     small.look_at_clock(cx);
-    let must_end = small.flag.is_some()
-        || match small.kind {
-            Kind::Catch => polls::is_flagged(),
-            kind => !kind.is_shield() && polls::is_held(),
-        };
+    let must_end = small.flag.is_some() || !small.kind.is_shield() && polls::is_held();
     if must_end { end_light(head, stage, cx) } else { Poll::Pending }
 }
 
@@ -431,8 +430,8 @@ fn end_light<F: Future>(
         }
         stage.set(Stage::Parked);
     }
-    let reports = matches!(head, Head::Light(Small { kind: Kind::Catch, .. }));
-    if !reports && (polls::is_flagged() || polls::cancel_expired()) {
+    polls::cancel_task();
+    if polls::is_flagged() || polls::cancel_expired() {
         return Poll::Pending;
     }
     stage.set(Stage::Over);

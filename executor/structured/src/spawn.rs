@@ -115,7 +115,8 @@ impl Spawner {
         F: Future + 'static,
         F::Output: 'static,
     {
-        layer::spawn_on(&self.kernel, Task::new(future), Ending::Own, at).map(JoinHandle::new)
+        // Where it is refused, it is dropped as it is, and what its destructor defers belongs to the scope here.
+        layer::spawn_on(&self.kernel, || Task::new(future), Ending::Own, at).map(JoinHandle::new)
     }
 }
 

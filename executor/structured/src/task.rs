@@ -57,12 +57,21 @@ pin_project! {
                 }
                 Link::New => drop_new(this.stage),
                 Link::Plain | Link::Panicked => {
+                    let _close = CloseAttached;
                     this.stage.set(Stage::Over);
-                    if let Some(node) = attached() {
-                        node.close();
-                    }
                 }
             }
+        }
+    }
+}
+
+/// Closes what the body's destructor has attached, also if that panics.
+struct CloseAttached;
+
+impl Drop for CloseAttached {
+    fn drop(&mut self) {
+        if let Some(node) = attached() {
+            node.close();
         }
     }
 }
@@ -211,8 +220,6 @@ fn poll_rarely<F: Future>(
 #[cold]
 fn drop_new<F: Future>(mut stage: Pin<&mut Stage<F>>) {
     layer::task_unpolled();
+    let _close = CloseAttached;
     stage.set(Stage::Over);
-    if let Some(node) = attached() {
-        node.close();
-    }
 }

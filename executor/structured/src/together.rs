@@ -26,7 +26,7 @@ use pin_project_lite::pin_project;
 use crate::branch::{self, Branch, BranchView};
 use crate::node::Node;
 use crate::polls::{self, Flag};
-use crate::scoped::{Outcome, Stage, StageView};
+use crate::scoped::{Outcome, Stage, StageView, keep_first};
 
 /// What a value means to the other futures.
 pub trait Judge<T> {
@@ -173,7 +173,7 @@ impl<F: Future, R> Arm<F, R> {
             }
             Outcome::Panicked(panic) => {
                 round.decided.get_or_insert(index);
-                round.panic.get_or_insert(panic);
+                keep_first(&mut round.panic, panic);
             }
             Outcome::Cancelled(_) => {}
         }

@@ -7,7 +7,7 @@ use futures::FutureExt;
 use handcar_structured::{GroupError, TaskEnd, defer, gather, is_cancelled, scope, shield, spawn, timeout, yield_now};
 
 mod common;
-use common::{Log, OnDrop, for_ever, notes_drop, s, seconds, secs, test_run, text};
+use common::{Log, OnDrop, for_ever, notes_drop, s, seconds, secs, simulated, test_run, text, watchdog};
 
 #[test]
 fn children_borrow_and_the_scope_waits() {
@@ -337,4 +337,100 @@ fn it_works_in_a_task_and_beside_a_gather() {
         });
         assert_eq!(task.await.unwrap(), [1, 3]);
     });
+}
+
+/// Notes what it borrows when it is dropped.
+struct Reads<'a>(&'a String, Log);
+
+impl Drop for Reads<'_> {
+    fn drop(&mut self) {
+        self.1.note(self.0);
+    }
+}
+
+#[test]
+fn a_result_that_borrows_is_dropped_with_its_handle_also_inside_the_drop_of_another_result() {
+    /// Runs a whole scope in its destructor, over a local.
+    struct Outer(Log);
+    impl Drop for Outer {
+        fn drop(&mut self) {
+            let text = String::from("a local of the destructor");
+            let spawned = scope(async |s| Ok::<_, String>(s.spawn(async { Ok(Reads(&text, self.0.clone())) })));
+            let handle = spawned.now_or_never().expect("nothing in it waits").unwrap();
+            drop(handle);
+            self.0.note("the handle is gone");
+        }
+    }
+    let log = Log::new();
+    test_run(async {
+        let inside = log.clone();
+        let task = spawn(async move { Outer(inside) });
+        yield_now().await;
+        yield_now().await;
+        assert!(task.is_finished());
+        drop(task);
+    });
+    assert_eq!(log.take(), ["a local of the destructor", "the handle is gone"]);
+}
+
+#[test]
+fn a_forgotten_scope_leaks_its_children_and_nobody_touches_them_again() {
+    test_run(async {
+        let log = Log::new();
+        let kept = Cell::new(None);
+        {
+            let text = String::from("borrowed");
+            let mut forgotten = Box::pin(scope(async |s| {
+                let child = s.spawn(async {
+                    while !text.is_empty() {
+                        secs(1).await;
+                        log.note(&text);
+                    }
+                    Ok::<_, String>(())
+                });
+                kept.set(Some((child.abort_handle(), child)));
+                Ok(())
+            }));
+            assert!(futures::poll!(forgotten.as_mut()).is_pending());
+            secs(1).await;
+            assert!(futures::poll!(forgotten.as_mut()).is_pending());
+            std::mem::forget(forgotten);
+        }
+        assert_eq!(log.take(), ["borrowed"]);
+        secs(3).await; // its timer fires, and wakes nobody who could poll it
+        let (abort, child) = kept.take().unwrap();
+        assert!(abort.cancel());
+        assert!(timeout(s(3), child).await.is_err());
+        assert_eq!(log.take(), [""; 0]);
+    });
+}
+
+#[test]
+fn a_scope_may_be_carried_from_one_runtime_to_another_which_awaits_the_cleanups() {
+    let _dog = watchdog();
+    let (log, text) = (Log::new(), String::from("lives longer than both"));
+    let (first, second) = (simulated(), simulated());
+    let mut carried = Box::pin(scope(async |s| {
+        for n in 0..100 {
+            let (log, text) = (&log, &text);
+            s.spawn(async move {
+                let in_cleanup = log.clone();
+                let _guard = defer(async move { in_cleanup.note("cleanup") });
+                secs(n % 3).await;
+                if n == 99 {
+                    for_ever().await;
+                }
+                log.note(text);
+                Ok::<_, String>(())
+            });
+        }
+        Ok(())
+    }));
+    first.block_on(async { assert!(futures::poll!(carried.as_mut()).is_pending()) });
+    second.block_on(async { assert!(timeout(s(9), carried.as_mut()).await.is_err()) });
+    drop(first);
+    second.enter(|| drop(carried));
+    drop(second);
+    let log = log.take();
+    assert_eq!((log.len(), log.iter().filter(|line| *line == "cleanup").count()), (199, 100));
 }

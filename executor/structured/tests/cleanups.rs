@@ -1,13 +1,16 @@
 //! Cleanups: when they run, in which order, what cuts them, what becomes of their panics.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use futures::FutureExt;
 use handcar_structured::{
-    CancelScope, DeferGuard, cancelled, defer, is_cancelled, move_on_after, scope_of, shield, spawn, timeout, yield_now,
+    CancelScope, DeferGuard, TaskGroup, cancelled, defer, is_cancelled, move_on_after, scope_of, shield, spawn,
+    timeout, yield_now,
 };
 
 mod common;
@@ -208,6 +211,31 @@ fn a_guard_that_outlives_its_task_becomes_a_task_that_the_runtimes_end_awaits() 
 }
 
 #[test]
+fn so_does_one_whose_destructor_panics_and_the_panic_is_reported() {
+    /// Ready at once.
+    struct Bomb;
+    impl Future for Bomb {
+        type Output = ();
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+            Poll::Ready(())
+        }
+    }
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("in the cleanup's destructor");
+        }
+    }
+    let _dog = watchdog();
+    let reports = Reports::default();
+    reports.builder().build().unwrap().block_on(async {
+        let guard = spawn(async { defer(Bomb) }).await.unwrap();
+        drop(guard);
+        secs(1).await;
+    });
+    assert_eq!(reports.take(), ["panicked: in the cleanup's destructor"]);
+}
+
+#[test]
 fn a_second_cancel_neither_hastens_nor_restarts_a_cleanup() {
     test_run(async {
         let log = Log::new();
@@ -276,6 +304,34 @@ fn the_grace_period_cuts_what_hangs_and_the_older_ones_still_get_one_poll() {
     });
     assert_eq!(log.take(), ["1 newest", "6 older", "6 oldest, ready at once", "6 out"]);
     assert_eq!(reports.take(), ["cut short: a cleanup", "cut short: a cleanup"]);
+}
+
+#[test]
+fn cleanups_that_defer_cleanups_without_end_are_cut_too_and_the_older_ones_get_their_poll() {
+    /// Hangs, and when it is dropped, another one takes its place.
+    fn without_end(begun: &Rc<Cell<u32>>) -> Pin<Box<dyn Future<Output = ()>>> {
+        let begun = Rc::clone(begun);
+        Box::pin(async move {
+            begun.set(begun.get() + 1);
+            let _next = defer(without_end(&begun));
+            for_ever().await;
+        })
+    }
+    let _dog = watchdog();
+    let (log, reports, begun) = (Log::new(), Reports::default(), Rc::default());
+    reports.builder().build().unwrap().block_on(async {
+        let body = async {
+            let in_cleanup = log.clone();
+            let _older = defer(async move { in_cleanup.note("older") });
+            let _newest = defer(without_end(&begun));
+            for_ever().await;
+        };
+        assert_eq!(move_on_after(s(1), body).await, None);
+        assert_eq!(seconds(), 6, "the grace period is five seconds");
+    });
+    assert_eq!(log.take(), ["older"]);
+    assert!(begun.get() > 1);
+    assert!(reports.take().iter().all(|report| report == "cut short: a cleanup"));
 }
 
 #[test]
@@ -469,6 +525,34 @@ fn the_runtimes_end_never_hangs() {
     });
     drop(runtime);
     assert_eq!(reports.take(), ["cut short: a shielded future", "cut short: a cleanup"]);
+}
+
+#[test]
+fn a_cleanup_that_comes_when_the_grace_period_is_over_gets_its_one_poll_and_one_that_hangs_is_reported() {
+    let _dog = watchdog();
+    let (log, reports) = (Log::new(), Reports::default());
+    let runtime = reports.builder().build().unwrap();
+    runtime.block_on(async {
+        let log = log.clone();
+        let unbounded = TaskGroup::builder().grace(None).run(async move |group| {
+            group.spawn(async move {
+                let (quick, begins) = (log.clone(), log.clone());
+                let _hangs = defer(async move {
+                    begins.note("begins");
+                    for_ever().await;
+                });
+                let _quick = defer(async move { quick.note("quick") });
+                shield(for_ever()).await;
+                Ok::<_, String>(())
+            });
+            Ok(())
+        });
+        spawn(unbounded).detach_ignoring();
+        yield_now().await;
+    });
+    drop(runtime); // it drops the child, whose group would have waited for ever
+    assert_eq!(log.take(), ["quick", "begins"]);
+    assert_eq!(reports.take().last().unwrap(), "cut short: a cleanup");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::num::ParseIntError;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::str::ParseBoolError;
 
@@ -860,4 +860,26 @@ fn group_errors_cross_threads_and_fit_anywhere() {
     fn fits<T: Send + Sync + 'static>() {}
     fits::<GroupError<Boxed>>();
     fits::<GroupError<std::io::Error>>();
+}
+
+#[test]
+fn a_group_polled_by_reference_under_a_timeout_says_afterwards_that_it_was_cancelled() {
+    test_run(async {
+        let kept = Cell::new(None);
+        let group = task_group(async |g| {
+            kept.set(Some(g.clone()));
+            g.spawn(async {
+                for_ever().await;
+                Ok::<_, String>(())
+            });
+            Ok(())
+        });
+        let mut group = pin!(group);
+        assert!(timeout(s(1), group.as_mut()).await.is_err());
+        let late = kept.take().unwrap().spawn(async { Ok(()) }); // never polled, and waited for
+        let error = timeout(s(1), group).await.expect("it has ended").unwrap_err();
+        assert!(late.is_finished());
+        assert!(error.first().is_none());
+        assert!(matches!(error.cancelled().unwrap().root().kind(), CancelKind::Deadline));
+    });
 }

@@ -4,8 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use handcar_structured::{
-    GroupError, OnChildPanic, OnError, TaskEnd, TaskGroup, defer, shield, task_group, timeout, yield_now,
+    GroupError, OnChildPanic, OnError, TaskEnd, TaskGroup, defer, scope_of, shield, task_group, timeout, yield_now,
 };
 
 mod common;
@@ -394,6 +395,31 @@ fn a_child_that_polls_its_own_group_is_refused() {
     });
     let reported = reports.take();
     assert!(reported.len() == 1 && reported[0].contains("a child awaits the end of its own group"), "{reported:?}");
+}
+
+#[test]
+fn so_is_one_that_polls_a_scope_around_its_own_group() {
+    type Around = std::pin::Pin<Box<dyn Future<Output = ()>>>;
+    let _dog = watchdog();
+    let reports = Reports::default();
+    reports.builder().build().unwrap().block_on(async {
+        let place: Rc<RefCell<Option<Around>>> = Rc::default();
+        let in_child = Rc::clone(&place);
+        let group = task_group(async move |g| {
+            g.spawn(async move {
+                let around = in_child.borrow_mut().take().unwrap();
+                around.await;
+                Ok::<_, String>(())
+            });
+            Ok(())
+        });
+        let mut around: Around = Box::pin(scope_of(group).map(drop));
+        assert!(futures::poll!(around.as_mut()).is_pending());
+        *place.borrow_mut() = Some(around);
+        secs(1).await;
+    });
+    let reported = reports.take();
+    assert!(reported.len() == 1 && reported[0].contains("of its own group or scope"), "{reported:?}");
 }
 
 #[test]

@@ -9,9 +9,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use common::{Log, OnDrop, panic_of, simulated, text, watchdog};
+use common::{Log, OnDrop, Reports, panic_of, simulated, text, watchdog};
 use handcar_structured::{
-    Builder, Clock, JoinError, JoinHandle, Report, Runtime, defer, scope_of, sleep, spawn, timeout, yield_now,
+    Builder, Clock, JoinError, JoinHandle, Report, Runtime, defer, gather, scope, scope_of, sleep, spawn, timeout,
+    yield_now,
 };
 
 async fn panic_in<T>(task: JoinHandle<T>) -> String {
@@ -139,11 +140,32 @@ impl Drop for Twice {
 }
 
 #[test]
-fn the_first_of_two_panics_is_the_tasks_end() {
+fn the_first_of_two_panics_is_the_tasks_end_and_the_second_is_reported() {
     let _watchdog = watchdog();
-    simulated().block_on(async {
+    let reports = Reports::default();
+    reports.builder().build().unwrap().block_on(async {
         assert_eq!(panic_in(spawn(Twice("plain"))).await, "plain: polled");
+        assert_eq!(reports.take(), ["panicked: plain: dropped"]);
         assert_eq!(panic_in(spawn(scope_of(Twice("scope")))).await, "scope: polled");
+        assert_eq!(reports.take(), ["panicked: scope: dropped"]);
+    });
+}
+
+#[test]
+fn of_two_futures_that_panic_together_the_first_goes_on_and_the_second_is_reported() {
+    let _watchdog = watchdog();
+    let reports = Reports::default();
+    let panics = async |what: &str| {
+        yield_now().await;
+        assert!(what.is_empty(), "{what}");
+    };
+    reports.builder().build().unwrap().block_on(async {
+        let many = spawn(gather([panics("first"), panics("second")]));
+        assert_eq!(panic_in(many).await, "first");
+        assert_eq!(reports.take(), ["panicked: second"]);
+        let two = spawn(async move { gather!(panics("first"), panics("second")).await });
+        assert_eq!(panic_in(two).await, "first");
+        assert_eq!(reports.take(), ["panicked: second"]);
     });
 }
 
@@ -195,6 +217,57 @@ fn a_destructor_that_defers_after_the_value_has_its_cleanup_awaited_before_the_r
     });
     drop(runtime);
     assert_eq!(log.take(), ["1 cleaned up"]);
+}
+
+#[test]
+fn so_has_one_that_defers_and_panics_and_the_next_task_is_none_the_worse() {
+    let _watchdog = watchdog();
+    let (log, reports) = (Log::new(), Reports::default());
+    let runtime = reports.builder().build().unwrap();
+    runtime.block_on(async {
+        let inside = log.clone();
+        let defers_and_panics = move || {
+            drop(defer(cleanup(&inside, "the first's")));
+            panic!("late");
+        };
+        assert_eq!(spawn(Done(defers_and_panics)).await.unwrap(), 7);
+        let inside = log.clone();
+        let next = spawn(async move {
+            let _guard = defer(cleanup(&inside, "the next one's"));
+        });
+        next.await.unwrap();
+        log.at("joined");
+    });
+    drop(runtime);
+    assert_eq!(log.take(), ["1 the first's", "1 the next one's", "1 joined"]);
+    assert_eq!(reports.take(), ["panicked: late"]);
+}
+
+#[test]
+fn so_has_that_of_a_child_whose_scope_is_dropped() {
+    let _watchdog = watchdog();
+    let (log, reports) = (Log::new(), Reports::default());
+    reports.builder().build().unwrap().block_on(async {
+        let body = async {
+            let inside = log.clone();
+            let mut dropped = Box::pin(scope(async |s| {
+                s.spawn(async {
+                    let _late = OnDrop::new(move || {
+                        drop(defer(cleanup(&inside, "the child's")));
+                        panic!("in drop");
+                    });
+                    pending::<Result<(), String>>().await
+                });
+                Ok(())
+            }));
+            assert!(futures::poll!(dropped.as_mut()).is_pending());
+            drop(dropped);
+        };
+        scope_of(body).await.unwrap();
+        log.at("left");
+    });
+    assert_eq!(log.take(), ["1 the child's", "1 left"]);
+    assert_eq!(reports.take(), ["panicked: in drop"]);
 }
 
 #[test]

@@ -10,8 +10,8 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::stream::{FuturesUnordered, StreamExt};
 use handcar_structured::{
-    Builder, CancelKind, CancelReason, CancelScope, Instant, cancellable, cancelled, defer, effective_deadline,
-    is_cancelled, move_on_after, shield, shield_for, sleep, spawn, timeout, yield_now,
+    AbortHandle, Builder, CancelKind, CancelReason, CancelScope, Instant, cancellable, cancelled, defer,
+    effective_deadline, is_cancelled, move_on_after, scope_of, shield, shield_for, sleep, spawn, timeout, yield_now,
 };
 
 mod common;
@@ -121,6 +121,32 @@ fn cancelling_oneself_takes_effect_at_the_next_suspension() {
         assert!(result.is_err());
         assert_eq!(log.take(), ["still here"]);
     });
+}
+
+#[test]
+fn a_timeout_in_a_task_that_has_cancelled_itself_leaves_the_report_to_the_task() {
+    let log = Log::new();
+    test_run(async {
+        // Without a node; with one; and with another between the task and the timeout.
+        for case in 0..3 {
+            let own: Rc<RefCell<Option<AbortHandle>>> = Rc::default();
+            let (handle, inside) = (Rc::clone(&own), log.clone());
+            let task = spawn(async move {
+                let _guard = (case > 0).then(|| defer(async {}));
+                yield_now().await;
+                assert!(handle.take().unwrap().cancel());
+                let expired = async {
+                    let _guard = (case > 1).then(|| defer(async {}));
+                    timeout(Duration::ZERO, for_ever()).await
+                };
+                let _ = timeout(s(1), expired).await;
+                inside.note(case);
+            });
+            *own.borrow_mut() = Some(task.abort_handle());
+            assert!(task.await.is_err());
+        }
+    });
+    assert_eq!(log.take(), [""; 0]);
 }
 
 #[test]
@@ -518,6 +544,29 @@ fn a_scope_carried_to_another_parent_belongs_there() {
         let seen = second.run(carried.take().unwrap()).await;
         assert_eq!(seen.unwrap().unwrap(), 3, "cancelled with the second one, caught, and then it completed");
     });
+}
+
+#[test]
+fn an_observer_in_a_scope_carried_into_a_cancelled_one_hears_of_it() {
+    let log = Log::new();
+    test_run(async {
+        let body = async {
+            // Polls only those that were woken.
+            let mut observers = FuturesUnordered::from_iter([cancelled()]);
+            observers.next().await;
+            log.note("heard");
+            for_ever().await;
+        };
+        let mut carried = Box::pin(scope_of(body));
+        assert!(futures::poll!(carried.as_mut()).is_pending());
+        let outer = CancelScope::new();
+        let beside_a_shield = async {
+            outer.cancel();
+            futures::join!(carried, shield(secs(1)))
+        };
+        assert!(outer.run(beside_a_shield).await.is_err());
+    });
+    assert_eq!(log.take(), ["heard"]);
 }
 
 #[test]

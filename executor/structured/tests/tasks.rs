@@ -6,10 +6,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures::FutureExt;
-
+use futures::task::LocalSpawn;
 use handcar_structured::{
-    Builder, CancelKind, JoinHandle, cancellable, defer, is_cancelled, shield, sleep, spawn, spawn_named, task_group,
-    timeout, to_thread, yield_now,
+    AbortHandle, Builder, CancelKind, JoinHandle, Runtime, cancellable, defer, is_cancelled, shield, sleep, spawn,
+    spawn_named, task_group, timeout, to_thread, yield_now,
 };
 
 mod common;
@@ -240,6 +240,58 @@ fn main_panics_after_everything_has_ended() {
     });
     assert_eq!(panic, "oh");
     assert_eq!(log.take(), ["1 cleanup"]);
+}
+
+#[test]
+fn a_spawn_that_is_refused_leaves_the_task_that_asked_as_it_was() {
+    let log = Log::new();
+    test_run(async {
+        let inside = log.clone();
+        let cleanup = move |what: &'static str| {
+            let log = inside.clone();
+            defer(async move {
+                secs(1).await;
+                log.at(what);
+            })
+        };
+        let asks = spawn(async move {
+            let _own = cleanup("its own");
+            let ended = Runtime::new().unwrap().spawner();
+            let captured = OnDrop::new(move || drop(cleanup("of what was refused")));
+            let refused = async move { drop(captured) };
+            assert!(ended.spawn_local_obj(Box::new(refused).into()).is_err());
+        });
+        asks.await.unwrap();
+        log.at("joined");
+    });
+    assert_eq!(log.take(), ["1 of what was refused", "2 its own", "2 joined"]);
+}
+
+#[test]
+fn an_aborted_task_whose_destructor_cancels_its_parent_ends_and_so_does_the_parent() {
+    let log = Log::new();
+    test_run(async {
+        let own: Rc<RefCell<Option<AbortHandle>>> = Rc::default();
+        let (handle, inside) = (Rc::clone(&own), log.clone());
+        let parent = spawn(async move {
+            let cancels_parent = OnDrop::new(move || assert!(handle.take().unwrap().cancel()));
+            let child = spawn(async move {
+                let _cancels = cancels_parent;
+                for_ever().await;
+            });
+            yield_now().await;
+            let _guard = defer(async move {
+                secs(1).await;
+                inside.at("cleanup");
+            });
+            assert!(child.cancel_and_wait().await.is_err());
+            for_ever().await;
+        });
+        *own.borrow_mut() = Some(parent.abort_handle());
+        assert!(parent.await.is_err());
+        log.at("joined");
+    });
+    assert_eq!(log.take(), ["1 cleanup", "1 joined"]);
 }
 
 #[test]

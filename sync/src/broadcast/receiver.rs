@@ -41,9 +41,15 @@ impl<T: Clone> Receiver<T> {
     ///
     /// As [`recv`](Self::recv), and [`Empty`](TryRecvError::Empty) if there may be one later.
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
-        let message = self.take()?;
-        // The last one has the original.
-        Ok(Rc::try_unwrap(message).unwrap_or_else(|shared| T::clone(&shared)))
+        let (message, is_last) = self.look()?;
+        if is_last {
+            drop(self.see());
+            return Ok(Rc::try_unwrap(message).unwrap_or_else(|shared| T::clone(&shared)));
+        }
+        let clone = T::clone(&message);
+        // Only now: the clone was foreign code, and might have panicked.
+        drop(self.see());
+        Ok(clone)
     }
 
     /// Polls for what [`recv`](Self::recv) waits for. The last waker counts.
@@ -91,8 +97,8 @@ impl<T> Receiver<T> {
     }
 
     /// How many messages it has not seen, those that made way included.
-    pub fn len(&self) -> u64 {
-        self.channel.ring.borrow().end() - self.next
+    pub fn len(&self) -> usize {
+        usize::try_from(self.channel.ring.borrow().end() - self.next).unwrap_or(usize::MAX)
     }
 
     /// Whether it has seen every message.
@@ -107,23 +113,31 @@ impl<T> Receiver<T> {
         Self { channel: channel.clone(), next, ticket: Ticket::New }
     }
 
-    fn take(&mut self) -> Result<Rc<T>, TryRecvError> {
-        let mut ring = self.channel.ring.borrow_mut();
+    /// The next message if there is one, and whether all others have seen it.
+    fn look(&mut self) -> Result<(Rc<T>, bool), TryRecvError> {
+        let ring = self.channel.ring.borrow();
         let Some(ahead) = self.next.checked_sub(ring.first) else {
             let missed = ring.first - self.next;
             self.next = ring.first;
             return Err(TryRecvError::Lagged(missed));
         };
-        let Some(slot) = usize::try_from(ahead).ok().and_then(|ahead| ring.slots.get_mut(ahead)) else {
+        let Some(slot) = usize::try_from(ahead).ok().and_then(|ahead| ring.slots.get(ahead)) else {
             let closed = self.is_closed();
             return Err(if closed { TryRecvError::Closed } else { TryRecvError::Empty });
         };
+        Ok((slot.message.clone(), slot.unseen == 1))
+    }
+
+    /// Counts the next message as seen, and takes it out if all have seen it.
+    fn see(&mut self) -> Option<Rc<T>> {
+        let mut ring = self.channel.ring.borrow_mut();
+        let ahead = self.next.checked_sub(ring.first);
         self.next += 1;
+        // It may have made way while it was cloned.
+        let slot = ahead.and_then(|ahead| ring.slots.get_mut(usize::try_from(ahead).ok()?))?;
         slot.unseen -= 1;
-        let shared = if slot.unseen > 0 { Some(slot.message.clone()) } else { None };
         // Seen by all: it is the first, since counts never fall along the ring.
-        let message = shared.or_else(|| ring.pop());
-        Ok(message.expect("a slot that was found is in the ring"))
+        if slot.unseen == 0 { ring.pop() } else { None }
     }
 }
 

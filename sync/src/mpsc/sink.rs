@@ -96,6 +96,7 @@ impl<T> Drop for SenderSink<T> {
     }
 }
 
+/// Closing this sink does nothing, since the sender stays; the channel ends when it is dropped.
 impl<T> Sink<T> for Sender<T, Unbounded> {
     type Error = SendError<T>;
 

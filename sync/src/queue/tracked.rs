@@ -56,7 +56,7 @@ impl<S: Store> DerefMut for Tracked<'_, S> {
 impl<S: Store> Drop for Tracked<'_, S> {
     fn drop(&mut self) {
         // A second panic in an unwinding thread would abort.
-        if self.queue.unfinished.get() > 0 || !thread::panicking() {
+        if self.queue.is_worked_on() || !thread::panicking() {
             self.queue.task_done();
         }
     }

@@ -25,12 +25,20 @@ impl<T> Receiver<T> {
     }
 
     /// The value. It does not count as seen by this.
+    ///
+    /// # Panics
+    ///
+    /// Panics inside the closure of [`send_modify`](super::Sender::send_modify): use its argument.
     #[track_caller]
     pub fn borrow(&self) -> Ref<T> {
         Ref { value: self.channel.value(), has_changed: self.is_behind() }
     }
 
     /// The value, which counts as seen from now on.
+    ///
+    /// # Panics
+    ///
+    /// Panics inside the closure of [`send_modify`](super::Sender::send_modify): use its argument.
     #[track_caller]
     pub fn borrow_and_update(&mut self) -> Ref<T> {
         let value = self.borrow();

@@ -45,6 +45,10 @@ impl<T> Sender<T> {
     }
 
     /// Sets the value, receivers or not, and returns the old one as readers have it.
+    ///
+    /// # Panics
+    ///
+    /// Panics inside the closure of [`send_modify`](Self::send_modify): use its argument.
     #[track_caller]
     pub fn send_replace(&self, value: T) -> Ref<T> {
         let old = Ref { value: self.channel.value(), has_changed: false };
@@ -91,6 +95,10 @@ impl<T> Sender<T> {
     }
 
     /// The value.
+    ///
+    /// # Panics
+    ///
+    /// Panics inside the closure of [`send_modify`](Self::send_modify): use its argument.
     #[track_caller]
     pub fn borrow(&self) -> Ref<T> {
         Ref { value: self.channel.value(), has_changed: false }

@@ -18,8 +18,6 @@ struct RemoteModel {
     capacity: usize,
     sent: VecDeque<usize>,
     batch: VecDeque<usize>,
-    /// How many the batch began with: their room comes free with the last of them.
-    in_batch: usize,
     registered: bool,
     lives: bool,
     woken: [bool; 1],
@@ -35,25 +33,17 @@ impl RemoteModel {
             capacity,
             sent: VecDeque::new(),
             batch: VecDeque::new(),
-            in_batch: 0,
             registered: false,
             lives: true,
             woken: [false],
         }
     }
 
-    fn refill(&mut self) {
+    fn take(&mut self) -> Option<usize> {
         if self.batch.is_empty() {
             mem::swap(&mut self.batch, &mut self.sent);
-            self.in_batch = self.batch.len();
         }
-    }
-
-    fn take(&mut self) -> Option<usize> {
-        self.refill();
-        let message = self.batch.pop_front();
-        self.refill();
-        message
+        self.batch.pop_front()
     }
 
     fn is_closed(&self) -> bool {
@@ -76,7 +66,7 @@ impl Model for RemoteModel {
                 assert_eq!(sender.is_closed(), !self.lives);
                 let expected = if !self.lives {
                     Err(TrySendError::Closed(who))
-                } else if self.sent.len() + self.in_batch == self.capacity {
+                } else if self.sent.len() == self.capacity {
                     Err(TrySendError::Full(who))
                 } else {
                     Ok(())
