@@ -223,20 +223,13 @@ impl Semaphore {
         cx: &mut Context<'_>,
         name: &str,
     ) -> Poll<Result<(), AcquireError>> {
-        if !budget::has_left() {
-            return self.suspend(cx, name);
-        }
+        ready!(question::poll_around(cx));
         if matches!(ticket, Ticket::New) && self.try_take(need).is_ok() {
             budget::spend();
             *ticket = Ticket::Spent;
             return Poll::Ready(Ok(()));
         }
         self.poll_queue(ticket, need, cx, name)
-    }
-
-    #[cold]
-    fn suspend<T>(&self, cx: &mut Context<'_>, name: &str) -> Poll<T> {
-        question::suspend_telling(cx, || self.what_for(name))
     }
 
     #[cold]
@@ -247,6 +240,9 @@ impl Semaphore {
         cx: &mut Context<'_>,
         name: &str,
     ) -> Poll<Result<(), AcquireError>> {
+        if question::is_question() {
+            return question::suspend_telling(cx, || self.what_for(name));
+        }
         let outcome = self.queue.poll_in_line(ticket, need, cx, name, || match self.try_take(need) {
             Ok(()) => Some(Outcome::Granted),
             Err(TryAcquireError::NoPermits) if need <= Self::MAX_PERMITS => None,

@@ -333,7 +333,7 @@ impl Future for Sleep {
 impl Drop for Sleep {
     #[inline]
     fn drop(&mut self) {
-        if self.stage == Stage::New {
+        if let Stage::New = self.stage {
             layer::unpolled("sleep", self.made_at);
         }
     }
