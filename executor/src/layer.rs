@@ -189,7 +189,7 @@ pub fn cancel(task: &AbortHandle, kind: CancelKind) -> bool {
 /// Cancels every task of the current runtime that ends by a rule of its own, as the runtime's end does.
 pub fn cancel_all() {
     if let Some(core) = context::with_current(Rc::clone) {
-        core.cancel_owners();
+        core.cancel_all(|header| header.ending.get() == Ending::Own);
     }
 }
 

@@ -507,9 +507,9 @@ impl Core {
             self.timers.disarm(alarm);
         }
         self.end_polls();
-        if self.task_count() > 0 {
-            let mut tasks = self.waiting_tasks();
-            tasks.retain(|task| task.id != self.main.get());
+        let mut tasks = self.waiting_tasks();
+        tasks.retain(|task| task.id != self.main.get());
+        if !tasks.is_empty() {
             self.reporter.report(Report::TasksCut { tasks });
         }
     }
@@ -527,13 +527,8 @@ impl Core {
         }
     }
 
-    /// Cancels the tasks that end by a rule of their own, but those that belong to something which cancels them.
-    pub(crate) fn cancel_owners(&self) {
-        self.cancel_all(|header| header.ending.get() == Ending::Own);
-    }
-
     /// Flags and queues every task that `is_meant`, and says how many there are. Main is not meant: it is `block_on`'s.
-    fn cancel_all(&self, is_meant: impl Fn(&Header) -> bool) -> usize {
+    pub(crate) fn cancel_all(&self, is_meant: impl Fn(&Header) -> bool) -> usize {
         let main = self.main.get();
         let is_left = |task: &&Rc<dyn Run>| task.header().id.get() != main && is_meant(task.header());
         let tasks: Vec<_> = self.slots.borrow().tasks().filter(is_left).cloned().collect();
