@@ -27,13 +27,19 @@ thread_local! {
     static ANSWERS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
+/// Whether this poll may do something more. If not, call [`suspend_telling`].
+#[inline]
+pub fn has_left() -> bool {
+    budget::LEFT.get() > 0
+}
+
 /// As [`budget::poll`], by an operation that can say what it waits for.
 #[inline]
 pub fn poll_telling(cx: &mut Context<'_>, tell: impl FnOnce() -> String) -> Poll<()> {
-    if budget::has_left() { Poll::Ready(()) } else { suspend_telling(cx, tell) }
+    if has_left() { Poll::Ready(()) } else { suspend_telling(cx, tell) }
 }
 
-/// Suspends an operation that has found [no budget left](budget::has_left): the cold half of [`poll_telling`], for those hot paths in which
+/// Suspends an operation that has found [no budget left](has_left): the cold half of [`poll_telling`], for those hot paths in which
 /// its closure would cost a few instructions.
 #[cold]
 pub fn suspend_telling<T>(cx: &mut Context<'_>, tell: impl FnOnce() -> String) -> Poll<T> {
@@ -51,7 +57,7 @@ pub fn poll_around(cx: &mut Context<'_>) -> Poll<()> {
     fn suspend(cx: &mut Context<'_>) -> Poll<()> {
         if is_question() { Poll::Ready(()) } else { budget::suspend(cx) }
     }
-    if budget::has_left() { Poll::Ready(()) } else { suspend(cx) }
+    if has_left() { Poll::Ready(()) } else { suspend(cx) }
 }
 
 /// Whether this poll only asks what is waited for.

@@ -120,7 +120,7 @@ impl WaitQueue {
         name: &str,
         enter: impl Fn() -> Option<Outcome>,
     ) -> Poll<Outcome> {
-        if !budget::has_left() {
+        if !question::has_left() {
             return self.suspend(cx, name);
         }
         if let Ticket::New = ticket

@@ -48,12 +48,6 @@ pub fn poll(cx: &mut Context<'_>) -> Poll<()> {
     if LEFT.get() > 0 { Poll::Ready(()) } else { suspend(cx) }
 }
 
-/// Whether this poll may do something more. Call [`question::suspend_telling`] if not.
-#[inline]
-pub fn has_left() -> bool {
-    LEFT.get() > 0
-}
-
 /// Charges one unit. Call it when the operation has succeeded.
 #[inline]
 pub fn spend() {

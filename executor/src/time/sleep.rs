@@ -305,7 +305,7 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if !budget::has_left() {
+        if !question::has_left() {
             return self.suspend(cx);
         }
         match self.stage {

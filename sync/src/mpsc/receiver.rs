@@ -72,7 +72,7 @@ impl<T> Receiver<T> {
     #[inline]
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let channel = &*self.channel;
-        if !budget::has_left() || channel.is_attended() {
+        if !question::has_left() || channel.is_attended() {
             return self.poll_slow(cx);
         }
         let Some(message) = channel.messages.borrow_mut().pop_front() else {

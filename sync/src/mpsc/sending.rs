@@ -44,7 +44,7 @@ impl<T> Future for Sending<'_, T> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if !budget::has_left() {
+        if !question::has_left() {
             return self.suspend(cx);
         }
         let Self { channel, message, stage } = &mut *self;
