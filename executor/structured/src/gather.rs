@@ -111,10 +111,11 @@ impl<F: Future, T> Collect<F, T> {
 
     /// The values, of which none is missing.
     fn take(&mut self, what: &str) -> Poll<Vec<T>> {
-        if self.values.len() < self.branches.len() || self.values.iter().any(Option::is_none) {
-            return without_value(what);
+        if self.values.len() < self.branches.len() {
+            return without_value(what); // they were taken before
         }
-        Poll::Ready(std::mem::take(&mut self.values).into_iter().flatten().collect())
+        let values: Option<_> = std::mem::take(&mut self.values).into_iter().collect();
+        values.map_or_else(|| without_value(what), Poll::Ready)
     }
 }
 
