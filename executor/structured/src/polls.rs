@@ -70,9 +70,24 @@ impl Flag {
 }
 
 thread_local! {
-    /// Without a destructor, which would make each access ask whether it has run. The stack is empty between polls, and
-    /// [`Isolated`] frees its memory.
+    /// Without a destructor, which would make each access ask whether it has run. The stack is empty between polls;
+    /// [`Isolated`] frees its memory, or, where scopes are polled without a runtime, the thread's end does.
     static FRAMES: ManuallyDrop<RefCell<Vec<Frame>>> = const { ManuallyDrop::new(RefCell::new(Vec::new())) };
+    static AT_THE_END: FreeFrames = const { FreeFrames };
+}
+
+struct FreeFrames;
+
+impl Drop for FreeFrames {
+    fn drop(&mut self) {
+        drop(FRAMES.with(|frames| frames.take()));
+    }
+}
+
+/// Before the first frame: has the stack's memory freed when the thread ends.
+#[cold]
+fn free_at_the_end() {
+    let _ = AT_THE_END.try_with(|_| ()); // a thread that is ending already keeps it
 }
 
 impl Frame {
@@ -88,7 +103,13 @@ impl Frame {
 /// Calls `f` with `frame` on the stack. Returns the node that the frame is, or has become.
 #[inline]
 pub(crate) fn under<R>(frame: Frame, f: impl FnOnce() -> R) -> (Option<Rc<Node>>, R) {
-    FRAMES.with(|frames| frames.borrow_mut().push(frame));
+    FRAMES.with(|frames| {
+        let mut frames = frames.borrow_mut();
+        if frames.capacity() == 0 {
+            free_at_the_end();
+        }
+        frames.push(frame);
+    });
     above(f)
 }
 
@@ -98,6 +119,9 @@ pub(crate) fn under<R>(frame: Frame, f: impl FnOnce() -> R) -> (Option<Rc<Node>>
 pub(crate) fn under_light<R>(write: impl FnOnce(&mut Light), f: impl FnOnce() -> R) -> (Option<Rc<Node>>, R) {
     FRAMES.with(|frames| {
         let mut frames = frames.borrow_mut();
+        if frames.capacity() == 0 {
+            free_at_the_end();
+        }
         frames.push(Frame::Light(Light::BLANK));
         if let Some(Frame::Light(light)) = frames.last_mut() {
             write(light);
