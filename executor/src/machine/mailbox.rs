@@ -15,8 +15,8 @@
 //!
 //! Nobody is missed: 2 comes before 3, and a before b, in one order for all threads; so either 3 finds the loop asleep, or b
 //! finds the mail. A notification that comes between b and the park is kept by the parker. While the loop runs, a letter
-//! costs no system call: the next look finds it. And `has_mail` is cleared before the letters are looked at, under the lock
-//! that they are added under.
+//! costs no system call: the loop finds it at its next look, or before, when nothing else is runnable. And `has_mail` is
+//! cleared before the letters are looked at, under the lock that they are added under.
 //!
 //! Seen from a host loop, a runtime is asleep whenever nobody runs it.
 //!

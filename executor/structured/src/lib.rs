@@ -1,4 +1,4 @@
-//! Structured concurrency for Handcar: cancel scopes, cleanups that are awaited, timeouts as scopes.
+//! Structured concurrency for Handcar: cancel scopes, cleanups that are awaited, timeouts as scopes, task groups.
 //!
 //! > A cancelled scope polls its body once more. If the body completes, its value counts. If it is pending, and nothing live in
 //! > it is protected, the body is dropped; else the scope polls on until that is so, or the grace period ends. Then it drains
@@ -39,6 +39,7 @@
 //! 12. `together`, `gather_macros`: a few futures of different types
 //! 13. `generator`: streams written as a body
 //! 14. `context`: variables that a task and what it spawns carry along
+//! 15. `thread`: blocking calls, which a cancel waits for
 #![deny(unsafe_code)]
 
 mod as_completed;

@@ -7,9 +7,11 @@
 //! ```text
 //!     New -- first poll --> Plain -- something attached --> Noded
 //!      |                      |                               |
-//!      | cancelled: never     | cancelled: polled once more,  | cancelled: the rule (scoped.rs)
-//!      v polled               v dropped                       v
+//!      | cancelled: never     | cancelled: polled once more,  | cancelled, or it panics:
+//!      v polled               v dropped                       v the rule (scoped.rs)
 //!     ended                 ended                           ended
+//!                             ^
+//!                             '-- Panicked: noted on the way out, and dealt with in the one more poll
 //! ```
 //!
 //! The child of a group is much the same, but always has a frame, which names its group: `group_child.rs`.
