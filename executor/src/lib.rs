@@ -44,6 +44,7 @@ mod reporter;
 mod runtime;
 mod spawn;
 mod time;
+pub mod unpolled;
 mod watch;
 
 pub use job::{JobInfo, ToThread, to_thread, try_to_thread};

@@ -24,6 +24,7 @@ use crate::machine::core::Core;
 use crate::machine::join::JoinHandle;
 use crate::machine::task::{Header, Join, Progress, Run, TaskCell};
 use crate::machine::waker::TaskId;
+use crate::report::Reporter;
 
 /// A new local task, which borrows for `'a`: both halves of it.
 pub struct Local<'a, T> {
@@ -72,10 +73,14 @@ pub struct LocalTask {
 impl Drop for LocalTask {
     #[inline]
     fn drop(&mut self) {
-        if !self.run.header().finished.get() {
-            let reporter = context::with_current(|core| core.reporter.clone()).unwrap_or_default();
-            self.run.cut(&reporter);
+        if self.run.header().finished.get() {
+            return;
         }
+        let Some(core) = context::with_current(Rc::clone) else { return self.run.cut(&Reporter::default()) };
+        let before = core.hosted.replace(Some(Rc::clone(&self.run))); // whose destructors these are
+        self.run.cut(&core.reporter);
+        let cut = core.hosted.replace(before);
+        drop(cut);
     }
 }
 

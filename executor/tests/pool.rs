@@ -402,7 +402,7 @@ fn a_job_that_was_taken_back_starts_only_once_it_is_polled_again() {
 fn a_job_that_has_started_cannot_be_taken_back() {
     let _dog = watchdog();
     one_thread().build().unwrap().block_on(async {
-        let (job, go) = blocked();
+        let (mut job, go) = blocked();
         assert!(!job.withdraw());
         assert!(job.has_started() && !job.is_finished());
         go.send(()).unwrap();
@@ -419,7 +419,7 @@ fn a_job_of_a_runtime_that_has_ended_stays_pending_and_what_it_captured_is_gone(
     let token = drops.token();
     let mut late = runtime.enter(|| {
         let (first, go) = blocked();
-        let late = to_thread(move || drop(token));
+        let mut late = to_thread(move || drop(token));
         assert!(late.withdraw());
         drop((first, go));
         late

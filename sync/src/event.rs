@@ -60,8 +60,15 @@ impl Event {
     /// # Cancel safety
     ///
     /// Dropping the future undoes the wait, and nothing else.
+    #[track_caller]
     pub fn wait(&self) -> EventWait<'_> {
-        EventWait { event: self, ticket: Ticket::New }
+        self.wait_as(&"wait")
+    }
+
+    /// For a function of another name.
+    #[track_caller]
+    pub(crate) fn wait_as(&self, what: &'static &'static str) -> EventWait<'_> {
+        EventWait { event: self, what, ticket: Ticket::new() }
     }
 }
 
@@ -76,6 +83,8 @@ impl Default for Event {
 #[must_use = "futures do nothing unless awaited"]
 pub struct EventWait<'a> {
     event: &'a Event,
+    /// The function that made it, behind a thin pointer.
+    what: &'static &'static str,
     ticket: Ticket,
 }
 
@@ -91,6 +100,6 @@ impl Future for EventWait<'_> {
 
 impl Drop for EventWait<'_> {
     fn drop(&mut self) {
-        drop(self.event.queue.leave(&mut self.ticket));
+        drop(self.event.queue.leave(&mut self.ticket, self.what));
     }
 }

@@ -14,6 +14,9 @@ use crate::wait_queue::Ticket;
 
 /// A guard of a [`Mutex`](crate::Mutex) or [`RwLock`](crate::RwLock). Implemented here only.
 pub trait LockGuard: Sized + sealed::Sealed {
+    /// The function that waits for it.
+    #[doc(hidden)]
+    const WHAT: &'static str;
     /// How it holds the lock: by reference, or through an `Rc`.
     type Lock: Clone + Unpin;
     /// Looks at the lock's semaphore, and how many of its permits this takes. (Returning it would bind the value's type to the
@@ -34,8 +37,9 @@ pub struct Lock<G: LockGuard> {
 
 impl<G: LockGuard> Lock<G> {
     #[inline]
+    #[track_caller]
     pub(crate) fn new(lock: G::Lock) -> Self {
-        Self { lock, ticket: Ticket::New }
+        Self { lock, ticket: Ticket::new() }
     }
 }
 
@@ -55,7 +59,7 @@ impl<G: LockGuard> Drop for Lock<G> {
     #[inline]
     fn drop(&mut self) {
         let Self { lock, ticket } = self;
-        G::with_turns(lock, |turns, need| turns.leave(ticket, need));
+        G::with_turns(lock, |turns, need| turns.leave(ticket, need, G::WHAT));
     }
 }
 

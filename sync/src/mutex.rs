@@ -9,6 +9,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::mem;
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
@@ -61,6 +62,7 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// Dropping the future loses its place in the line, and nothing else.
     #[inline]
+    #[track_caller]
     pub fn lock(&self) -> Lock<MutexGuard<'_, T>> {
         Lock::new(self)
     }
@@ -81,6 +83,7 @@ impl<T: ?Sized> Mutex<T> {
     /// # Cancel safety
     ///
     /// As [`lock`](Self::lock).
+    #[track_caller]
     pub fn lock_owned(self: Rc<Self>) -> Lock<OwnedMutexGuard<T>> {
         Lock::new(self)
     }
@@ -165,6 +168,7 @@ pub type MutexGuard<'a, T> = Guard<T, &'a Mutex<T>>;
 pub type OwnedMutexGuard<T> = Guard<T, Rc<Mutex<T>>>;
 
 impl<T: ?Sized, M: Hold<Mutex<T>>> LockGuard for Guard<T, M> {
+    const WHAT: &'static str = "lock";
     type Lock = M;
 
     #[inline]
@@ -206,7 +210,8 @@ impl<T: ?Sized, M: Hold<Mutex<T>>> DerefMut for Guard<T, M> {
 impl<T: ?Sized, M: Hold<Mutex<T>>> Drop for Guard<T, M> {
     #[inline]
     fn drop(&mut self) {
-        self.mutex.value.set(self.value.take());
+        // Nothing is there to be dropped: nobody else has had the turn.
+        mem::forget(self.mutex.value.replace(self.value.take()));
         self.mutex.turn.release(1);
     }
 }

@@ -19,6 +19,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use handcar_executor::budget;
+use handcar_executor::unpolled::Unpolled;
 
 use crate::wait_queue::polled_after_ready;
 use crate::waker_cell::WakerCell;
@@ -104,8 +105,9 @@ impl<T> Sender<T> {
     /// sender.closed().await;
     /// # });
     /// ```
+    #[track_caller]
     pub fn closed(&mut self) -> Closed<'_, T> {
-        Closed { sender: Some(self) }
+        Closed { unpolled: Unpolled::new(&"closed"), sender: Some(self) }
     }
 
     /// Polls for what [`closed`](Self::closed) waits for.
@@ -245,6 +247,7 @@ impl<T> Drop for Receiver<T> {
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
 pub struct Closed<'a, T> {
+    unpolled: Unpolled,
     sender: Option<&'a mut Sender<T>>,
 }
 
@@ -252,6 +255,7 @@ impl<T> Future for Closed<'_, T> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.unpolled.forget();
         let Some(sender) = &mut self.sender else { polled_after_ready("oneshot::Closed") };
         ready!(sender.poll_closed(cx));
         self.sender = None;

@@ -84,6 +84,7 @@ impl<T: ?Sized> RwLock<T> {
     /// # Cancel safety
     ///
     /// Dropping the future loses its place in the line, and nothing else.
+    #[track_caller]
     pub fn read(&self) -> Lock<RwLockReadGuard<'_, T>> {
         Lock::new(self)
     }
@@ -93,6 +94,7 @@ impl<T: ?Sized> RwLock<T> {
     /// # Cancel safety
     ///
     /// As [`read`](Self::read).
+    #[track_caller]
     pub fn read_owned(self: Rc<Self>) -> Lock<OwnedRwLockReadGuard<T>> {
         Lock::new(self)
     }
@@ -102,6 +104,7 @@ impl<T: ?Sized> RwLock<T> {
     /// # Cancel safety
     ///
     /// Dropping the future loses its place in the line, and lets in the readers that it held up.
+    #[track_caller]
     pub fn write(&self) -> Lock<RwLockWriteGuard<'_, T>> {
         Lock::new(self)
     }
@@ -111,6 +114,7 @@ impl<T: ?Sized> RwLock<T> {
     /// # Cancel safety
     ///
     /// As [`write`](Self::write).
+    #[track_caller]
     pub fn write_owned(self: Rc<Self>) -> Lock<OwnedRwLockWriteGuard<T>> {
         Lock::new(self)
     }
@@ -214,6 +218,7 @@ pub type OwnedRwLockReadGuard<T> = ReadGuard<T, Rc<RwLock<T>>>;
 impl<T: ?Sized, L: Hold<RwLock<T>>> sealed::Sealed for ReadGuard<T, L> {}
 
 impl<T: ?Sized, L: Hold<RwLock<T>>> LockGuard for ReadGuard<T, L> {
+    const WHAT: &'static str = "read";
     type Lock = L;
 
     fn with_turns<R>(lock: &L, f: impl FnOnce(&Semaphore, usize) -> R) -> R {
@@ -265,6 +270,7 @@ pub type OwnedRwLockWriteGuard<T> = WriteGuard<T, Rc<RwLock<T>>>;
 impl<T: ?Sized, L: Hold<RwLock<T>>> sealed::Sealed for WriteGuard<T, L> {}
 
 impl<T: ?Sized, L: Hold<RwLock<T>>> LockGuard for WriteGuard<T, L> {
+    const WHAT: &'static str = "write";
     type Lock = L;
 
     fn with_turns<R>(lock: &L, f: impl FnOnce(&Semaphore, usize) -> R) -> R {

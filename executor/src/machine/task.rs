@@ -45,6 +45,7 @@ use crate::machine::core::Core;
 use crate::machine::mailbox::Address;
 use crate::machine::waker::TaskId;
 use crate::report::{self, Report, Reporter, deliver, report_panic};
+use crate::unpolled;
 
 /// What the loop sees of a task.
 pub(crate) trait Run {
@@ -91,8 +92,8 @@ pub(crate) struct Header {
     /// Whether there is a join handle that will want the result.
     pub(crate) joined: Cell<bool>,
     pub(crate) finished: Cell<bool>,
-    /// Whether somebody has the stage at this moment: see [`TaskCell::with_stage`].
-    lent: Cell<bool>,
+    /// Whether somebody has the stage at this moment: see [`TaskCell::with_stage`]. `None` up to the first poll.
+    lent: Cell<Option<bool>>,
     /// With the executor's number in `id`: the task's runtime.
     incarnation: u16,
     pub(crate) ending: Cell<Ending>,
@@ -128,7 +129,7 @@ impl Header {
             joiner: Cell::new(None),
             joined: Cell::new(true),
             finished: Cell::new(false),
-            lent: Cell::new(false),
+            lent: Cell::new(None),
             incarnation,
             ending: Cell::new(Ending::Dropped),
             borrows: Cell::new(false),
@@ -220,15 +221,15 @@ impl<F: Future> TaskCell<F> {
     /// If it is lent already.
     #[inline]
     fn with_stage<R>(&self, f: impl FnOnce(Pin<&mut Stage<F>>) -> R) -> R {
-        struct Back<'a>(&'a Cell<bool>);
+        struct Back<'a>(&'a Cell<Option<bool>>);
         impl Drop for Back<'_> {
             fn drop(&mut self) {
-                self.0.set(false);
+                self.0.set(Some(false));
             }
         }
-        assert!(!self.header.lent.replace(true), "a task's future is used while it is being polled");
+        assert!(self.header.lent.replace(Some(true)) != Some(true), "a task's future is used while it is being polled");
         let _back = Back(&self.header.lent);
-        // SAFETY: exclusive, because `lent` was false, and is true until `_back` is dropped, which is after the reference's
+        // SAFETY: exclusive, because `lent` was not `Some(true)`, and is so until `_back` is dropped, which is after the reference's
         // last use; this is the only place that reaches into the cell, which is not `Sync`. Pinned, because a `TaskCell`
         // exists only within the `Rc` that `new` puts it in and that nobody takes it out of; so the stage lies still until
         // it is dropped in place.
@@ -326,6 +327,7 @@ impl<F: Future> Run for TaskCell<F> {
         let result = if let Some(reason) = flagged
             && core.drops(header)
         {
+            unpolled::report_dropped(header, header.lent.get().is_some());
             Err(JoinError::Cancelled(reason))
         } else {
             if flagged.is_some() {
@@ -369,6 +371,7 @@ impl<F: Future> Run for TaskCell<F> {
 
     #[cold]
     fn cut(&self, reporter: &Reporter) {
+        unpolled::report_dropped(&self.header, self.header.lent.get().is_some());
         let unflagged = CancelReason { kind: CancelKind::HandleDropped, at: self.header.spawned_at };
         self.finish(reporter, Err(JoinError::Cancelled(self.header.cancelled().unwrap_or(unflagged))));
     }

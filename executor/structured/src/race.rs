@@ -6,6 +6,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use handcar_executor::unpolled::Unpolled;
 use pin_project_lite::pin_project;
 
 use crate::branches::{Branches, Then, without_value};
@@ -80,7 +81,7 @@ impl<I: IntoIterator<Item: IntoFuture>> Racers<OfOneType> for I {
 
     fn race(self, at: &'static Location<'static>) -> Self::Race {
         let futures = self.into_iter().map(IntoFuture::into_future);
-        Race { branches: Branches::new(futures, at), first: None }
+        Race { unpolled: Unpolled::at(&"race", at), branches: Branches::new(futures, at), first: None }
     }
 }
 
@@ -88,13 +89,14 @@ impl<T: Tuple> Racers<OfAnyTypes> for T {
     type Race = RaceTuple<T>;
 
     fn race(self, at: &'static Location<'static>) -> RaceTuple<T> {
-        RaceTuple { arms: Together::new(self.arms(), Flag::RaceLost, at) }
+        RaceTuple { unpolled: Unpolled::at(&"race", at), arms: Together::new(self.arms(), Flag::RaceLost, at) }
     }
 }
 
 /// Waits for the first. Made by [`race`] of something iterated.
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct Race<F: Future> {
+    unpolled: Unpolled,
     branches: Branches<F>,
     first: Option<(usize, F::Output)>,
 }
@@ -106,7 +108,8 @@ impl<F: Future> Future for Race<F> {
     type Output = Option<(usize, F::Output)>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Race { branches, first } = &mut *self;
+        let Race { unpolled, branches, first } = &mut *self;
+        unpolled.forget();
         let is_empty = branches.len() == 0;
         ready!(branches.poll(cx, |index, value| {
             first.get_or_insert((index, value));
@@ -126,6 +129,7 @@ pin_project! {
     /// Waits for the first. Made by [`race`] of a tuple.
     #[must_use = "futures do nothing unless they are awaited"]
     pub struct RaceTuple<T: Tuple> {
+        unpolled: Unpolled,
         #[pin]
         arms: Together<T::Arms>,
     }
@@ -135,7 +139,9 @@ impl<T: Tuple> Future for RaceTuple<T> {
     type Output = T::Value;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T::Value> {
-        let (nested, first) = ready!(self.project().arms.poll::<First>(cx));
+        let this = self.project();
+        this.unpolled.forget();
+        let (nested, first) = ready!(this.arms.poll::<First>(cx));
         first.and_then(|first| T::value(nested, first)).map_or_else(|| without_value("RaceTuple"), Poll::Ready)
     }
 }

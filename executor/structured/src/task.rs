@@ -21,7 +21,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use handcar_executor::layer;
+use handcar_executor::{layer, unpolled};
 use pin_project_lite::pin_project;
 
 use crate::context;
@@ -53,7 +53,7 @@ pin_project! {
             match this.link {
                 Link::Noded(node) => {
                     if node.is_new() {
-                        layer::task_unpolled();
+                        unpolled::report_task();
                     }
                     drop_node(node, this.stage);
                 }
@@ -202,7 +202,7 @@ fn poll_rarely<F: Future>(
             let node = Rc::clone(node);
             let mut stage = stage;
             if node.begin() && polls::is_task_flagged() {
-                layer::task_unpolled();
+                unpolled::report_task();
                 let _context = node.enter_context();
                 drain_from(&node, stage.as_mut(), Outcome::Cancelled(Some(flagged())));
             }
@@ -210,7 +210,7 @@ fn poll_rarely<F: Future>(
         }
         Link::Panicked => Outcome::Panicked(layer::take_panic().expect("the loop leaves what a body panicked with")),
         Link::New | Link::Plain => {
-            layer::task_unpolled();
+            unpolled::report_task();
             Outcome::Cancelled(Some(flagged()))
         }
     };
@@ -221,7 +221,7 @@ fn poll_rarely<F: Future>(
 /// Drops a task that was never polled.
 #[cold]
 fn drop_new<F: Future>(mut stage: Pin<&mut Stage<F>>) {
-    layer::task_unpolled();
+    unpolled::report_task();
     let _close = CloseAttached;
     stage.set(Stage::Over);
 }

@@ -65,8 +65,9 @@ impl<T> Sender<T> {
     /// # Cancel safety
     ///
     /// Dropping the future undoes the wait, and nothing else.
+    #[track_caller]
     pub fn closed(&self) -> EventWait<'_> {
-        self.channel.closed.wait()
+        self.channel.closed.wait_as(&"closed")
     }
 
     /// Makes a sender that does not keep the channel open.

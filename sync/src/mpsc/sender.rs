@@ -35,6 +35,7 @@ impl<T> Sender<T> {
     ///
     /// A message is either sent, and `Ready` says so, or dropped together with the future. To keep it in the second case,
     /// [`reserve`](Self::reserve) a slot first.
+    #[track_caller]
     pub fn send(&self, message: T) -> Sending<'_, T> {
         Sending::new(&self.channel, message)
     }
@@ -86,6 +87,7 @@ impl<T> Sender<T> {
     /// assert_eq!(receiver.recv().await, Some(2));
     /// # });
     /// ```
+    #[track_caller]
     pub fn reserve(&self) -> Reserve<Permit<'_, T>> {
         Reserve::new(self, 1)
     }
@@ -111,6 +113,7 @@ impl<T> Sender<T> {
     /// assert!(sender.reserve_many(4).await.is_err());
     /// # });
     /// ```
+    #[track_caller]
     pub fn reserve_many(&self, n: usize) -> Reserve<PermitIterator<'_, T>> {
         Reserve::new(self, n)
     }
@@ -124,6 +127,7 @@ impl<T> Sender<T> {
     /// # Cancel safety
     ///
     /// As [`reserve`](Self::reserve); the sender goes with the future.
+    #[track_caller]
     pub fn reserve_owned(self) -> Reserve<OwnedPermit<T>> {
         Reserve::new(self, 1)
     }
@@ -217,8 +221,9 @@ impl<T, L> Sender<T, L> {
     /// # Cancel safety
     ///
     /// Dropping the future undoes the wait, and nothing else.
+    #[track_caller]
     pub fn closed(&self) -> EventWait<'_> {
-        self.channel.closed.wait()
+        self.channel.closed.wait_as(&"closed")
     }
 
     /// Whether a message would come back.

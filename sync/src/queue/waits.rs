@@ -22,8 +22,9 @@ pub struct Put<'a, S: Store> {
 }
 
 impl<'a, S: Store> Put<'a, S> {
+    #[track_caller]
     pub(super) fn new(queue: &'a AnyQueue<S>, item: S::Item) -> Self {
-        Self { queue, item: Some(item), ticket: Ticket::New }
+        Self { queue, item: Some(item), ticket: Ticket::new() }
     }
 }
 
@@ -43,7 +44,7 @@ impl<S: Store> Future for Put<'_, S> {
 
 impl<S: Store> Drop for Put<'_, S> {
     fn drop(&mut self) {
-        self.queue.slots.leave(&mut self.ticket, 1);
+        self.queue.slots.leave(&mut self.ticket, 1, "put");
     }
 }
 
@@ -56,8 +57,9 @@ pub struct Get<'a, S: Store> {
 }
 
 impl<'a, S: Store> Get<'a, S> {
+    #[track_caller]
     pub(super) fn new(queue: &'a AnyQueue<S>) -> Self {
-        Self { queue, ticket: Ticket::New }
+        Self { queue, ticket: Ticket::new() }
     }
 }
 
@@ -72,7 +74,7 @@ impl<S: Store> Future for Get<'_, S> {
 
 impl<S: Store> Drop for Get<'_, S> {
     fn drop(&mut self) {
-        self.queue.items.leave(&mut self.ticket, 1);
+        self.queue.items.leave(&mut self.ticket, 1, "get");
     }
 }
 
@@ -87,7 +89,7 @@ pub struct Items<S: Store, Q: Hold<AnyQueue<S>>> {
 
 impl<S: Store, Q: Hold<AnyQueue<S>>> Items<S, Q> {
     pub(super) fn new(queue: Q) -> Self {
-        Self { queue, ticket: Ticket::New, store: PhantomData }
+        Self { queue, ticket: Ticket::New(None), store: PhantomData }
     }
 }
 
@@ -97,13 +99,13 @@ impl<S: Store, Q: Hold<AnyQueue<S>>> Stream for Items<S, Q> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
         let Self { queue, ticket, .. } = &mut *self;
         let item = ready!(queue.poll_get(ticket, cx, "queue::Items"));
-        *ticket = Ticket::New;
+        *ticket = Ticket::New(None);
         Poll::Ready(item)
     }
 }
 
 impl<S: Store, Q: Hold<AnyQueue<S>>> Drop for Items<S, Q> {
     fn drop(&mut self) {
-        self.queue.items.leave(&mut self.ticket, 1);
+        self.queue.items.leave(&mut self.ticket, 1, "get");
     }
 }
