@@ -68,7 +68,6 @@ fn time_and_tasks() {
     let left = watched(async |told| {
         case!(told, "sleep", sleep(S));
         case!(told, "sleep", sleep_until(Instant::now() + S));
-        case!(told, "yield_now", yield_now());
         case!(told, "tick", interval(S).tick());
         case!(told, "to_thread", to_thread(|| ()).abandon_on_cancel());
         case!(told, "timeout", timeout(S, pending::<()>()));

@@ -14,7 +14,6 @@ use crate::layer::Ending;
 use crate::machine::context;
 use crate::machine::core::Core;
 use crate::machine::join::JoinHandle;
-use crate::unpolled;
 
 /// Spawns a task on the current runtime. It is polled first when its turn comes, never inside this call.
 ///
@@ -135,9 +134,8 @@ impl fmt::Debug for Spawner {
 /// # Cancel safety
 ///
 /// There is nothing to lose.
-#[track_caller]
 pub fn yield_now() -> YieldNow {
-    YieldNow { polls_left: UNPOLLED, made_at: Location::caller() }
+    YieldNow { polls_left: 2 }
 }
 
 /// Suspends once. Made by [`yield_now`].
@@ -146,10 +144,7 @@ pub fn yield_now() -> YieldNow {
 pub struct YieldNow {
     /// The first poll suspends, the second is ready, there is no third.
     polls_left: u8,
-    made_at: &'static Location<'static>,
 }
-
-const UNPOLLED: u8 = 2;
 
 impl Future for YieldNow {
     type Output = ();
@@ -163,14 +158,5 @@ impl Future for YieldNow {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
-    }
-}
-
-impl Drop for YieldNow {
-    #[inline]
-    fn drop(&mut self) {
-        if self.polls_left == UNPOLLED {
-            unpolled::report("yield_now", self.made_at);
-        }
     }
 }
