@@ -80,7 +80,13 @@ fn a_cancel_ends_a_job_by_taking_away_what_it_sends_into() {
         let mut seen = 0;
         let ended = scope.run(async {
             let (to_task, mut messages) = remote::channel(4);
-            let job = to_thread(move || (0u64..).take_while(|n| to_task.blocking_send(*n).is_ok()).count());
+            let job = to_thread(move || {
+                let mut sent = 0;
+                while to_task.blocking_send(sent).is_ok() {
+                    sent += 1;
+                }
+                sent
+            });
             let listening = async {
                 let _ = cancellable(async {
                     while messages.recv().await.is_some() {

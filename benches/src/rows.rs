@@ -10,6 +10,7 @@ pub use self::tails::CAPACITY;
 
 use crate::bencher::{Bencher, Effort, Quantiles};
 use crate::runtime::{Net, Runtime, Several, Timers};
+use crate::runtimes::watched::{self, Watched};
 use crate::runtimes::{Handcar, LocalRuntime, LocalSet, NoDrivers, TimeoutAt, Tokio};
 use crate::toolkits::{HandcarSync, TokioSync};
 use crate::workloads::channels::{self, PingPong, Producers, Unbounded};
@@ -54,6 +55,13 @@ fn averages() -> Vec<Row> {
             .target(0.21)
             .each::<SelfWake<1000>>()
             .bare(switch::poll_in_turn::<1000>),
+        Row::new("switch-watched", "self-wake switch, 1 task, with a watcher on")
+            .note("Nothing that they watch for happens; the watchdog's thread sleeps.")
+            .each::<SelfWake<1>>()
+            .context::<Watched<watched::ReportUnpolled>, SelfWake<1>>()
+            .context::<Watched<watched::Observe>, SelfWake<1>>()
+            .context::<Watched<watched::Watchdog>, SelfWake<1>>()
+            .context::<Watched<watched::SlowPoll>, SelfWake<1>>(),
         Row::new("yield-now", "`yield_now`, 1000 tasks")
             .note(MONOIO_FRONT)
             .target(0.20)

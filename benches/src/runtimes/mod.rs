@@ -4,6 +4,7 @@ mod handcar;
 #[cfg(feature = "peers")]
 pub(crate) mod peers;
 mod tokio;
+pub(crate) mod watched;
 
 pub(crate) use self::handcar::Handcar;
 #[cfg(feature = "peers")]

@@ -227,7 +227,8 @@ impl<F: Future> TaskCell<F> {
                 self.0.set(Some(false));
             }
         }
-        assert!(self.header.lent.replace(Some(true)) != Some(true), "a task's future is used while it is being polled");
+        assert!(!matches!(self.header.lent.get(), Some(true)), "a task's future is used while it is being polled");
+        self.header.lent.set(Some(true));
         let _back = Back(&self.header.lent);
         // SAFETY: exclusive, because `lent` was not `Some(true)`, and is so until `_back` is dropped, which is after the reference's
         // last use; this is the only place that reaches into the cell, which is not `Sync`. Pinned, because a `TaskCell`

@@ -14,7 +14,8 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, pending};
+use std::mem;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -80,6 +81,14 @@ impl Cleanup {
             return layer::report(Report::CutShort { what: "a cleanup that outlived its runtime", at });
         }
         layer::spawn(AsTask { cleanup: Some(self), polled: false }, Ending::Member, None, at).detach();
+    }
+}
+
+impl Drop for Cleanup {
+    /// Its destructors find what it ran with.
+    fn drop(&mut self) {
+        let future = mem::replace(&mut self.future, Box::pin(pending()));
+        context::enter(self.context.take(), || drop(future));
     }
 }
 

@@ -6,7 +6,6 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use handcar_executor::unpolled::Unpolled;
 use pin_project_lite::pin_project;
 
 use crate::branches::without_value;
@@ -50,22 +49,20 @@ macro_rules! try_gather {
 #[doc(hidden)]
 #[track_caller]
 pub fn gather<T: Tuple>(futures: T) -> GatherTuple<T> {
-    let arms = Together::new(futures.arms(), Flag::SiblingFailed, Location::caller());
-    GatherTuple { unpolled: Unpolled::new(&"gather!"), arms }
+    GatherTuple { arms: Together::new(&"gather!", futures.arms(), Flag::SiblingFailed, Location::caller()) }
 }
 
 #[doc(hidden)]
 #[track_caller]
 pub fn try_gather<T: TryTuple<E>, E>(futures: T) -> TryGatherTuple<T, E> {
-    let arms = Together::new(futures.arms(), Flag::SiblingFailed, Location::caller());
-    TryGatherTuple { unpolled: Unpolled::new(&"try_gather!"), arms, error: std::marker::PhantomData }
+    let arms = Together::new(&"try_gather!", futures.arms(), Flag::SiblingFailed, Location::caller());
+    TryGatherTuple { arms, error: std::marker::PhantomData }
 }
 
 pin_project! {
     /// Waits for all. Made by [`gather!`](crate::gather!).
     #[must_use = "futures do nothing unless they are awaited"]
     pub struct GatherTuple<T: Tuple> {
-        unpolled: Unpolled,
         #[pin]
         arms: Together<T::Arms>,
     }
@@ -76,9 +73,7 @@ impl<T: Tuple> Future for GatherTuple<T> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T::Values> {
-        let this = self.project();
-        this.unpolled.forget();
-        let (nested, _) = ready!(this.arms.poll::<All>(cx));
+        let (nested, _) = ready!(self.project().arms.poll::<All>(cx));
         T::values(nested).map_or_else(|| without_value("GatherTuple"), Poll::Ready)
     }
 }
@@ -93,7 +88,6 @@ pin_project! {
     /// Waits for all, or the first error. Made by [`try_gather!`](crate::try_gather!).
     #[must_use = "futures do nothing unless they are awaited"]
     pub struct TryGatherTuple<T: Tuple, E> {
-        unpolled: Unpolled,
         #[pin]
         arms: Together<T::Arms>,
         error: std::marker::PhantomData<fn() -> E>,
@@ -105,9 +99,7 @@ impl<T: TryTuple<E>, E> Future for TryGatherTuple<T, E> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        this.unpolled.forget();
-        let (nested, failed) = ready!(this.arms.poll::<AllOk>(cx));
+        let (nested, failed) = ready!(self.project().arms.poll::<AllOk>(cx));
         T::oks(nested, failed).map_or_else(|| without_value("TryGatherTuple"), Poll::Ready)
     }
 }

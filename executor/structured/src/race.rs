@@ -89,7 +89,7 @@ impl<T: Tuple> Racers<OfAnyTypes> for T {
     type Race = RaceTuple<T>;
 
     fn race(self, at: &'static Location<'static>) -> RaceTuple<T> {
-        RaceTuple { unpolled: Unpolled::at(&"race", at), arms: Together::new(self.arms(), Flag::RaceLost, at) }
+        RaceTuple { arms: Together::new(&"race", self.arms(), Flag::RaceLost, at) }
     }
 }
 
@@ -129,7 +129,6 @@ pin_project! {
     /// Waits for the first. Made by [`race`] of a tuple.
     #[must_use = "futures do nothing unless they are awaited"]
     pub struct RaceTuple<T: Tuple> {
-        unpolled: Unpolled,
         #[pin]
         arms: Together<T::Arms>,
     }
@@ -139,9 +138,7 @@ impl<T: Tuple> Future for RaceTuple<T> {
     type Output = T::Value;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T::Value> {
-        let this = self.project();
-        this.unpolled.forget();
-        let (nested, first) = ready!(this.arms.poll::<First>(cx));
+        let (nested, first) = ready!(self.project().arms.poll::<First>(cx));
         first.and_then(|first| T::value(nested, first)).map_or_else(|| without_value("RaceTuple"), Poll::Ready)
     }
 }

@@ -13,7 +13,7 @@ use handcar_structured::{
 };
 
 mod common;
-use common::{Log, OnDrop, for_ever, panic_of, s, secs, simulated, test_run, watchdog};
+use common::{Log, OnDrop, Reports, for_ever, panic_of, s, secs, simulated, test_run, watchdog};
 
 context_var! {
     static REQUEST: u32;
@@ -212,6 +212,33 @@ fn cleanups_run_in_the_context_in_which_they_were_deferred() {
         secs(5).await;
         assert_eq!(log.take(), ["dropped in it: Some(1)", "outside: None", "carried out of it: Some(1)"]);
     });
+}
+
+#[test]
+fn a_cleanup_that_is_cut_is_dropped_in_the_context_in_which_it_was_deferred() {
+    let _dog = watchdog();
+    let (log, reports) = (Log::new(), Reports::default());
+    reports.builder().build().unwrap().block_on(async {
+        let scope = CancelScope::new().grace(Some(s(1)));
+        let body = scope.run(async {
+            let guard = {
+                let log = log.clone();
+                OnDrop::new(move || log.note(format_args!("dropped: {:?}", REQUEST.try_get())))
+            };
+            let _cleanup = REQUEST.sync_scope(3, || {
+                defer(async move {
+                    let _guard = guard;
+                    for_ever().await;
+                })
+            });
+            scope.cancel();
+            for_ever().await;
+        });
+        assert!(REQUEST.scope(4, body).await.is_err());
+        assert_eq!(REQUEST.try_get(), None);
+    });
+    assert_eq!(log.take(), ["dropped: Some(3)"]);
+    assert_eq!(reports.take(), ["cut short: a cleanup"]);
 }
 
 #[test]

@@ -69,6 +69,7 @@ impl<'a, T> Sending<'a, T> {
     }
 
     #[cold]
+    #[inline(never)]
     fn suspend<R>(&mut self, cx: &mut Context<'_>) -> Poll<R> {
         if let Stage::Waiting(ticket) = &mut self.stage {
             ticket.is_polled();
