@@ -15,13 +15,13 @@ use crate::layer::Ending;
 use crate::machine::core::{Core, Turned};
 use crate::machine::join::JoinHandle;
 use crate::machine::mailbox::WakeHandle;
-use crate::machine::task::TaskInfo;
 use crate::machine::waker::TaskId;
 use crate::machine::{budget, context};
 use crate::observe::{Event, Observer};
 use crate::pool;
 use crate::report::Report;
 use crate::spawn::Spawner;
+use crate::task_info::TaskInfo;
 use crate::time::clock::{Clock, Instant};
 use crate::watch;
 
@@ -367,7 +367,7 @@ impl Runtime {
         F: Future + 'static,
         F::Output: 'static,
     {
-        self.core.spawn(future, Ending::Dropped, None, Location::caller())
+        self.core.spawn(|| future, Ending::Dropped, None, Location::caller())
     }
 
     /// Something to spawn with from wherever the runtime is not at hand.

@@ -13,13 +13,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use crate::abort_handle::AbortHandle;
 use crate::join_error::{CancelKind, CancelReason, JoinError};
 use crate::layer::{self, Ending};
 use crate::machine::core;
-use crate::machine::task::{self, Join, Run, TaskInfo};
+use crate::machine::task::{self, Join, Run};
 use crate::machine::waker::TaskId;
 use crate::observe::Cause;
 use crate::report::{self, Report};
+use crate::task_info::TaskInfo;
 
 /// Waits for a task, and cancels it when dropped.
 ///
@@ -62,7 +64,7 @@ impl<T> JoinHandle<T> {
 
     /// Whether the task has ended.
     pub fn is_finished(&self) -> bool {
-        self.task().header().finished.get()
+        self.task().header().is_finished()
     }
 
     /// The result of a task that has ended, once and without waiting.
@@ -110,7 +112,7 @@ impl<T> JoinHandle<T> {
         T: 'static,
     {
         let Some(task) = self.task.take() else { return };
-        let finished = task.header().finished.get();
+        let finished = task.header().is_finished();
         let to_tell = Rc::clone(&task);
         let at_end = move || {
             if let Some(value) = to_tell.take_value() {
@@ -198,8 +200,8 @@ impl<T> fmt::Debug for JoinHandle<T> {
 fn release<T>(task: Rc<dyn Join<T>>) {
     let header = task.header();
     header.joined.set(false);
-    drop(header.joiner.take());
-    if header.finished.get() {
+    header.forget_joiner();
+    if header.is_finished() {
         task::discard(task);
     }
 }
@@ -215,39 +217,4 @@ pub(crate) fn cancel(task: &(impl Run + ?Sized), reason: CancelReason) -> bool {
         core::because(Cause::Cancel, || id.wake());
     }
     flagged
-}
-
-/// Cancels a task without waiting for it. Made by [`JoinHandle::abort_handle`].
-#[derive(Clone)]
-pub struct AbortHandle {
-    pub(crate) task: Rc<dyn Run>,
-}
-
-impl AbortHandle {
-    /// As [`JoinHandle::cancel`].
-    #[track_caller]
-    pub fn cancel(&self) -> bool {
-        cancel(&*self.task, CancelReason::new(CancelKind::Explicit))
-    }
-
-    /// Who the task is.
-    pub fn info(&self) -> TaskInfo {
-        self.task.header().info()
-    }
-
-    /// Whether the task has ended.
-    pub fn is_finished(&self) -> bool {
-        self.task.header().finished.get()
-    }
-
-    /// The task's number.
-    pub fn id(&self) -> TaskId {
-        self.task.header().id.get()
-    }
-}
-
-impl fmt::Debug for AbortHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AbortHandle({})", self.task.header().info())
-    }
 }

@@ -26,8 +26,9 @@ use std::task::Waker;
 use slab::Slab;
 
 use crate::machine::delegate::Ready;
-use crate::machine::task::{Run, TaskInfo};
+use crate::machine::task::Run;
 use crate::machine::waker::{MAX_BLOCKS, MAX_SLOTS, TaskId};
+use crate::task_info::TaskInfo;
 
 /// The end of the run queue: no slot has this number.
 const NONE: u32 = u32::MAX;
@@ -76,12 +77,17 @@ impl Slots {
         Slots { executor, generation: 0, slab: Slab::new(), blocks: Slab::new(), head: NONE, tail: NONE }
     }
 
-    /// A slot for a task, queued for its first poll.
+    /// Whether there is room for one more task.
+    #[inline]
     #[track_caller]
+    pub(crate) fn expect_room(&self) {
+        assert!(self.slab.len() < MAX_SLOTS, "a runtime holds at most {MAX_SLOTS} tasks: wait for some to end");
+    }
+
+    /// A slot for a task, queued for its first poll.
     #[inline(never)] // one copy for all types of tasks
     #[allow(clippy::cast_possible_truncation)] // a slot's number is below MAX_SLOTS
     pub(crate) fn insert_task(&mut self, task: Rc<dyn Run>) -> TaskId {
-        assert!(self.slab.len() < MAX_SLOTS, "a runtime holds at most {MAX_SLOTS} tasks: wait for some to end");
         self.generation = TaskId::next_generation(self.generation);
         let slot = self.slab.insert(Slot { generation: self.generation, queued: true, link: NONE, task });
         self.append(slot);
