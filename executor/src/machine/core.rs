@@ -167,7 +167,7 @@ impl Core {
         }
     }
 
-    /// The future is made after the last reason not to.
+    /// `future` makes it, after the last reason not to, and runs no user code.
     #[inline]
     #[track_caller]
     pub(crate) fn spawn<F>(
@@ -181,14 +181,16 @@ impl Core {
         F: Future + 'static,
         F::Output: 'static,
     {
-        self.slots.borrow().expect_room();
+        let mut slots = self.slots.borrow_mut();
+        slots.expect_room();
         let task = TaskCell::new(future(), Header::new(at, name, ending, self.address.incarnation));
         let header = task.header();
         self.has_layer.set(self.has_layer.get() || ending != Ending::Dropped);
         if self.closing.get() != Closing::Open && !self.may_still_spawn(ending) {
             header.flag(CancelReason { kind: CancelKind::Shutdown, at });
         }
-        let id = self.slots.borrow_mut().insert_task(Rc::clone(&task) as Rc<dyn Run>);
+        let id = slots.insert_task(Rc::clone(&task) as Rc<dyn Run>);
+        drop(slots);
         header.id.set(id);
         self.observe(|| Event::Spawned { task: id, name: header.name().map(|name| &**name), at });
         JoinHandle::new(task)

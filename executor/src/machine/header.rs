@@ -53,15 +53,15 @@ pub(crate) mod state {
 
 /// What few tasks have.
 #[derive(Default)]
-pub(crate) struct Extras {
+struct Extras {
     name: Option<Arc<str>>,
     /// The waker to wake at the end that is none of ours.
-    pub(crate) stranger: Cell<Option<Waker>>,
+    stranger: Cell<Option<Waker>>,
     cancelled_at: Cell<Option<&'static Location<'static>>>,
     /// Run at the end of a detached task, with the result still in the cell.
-    pub(crate) at_end: Cell<Option<Box<dyn FnOnce()>>>,
+    at_end: Cell<Option<Box<dyn FnOnce()>>>,
     /// Where a panic goes whose join handle is dropped unread.
-    pub(crate) reporter: OnceCell<Reporter>,
+    reporter: OnceCell<Reporter>,
     kept: RefCell<Option<Rc<dyn Any>>>,
 }
 
@@ -101,7 +101,7 @@ impl Header {
         TaskInfo { id: self.id.get(), name: self.name().cloned(), spawned_at: self.spawned_at }
     }
 
-    pub(crate) fn extras(&self) -> &Extras {
+    fn extras(&self) -> &Extras {
         self.extras.get_or_init(Box::default)
     }
 
@@ -154,6 +154,10 @@ impl Header {
         self.extras().at_end.set(Some(at_end));
     }
 
+    pub(crate) fn take_at_end(&self) -> Option<Box<dyn FnOnce()>> {
+        self.extras.get()?.at_end.take()
+    }
+
     /// Keeps `waker` as the one to wake at the end; it is a stranger's.
     #[cold]
     pub(crate) fn await_as_stranger(&self, waker: &Waker) {
@@ -172,12 +176,19 @@ impl Header {
     /// Wakes nobody at the end.
     pub(crate) fn forget_joiner(&self) {
         self.joiner.set(TaskId::NONE);
-        if let Some(extras) = self.extras.get() {
-            drop(extras.stranger.take());
-        }
+        drop(self.take_stranger());
     }
 
-    /// Where a panic goes that nobody has read.
+    /// The stranger's waker to wake at the end.
+    pub(crate) fn take_stranger(&self) -> Option<Waker> {
+        self.extras.get()?.stranger.take()
+    }
+
+    /// Where a panic is to go whose join handle is dropped unread.
+    pub(crate) fn report_to(&self, reporter: &Reporter) {
+        let _ = self.extras().reporter.set(reporter.clone());
+    }
+
     pub(crate) fn reporter(&self) -> Option<&Reporter> {
         self.extras.get()?.reporter.get()
     }

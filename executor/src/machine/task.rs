@@ -15,7 +15,7 @@
 //!                 Taken <---------------------------'
 //! ```
 //!
-//! 1. [`Core::spawn`]  2., 3. [`TaskCell::poll`], [`TaskCell::finish`]  4. [`Join::poll_join`]  5. [`Run::discard`]
+//! 1. [`Core::spawn`]  2., 3. [`TaskCell::poll`], [`TaskCell::end`]  4. [`Join::poll_join`]  5. [`Run::discard`]
 //!
 //! The loop sees the cell as `dyn Run`, the join handle as `dyn Join<T>`: two views of one `Rc`, whose vtables the compiler
 //! writes. No count is kept beside `Rc`'s own, which is not atomic.
@@ -132,32 +132,57 @@ impl<F: Future> TaskCell<F> {
         f(unsafe { Pin::new_unchecked(&mut *self.stage.get()) })
     }
 
-    /// Ends the task: drops the future, keeps the result, and tells whoever waits.
-    fn finish(&self, reporter: &Reporter, result: Result<F::Output, JoinError>) {
+    /// The result is there: tells whoever waits.
+    #[inline]
+    fn tell(&self, reporter: &Reporter) {
         let header = &self.header;
-        let fine = result.is_ok();
-        // The assignment drops the future in place. If its destructor panics, the result is there nevertheless.
-        let drop_future = || self.with_stage(|mut stage| stage.set(Stage::Finished { result }));
-        let dropped = catch_unwind(AssertUnwindSafe(drop_future));
         header.set(state::FINISHED);
-        if fine && dropped.is_ok() && !header.has_extras() {
-            // The usual end: somebody waits, or the task was detached.
-            if header.joiner.get() != TaskId::NONE {
-                wake(header.joiner.replace(TaskId::NONE));
-            } else if !header.joined.get() {
-                catch_unwind(AssertUnwindSafe(|| drop(self.take_result())))
-                    .unwrap_or_else(|payload| self.report(reporter, payload));
-            }
-            return;
+        if header.has_extras() {
+            self.tell_rarely(reporter);
+        } else if header.joiner.get() != TaskId::NONE {
+            wake(header.joiner.replace(TaskId::NONE));
+        } else if !header.joined.get() {
+            self.drop_result(reporter);
         }
-        self.finish_rarely(reporter, dropped.err());
     }
 
     #[cold]
     #[inline(never)]
-    fn finish_rarely(&self, reporter: &Reporter, panicked: Option<Box<dyn Any + Send>>) {
+    fn tell_rarely(&self, reporter: &Reporter) {
         let header = &self.header;
-        if let Some(payload) = panicked {
+        if let Some(at_end) = header.take_at_end()
+            && let Err(payload) = catch_unwind(AssertUnwindSafe(at_end))
+        {
+            self.report(reporter, payload);
+        }
+        if header.joiner.get() != TaskId::NONE {
+            wake(header.joiner.replace(TaskId::NONE));
+        }
+        if let Some(stranger) = header.take_stranger() {
+            report::catch(|payload| Report::WakerPanicked { payload }, || stranger.wake());
+        }
+        if !header.joined.get() {
+            self.drop_result(reporter);
+        }
+    }
+
+    /// Nobody wants the result.
+    #[inline]
+    fn drop_result(&self, reporter: &Reporter) {
+        match self.take_result() {
+            Some(Err(JoinError::Panicked(payload))) => report_panic(reporter, self.header.info(), payload),
+            result => {
+                catch_unwind(AssertUnwindSafe(|| drop(result))).unwrap_or_else(|payload| self.report(reporter, payload))
+            }
+        }
+    }
+
+    /// Ends the task without a value: drops the future in place. A panic of its destructor says more than a cancel.
+    #[cold]
+    fn end(&self, reporter: &Reporter, error: JoinError) {
+        let result = Err(error);
+        let drop_future = || self.with_stage(|mut stage| stage.set(Stage::Finished { result }));
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(drop_future)) {
             let unreported = self.with_stage(|stage| match stage.project() {
                 StageView::Finished { result: result @ Err(JoinError::Cancelled(_)) } => {
                     *result = Err(JoinError::panicked(payload));
@@ -169,30 +194,25 @@ impl<F: Future> TaskCell<F> {
                 self.report(reporter, payload);
             }
         }
-        let extras = header.extras();
-        if header.joined.get() {
-            let _ = extras.reporter.set(reporter.clone());
+        if self.header.joined.get() {
+            self.header.report_to(reporter);
         }
-        let told = extras.at_end.take().map_or(Ok(()), |at_end| catch_unwind(AssertUnwindSafe(at_end)));
-        if header.joiner.get() != TaskId::NONE {
-            wake(header.joiner.replace(TaskId::NONE));
+        self.tell(reporter);
+    }
+
+    /// The future has panicked: in its poll, or in its destructor when the result was there already.
+    #[cold]
+    fn panicked(&self, core: &Core, id: TaskId, payload: Box<dyn Any + Send>) -> Progress {
+        if self.with_stage(|stage| matches!(*stage, Stage::Finished { .. })) {
+            self.report(&core.reporter, payload);
+            self.tell(&core.reporter);
+            return Progress::Finished;
         }
-        if let Some(stranger) = extras.stranger.take() {
-            report::catch(|payload| Report::WakerPanicked { payload }, || stranger.wake());
+        match layer::take_over(self.header.ending.get(), PanicPayload::new(payload)) {
+            Ok(()) => return self.poll(core, id),
+            Err(payload) => self.end(&core.reporter, JoinError::Panicked(payload)),
         }
-        let unwanted = if header.joined.get() { None } else { self.take_result() };
-        let dropped = match unwanted {
-            Some(Err(JoinError::Panicked(payload))) => {
-                report_panic(reporter, header.info(), payload);
-                Ok(())
-            }
-            unwanted => catch_unwind(AssertUnwindSafe(|| drop(unwanted))),
-        };
-        for panicked in [told, dropped] {
-            if let Err(payload) = panicked {
-                self.report(reporter, payload);
-            }
-        }
+        Progress::Finished
     }
 
     #[cold]
@@ -216,7 +236,7 @@ impl<F: Future> TaskCell<F> {
             }
             if core.drops(header) {
                 layer::set_attention(bits | layer::CUT);
-                self.finish(&core.reporter, Err(JoinError::Cancelled(reason)));
+                self.end(&core.reporter, JoinError::Cancelled(reason));
                 return Some(Progress::Finished);
             }
             bits |= layer::FLAGGED;
@@ -253,20 +273,21 @@ impl<F: Future> Run for TaskCell<F> {
         let waker = ManuallyDrop::new(id.waker()); // there is nothing to drop
         let mut cx = Context::from_waker(&waker);
         let poll = || {
-            self.with_stage(|stage| match stage.project() {
-                StageView::Running { future } => future.poll(&mut cx),
-                _ => unreachable!("an unfinished task has a future"),
+            self.with_stage(|mut stage| {
+                let StageView::Running { future } = stage.as_mut().project() else {
+                    unreachable!("an unfinished task has a future")
+                };
+                let result = Ok(ready!(future.poll(&mut cx)));
+                // This drops the future in place; if its destructor panics, the result is there nevertheless.
+                stage.set(Stage::Finished { result });
+                Poll::Ready(())
             })
         };
-        let result = match catch_unwind(AssertUnwindSafe(poll)) {
+        match catch_unwind(AssertUnwindSafe(poll)) {
             Ok(Poll::Pending) => return Progress::Pending,
-            Ok(Poll::Ready(output)) => Ok(output),
-            Err(payload) => match layer::take_over(header.ending.get(), PanicPayload::new(payload)) {
-                Ok(()) => return self.poll(core, id),
-                Err(payload) => Err(JoinError::Panicked(payload)),
-            },
-        };
-        self.finish(&core.reporter, result);
+            Ok(Poll::Ready(())) => self.tell(&core.reporter),
+            Err(payload) => return self.panicked(core, id, payload),
+        }
         Progress::Finished
     }
 
@@ -288,7 +309,7 @@ impl<F: Future> Run for TaskCell<F> {
     #[cold]
     fn cut(&self, reporter: &Reporter) {
         let unflagged = CancelReason { kind: CancelKind::HandleDropped, at: self.header.spawned_at };
-        self.finish(reporter, Err(JoinError::Cancelled(self.header.cancelled().unwrap_or(unflagged))));
+        self.end(reporter, JoinError::Cancelled(self.header.cancelled().unwrap_or(unflagged)));
     }
 }
 
