@@ -19,6 +19,7 @@ use crate::machine::task::Run;
 use crate::machine::waker::TaskId;
 use crate::observe::{Cause, Event};
 use crate::report::Report;
+use crate::task_info::TaskInfo;
 
 /// How often, at shutdown, tasks that destructors spawned are cancelled in their turn.
 const SHUTDOWN_ROUNDS: u32 = 1000;
@@ -107,8 +108,8 @@ impl Core {
         while self.task_count() > 0 && rounds < SHUTDOWN_ROUNDS {
             // Not more than these: a destructor may spawn a task whose destructor spawns a task.
             for _ in 0..self.cancel_all(|_| true) {
-                let Some((id, task)) = self.next_task() else { break };
-                self.run(id, &*task);
+                let Some(task) = self.next_task() else { break };
+                self.run(&*task);
             }
             self.end_polls();
             rounds += 1;
@@ -125,5 +126,16 @@ impl Core {
             let _parent = self.because(Cause::Cancel, || self.mark(task.header().id.get()));
         }
         tasks.len()
+    }
+
+    pub(crate) fn waiting_tasks(&self) -> Vec<TaskInfo> {
+        let mut tasks: Vec<_> = self.slots.borrow().tasks().map(|task| self.info(task)).collect();
+        tasks.sort_by_key(|task| task.id != self.main.get());
+        tasks
+    }
+
+    /// How many tasks there are, main not counted.
+    pub(crate) fn task_count(&self) -> usize {
+        self.slots.borrow().tasks().filter(|task| task.header().id.get() != self.main.get()).count()
     }
 }

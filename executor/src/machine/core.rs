@@ -240,8 +240,13 @@ impl Core {
     /// The loop, up to main's turn or to the end of the next look.
     pub(crate) fn turn(&self, may_block: bool) -> Result<Turned, RunError> {
         while !self.pace.is_over() {
-            let Some((id, task)) = self.next_task().or_else(|| self.next_by_mail()) else { break };
-            let progress = self.run(id, &*task);
+            let Some(task) = self.next_task() else {
+                if self.got_mail() {
+                    continue;
+                }
+                break;
+            };
+            let progress = self.run(&*task);
             if progress != Progress::Over {
                 self.pace.count();
             }
@@ -253,23 +258,25 @@ impl Core {
         Ok(Turned::Looked)
     }
 
+    /// The next in the run queue. It is the one that runs from now on.
     #[inline]
-    pub(crate) fn next_task(&self) -> Option<(TaskId, Rc<dyn Run>)> {
-        self.slots.borrow_mut().pop()
+    pub(crate) fn next_task(&self) -> Option<Rc<dyn Run>> {
+        self.slots.borrow_mut().pop(&self.running)
     }
 
-    /// Nothing is runnable: mail that came during the polls does not have to wait for the next look.
-    fn next_by_mail(&self) -> Option<(TaskId, Rc<dyn Run>)> {
-        if !self.mailbox.has_mail() {
-            return None;
+    /// Nothing is runnable: mail that came during the polls does not have to wait for the next look. True if there was any.
+    fn got_mail(&self) -> bool {
+        let came = self.mailbox.has_mail();
+        if came {
+            self.end_polls();
+            self.open_mail();
         }
-        self.end_polls();
-        self.open_mail();
-        self.next_task()
+        came
     }
 
     #[inline]
-    pub(crate) fn run(&self, id: TaskId, task: &dyn Run) -> Progress {
+    pub(crate) fn run(&self, task: &dyn Run) -> Progress {
+        let id = self.running.get();
         self.begin_poll(id);
         if self.observer.is_some() && !task.header().is_finished() {
             self.observe(|| Event::Polled { task: id });
@@ -409,20 +416,6 @@ impl Core {
         }
     }
 
-    /// The earliest deadline of a timer.
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        if self.timers.is_empty() {
-            return None;
-        }
-        self.timers.settle(self.timers.clock.now());
-        self.timers.next_deadline()
-    }
-
-    /// Whether a turn would find something to do at once.
-    pub(crate) fn has_work(&self) -> bool {
-        self.slots.borrow().has_queued() || self.mailbox.has_mail()
-    }
-
     pub(crate) fn parker(&self) -> Rc<dyn Park> {
         if let Some(parker) = &*self.parker.borrow() {
             return Rc::clone(parker);
@@ -436,17 +429,6 @@ impl Core {
         let before = self.parker.borrow_mut().replace(Rc::clone(&parker));
         drop(before);
         parker
-    }
-
-    pub(crate) fn waiting_tasks(&self) -> Vec<TaskInfo> {
-        let mut tasks: Vec<_> = self.slots.borrow().tasks().map(|task| self.info(task)).collect();
-        tasks.sort_by_key(|task| task.id != self.main.get());
-        tasks
-    }
-
-    /// How many tasks there are, main not counted.
-    pub(crate) fn task_count(&self) -> usize {
-        self.slots.borrow().tasks().filter(|task| task.header().id.get() != self.main.get()).count()
     }
 }
 

@@ -40,7 +40,7 @@ const _: () = assert!(usize::BITS != 64 || size_of::<Header>() == 40);
 
 /// The bits of a task's state, in one byte, so that one look before a poll is enough: in most polls the first is all there is.
 pub(crate) mod state {
-    /// It has been polled, or that was its turn.
+    /// Its stage has been lent: it was polled, or has ended without.
     pub(crate) const BEGUN: u8 = 1;
     /// Somebody has the stage at this moment: see [`TaskCell`](crate::machine::task::TaskCell).
     pub(crate) const LENT: u8 = 2;

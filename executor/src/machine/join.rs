@@ -14,10 +14,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::abort_handle::AbortHandle;
+use crate::discard::discard;
 use crate::join_error::{CancelKind, CancelReason, JoinError};
 use crate::layer::{self, Ending};
 use crate::machine::core;
-use crate::machine::task::{self, Join, Run};
+use crate::machine::task::{Join, Run};
 use crate::machine::waker::TaskId;
 use crate::observe::Cause;
 use crate::report::{self, Report};
@@ -95,6 +96,14 @@ impl<T> JoinHandle<T> {
     /// A handle that can cancel the task but not wait for it, and whose drop does nothing.
     pub fn abort_handle(&self) -> AbortHandle {
         AbortHandle { task: Rc::clone(self.task()) as Rc<dyn Run> }
+    }
+
+    #[cold]
+    fn give_up(&mut self) {
+        if let Some(task) = self.task.take() {
+            cancel(&*task, CancelReason::new(CancelKind::HandleDropped));
+            release(task);
+        }
     }
 
     /// Lets the task run on and drops what it returns. A panic is still reported.
@@ -181,11 +190,12 @@ impl<T> Future for JoinHandle<T> {
 }
 
 impl<T> Drop for JoinHandle<T> {
+    #[inline]
     fn drop(&mut self) {
-        let Some(task) = self.task.take() else { return };
-        if task.header().joined.get() {
-            cancel(&*task, CancelReason::new(CancelKind::HandleDropped));
-            release(task);
+        if let Some(task) = &self.task
+            && task.header().joined.get()
+        {
+            self.give_up();
         }
     }
 }
@@ -202,7 +212,7 @@ fn release<T>(task: Rc<dyn Join<T>>) {
     header.joined.set(false);
     header.forget_joiner();
     if header.is_finished() {
-        task::discard(task);
+        discard(task);
     }
 }
 

@@ -20,6 +20,7 @@
 //! A slot is 24 bytes. Its generation comes from one counter for the whole slab, since `slab` forgets a removed entry; so a
 //! slot's next tenant has another generation unless exactly a multiple of 65,536 tenants came in between.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::task::Waker;
 
@@ -145,9 +146,10 @@ impl Slots {
         self.tail = slot as u32;
     }
 
-    /// Takes the next task from the run queue; it stays in its slot.
+    /// Takes the next task from the run queue; it stays in its slot. Its number goes into `running`: a pair of both would not
+    /// be returned in registers.
     #[inline]
-    pub(crate) fn pop(&mut self) -> Option<(TaskId, Rc<dyn Run>)> {
+    pub(crate) fn pop(&mut self, running: &Cell<TaskId>) -> Option<Rc<dyn Run>> {
         let head = self.head;
         let slot = self.slab.get_mut(head as usize)?; // NONE is no slot's number
         slot.queued = false;
@@ -155,7 +157,8 @@ impl Slots {
         if slot.link == NONE {
             self.tail = NONE;
         }
-        Some((TaskId::new(self.executor, slot.generation, head), Rc::clone(&slot.task)))
+        running.set(TaskId::new(self.executor, slot.generation, head));
+        Some(Rc::clone(&slot.task))
     }
 
     /// Empties a finished task's slot, unless it is queued: then it comes by once more. The caller drops what it gets after

@@ -27,7 +27,7 @@
 //! join handle or in a report.
 
 use std::any::Any;
-use std::cell::{RefCell, UnsafeCell};
+use std::cell::UnsafeCell;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -123,7 +123,7 @@ impl<F: Future> TaskCell<F> {
             }
         }
         assert!(!self.header.is(state::LENT), "a task's future is used while it is being polled");
-        self.header.set(state::LENT);
+        self.header.set(state::LENT | state::BEGUN);
         let _back = Back(&self.header);
         // SAFETY: exclusive, because `LENT` was not set, and is until `_back` is dropped, which is after the reference's
         // last use; this is the only place that reaches into the cell, which is not `Sync`. Pinned, because a `TaskCell`
@@ -172,7 +172,8 @@ impl<F: Future> TaskCell<F> {
         match self.take_result() {
             Some(Err(JoinError::Panicked(payload))) => report_panic(reporter, self.header.info(), payload),
             result => {
-                catch_unwind(AssertUnwindSafe(|| drop(result))).unwrap_or_else(|payload| self.report(reporter, payload))
+                let dropped = catch_unwind(AssertUnwindSafe(|| drop(result)));
+                dropped.unwrap_or_else(|payload| self.report(reporter, payload));
             }
         }
     }
@@ -269,7 +270,6 @@ impl<F: Future> Run for TaskCell<F> {
         {
             return progress;
         }
-        header.set(state::BEGUN);
         let waker = ManuallyDrop::new(id.waker()); // there is nothing to drop
         let mut cx = Context::from_waker(&waker);
         let poll = || {
@@ -366,33 +366,4 @@ impl Run for Main {
     fn discard(&self) {}
 
     fn cut(&self, _: &Reporter) {}
-}
-
-/// Drops the results of finished tasks, one after the other: a result may own the handle of the next finished task, and so
-/// on, a million deep, and none of it may recurse.
-///
-/// Inside another discard it returns before the result is dropped. A result that borrows cannot wait so long: what it borrows
-/// may be a local of the destructor that drops the handle.
-pub(crate) fn discard(task: Rc<dyn Run>) {
-    if task.header().borrows.get() {
-        return task.discard();
-    }
-    thread_local! {
-        static WAITING: RefCell<Option<Vec<Rc<dyn Run>>>> = const { RefCell::new(None) };
-    }
-    // Where the thread's locals are gone already, recursion is all that is left.
-    let Ok(waits) = WAITING.try_with(|waiting| waiting.borrow_mut().as_mut().map(|tasks| tasks.push(Rc::clone(&task))))
-    else {
-        return task.discard();
-    };
-    if waits.is_some() {
-        return;
-    }
-    WAITING.set(Some(Vec::new()));
-    let mut next = Some(task);
-    while let Some(task) = next {
-        task.discard();
-        next = WAITING.with_borrow_mut(|waiting| waiting.as_mut().and_then(Vec::pop));
-    }
-    WAITING.set(None);
 }
