@@ -21,10 +21,11 @@ use std::task::Poll;
 use crate::layer::{self, Ending};
 use crate::machine::context;
 use crate::machine::core::Core;
+use crate::machine::header::Header;
 use crate::machine::join::JoinHandle;
-use crate::machine::task::{Header, Join, Progress, Run, TaskCell};
+use crate::machine::task::{Join, Progress, Run, TaskCell};
 use crate::machine::waker::TaskId;
-use crate::report::Reporter;
+use crate::reporter::Reporter;
 
 /// A new local task, which borrows for `'a`: both halves of it.
 pub struct Local<'a, T> {
@@ -45,8 +46,7 @@ impl<'a, T> Local<'a, T> {
         T: 'a,
     {
         let core = context::current("a child that borrows");
-        let task = TaskCell::new(future, Header::new(at, name, core.address.incarnation));
-        task.header().ending.set(ending);
+        let task = TaskCell::new(future, Header::new(at, name, ending, core.address.incarnation));
         task.header().borrows.set(true);
         Local { run: Rc::clone(&task) as Rc<dyn Run + 'a>, join: task }
     }
@@ -73,7 +73,7 @@ pub struct LocalTask {
 impl Drop for LocalTask {
     #[inline]
     fn drop(&mut self) {
-        if self.run.header().finished.get() {
+        if self.run.header().is_finished() {
             return;
         }
         let Some(core) = context::with_current(Rc::clone) else { return self.run.cut(&Reporter::default()) };

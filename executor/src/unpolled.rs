@@ -11,10 +11,9 @@ use std::fmt;
 use std::panic::Location;
 use std::thread;
 
-use crate::layer::{self, Ending};
+use crate::layer;
 use crate::machine::context;
 use crate::machine::core::Core;
-use crate::machine::task::{Header, TaskInfo};
 use crate::report::Report;
 
 /// What a future keeps until it is first polled. Dropped before, it reports that.
@@ -120,24 +119,12 @@ pub fn report(what: &'static str, at: &'static Location<'static>) {
     }
 }
 
-/// Tells of the task that is being polled, which ends without having begun, if the current runtime is to report that.
+/// Tells of the task that is being dropped and never began, if the current runtime is to report that. The kernel does so itself, but
+/// for [members](crate::layer::Ending::Member).
 #[cold]
 pub fn report_task() {
-    report_ended(context::with_current(|core| core.running()).flatten());
-}
-
-/// As [`report_task`], of a task that is being dropped, unless it has begun. Where there is a layer, that knows better.
-pub(crate) fn report_dropped(task: &Header, has_begun: bool) {
-    if !has_begun && task.ending.get() == Ending::Dropped {
-        report_ended(Some(task.info()));
-    }
-}
-
-#[cold]
-fn report_ended(task: Option<TaskInfo>) {
-    if let Some(task) = task
-        && context::with_current(|core| core.report_unpolled) == Some(true)
-    {
+    let task = context::with_current(|core| core.report_unpolled.then(|| core.running()));
+    if let Some(Some(task)) = task.flatten() {
         layer::report(Report::TaskUnpolled { task });
     }
 }
