@@ -31,6 +31,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
+use crate::cells::Cells;
 use crate::join_error::{CancelKind, CancelReason};
 use crate::layer::{self, Ending};
 use crate::machine::header::Header;
@@ -55,6 +56,7 @@ use crate::watch;
 pub(crate) struct Core {
     pub(crate) address: Address,
     pub(crate) slots: RefCell<Slots>,
+    pub(crate) cells: Cells,
     pub(crate) timers: Rc<Timers>,
     pub(crate) mailbox: Arc<Mailbox>,
     /// Made when it is first needed; the reactor takes its place.
@@ -105,6 +107,7 @@ impl Core {
         Ok(Rc::new(Core {
             address,
             slots: RefCell::new(Slots::new(address.executor)),
+            cells: Cells::new(),
             timers: Rc::new(Timers::new(clock)),
             pool: Pool::new(builder.blocking_threads),
             mailbox,
@@ -183,7 +186,7 @@ impl Core {
     {
         let mut slots = self.slots.borrow_mut();
         slots.expect_room();
-        let task = TaskCell::new(future(), Header::new(at, name, ending, self.address.incarnation));
+        let task = TaskCell::new(future(), Header::new(at, name, ending, self.address.incarnation), &self.cells);
         let header = task.header();
         self.has_layer.set(self.has_layer.get() || ending != Ending::Dropped);
         if self.closing.get() != Closing::Open && !self.may_still_spawn(ending) {
@@ -250,8 +253,10 @@ impl Core {
             if progress != Progress::Over {
                 self.pace.count();
             }
-            if progress == Progress::Main {
-                return Ok(Turned::Main);
+            match progress {
+                Progress::Pending => {}
+                Progress::Finished | Progress::Over => task.recycle(&self.cells),
+                Progress::Main => return Ok(Turned::Main),
             }
         }
         self.look(may_block)?;
