@@ -51,6 +51,8 @@ pub enum Event<'a> {
         /// How many polls it made since it last did.
         polls: u32,
     },
+    /// Nothing is runnable, and the loop opens its mail before it looks.
+    Collected,
     /// Nothing is runnable: the loop sleeps, for this long at the most.
     Parked {
         /// `None`: until somebody ends it.

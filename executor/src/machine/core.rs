@@ -272,6 +272,7 @@ impl Core {
             return None;
         }
         self.end_polls();
+        self.observe(|| Event::Collected);
         self.open_mail();
         self.next_task()
     }
