@@ -386,7 +386,7 @@ impl Core {
                     return self.come_to_a_halt();
                 }
             }
-            timeout = None;
+            timeout = self.grace.filter(|_| self.closing.get() == Closing::Draining);
         }
         if self.mailbox.fall_asleep() {
             self.observe(|| Event::Parked { timeout });
@@ -462,12 +462,17 @@ impl Core {
         if self.closing.get() == Closing::Closed {
             return;
         }
+        let begun = std::time::Instant::now();
+        if let Some((task, payload)) = self.reporter.end_fatal() {
+            self.reporter.report(Report::Panicked { task, payload });
+        }
         if self.has_layer.get() {
             self.drain();
         }
         self.closing.set(Closing::Closed);
         self.end_tasks();
-        let jobs = self.pool.shut_down(self.grace);
+        let left = |grace: Duration| grace.saturating_sub(begun.elapsed()).max(DRAIN_SLACK.min(grace));
+        let jobs = self.pool.shut_down(self.grace.map(left));
         if !jobs.is_empty() {
             self.reporter.report(Report::JobsLeft { jobs });
         }
@@ -479,9 +484,6 @@ impl Core {
         let left = self.slots.borrow_mut().forget_tasks(self.main.get());
         if !left.is_empty() {
             self.reporter.report(Report::TasksLeft { tasks: left });
-        }
-        if let Some((task, payload)) = self.reporter.take_fatal() {
-            self.reporter.report(Report::Panicked { task, payload });
         }
         self.end_tasks(); // what the hook spawned while it heard that
         self.slots.borrow_mut().forget_tasks(self.main.get());
@@ -497,11 +499,12 @@ impl Core {
         let alarm = end.map(|end| self.timers.arm_at(end, TaskId::NONE.waker()));
         while self.slots.borrow().has_queued() || self.task_count() > 0 {
             let may_block = !self.slots.borrow().has_queued(); // else the last one may end in this turn
+            let slept = std::time::Instant::now();
             if self.turn(may_block).is_err() || end.is_some_and(|end| self.timers.looked_at() >= end) {
                 break;
             }
-            if let Some((task, payload)) = self.reporter.take_fatal() {
-                self.reporter.report(Report::Panicked { task, payload });
+            if may_block && self.timers.clock.is_held() && self.grace.is_some_and(|grace| slept.elapsed() >= grace) {
+                break; // a simulated clock that is held would never come to the end
             }
         }
         if let Some(alarm) = alarm {
