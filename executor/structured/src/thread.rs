@@ -110,6 +110,7 @@ impl<T> ToThread<T> {
     /// its thread.
     pub fn abandon_on_cancel(mut self) -> ToThread<T> {
         self.mode = Mode::Abandons;
+        self.hold.release();
         self
     }
 
@@ -145,8 +146,9 @@ impl<T: Send + 'static> Future for ToThread<T> {
 
 impl<T> Drop for ToThread<T> {
     fn drop(&mut self) {
-        if self.hold.shield.is_some() && self.job.has_started() && !self.job.is_finished() {
-            layer::report(Report::JobAbandoned { job: self.job.info() });
+        let is_awaited = matches!(self.mode, Mode::New | Mode::Outlasts);
+        if is_awaited && self.job.has_started() && !self.job.is_finished() {
+            self.job.report(Report::JobAbandoned { job: self.job.info() });
         } else if self.mode == Mode::New {
             layer::unpolled("to_thread", self.job.info().at);
         }
