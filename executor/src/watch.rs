@@ -4,7 +4,7 @@
 //!     the loop's thread                                   the watchdog's thread, ten times per threshold
 //!     -----------------                                   ----------------------------------------------
 //!     Polled   count += 1, task := it          ------>    the same count as at the first look that saw it,
-//!     Looked, Collected, Ended, the next Polled:          a threshold ago? Report::Stuck, and again after
+//!     Paused, Ended, the next Polled:                     a threshold ago? Report::Stuck, and again after
 //!              count += 1, task := nobody                 each further threshold
 //!              took too long? Report::SlowPoll, at the loop's next look
 //! ```
@@ -102,7 +102,7 @@ impl Watch {
                 self.end();
                 self.known.remove(task);
             }
-            Event::Looked { .. } | Event::Collected | Event::Left => self.end(),
+            Event::Paused => self.end(),
             _ => {}
         }
     }

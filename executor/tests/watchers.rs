@@ -1,15 +1,18 @@
 //! Watchers: polls that take too long, told after them and while they last.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::io::{BufRead, BufReader, Write};
+use std::panic::Location;
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use handcar_executor::{Builder, Clock, Event, Report, Runtime, sleep, spawn_named, to_thread, yield_now};
+use handcar_executor::{Builder, Clock, Event, Report, Runtime, layer, sleep, spawn_named, to_thread, yield_now};
 
 mod common;
 use common::watchdog;
@@ -233,6 +236,31 @@ fn a_report_hook_that_takes_long_is_no_slow_poll() {
     drop(runtime);
     let reports = told.0.take();
     assert!(matches!(reports[..], [Report::JobPanicked { .. }]), "{reports:?}");
+}
+
+#[test]
+fn the_end_of_the_runtime_is_no_poll_of_main() {
+    let _dog = watchdog();
+    let (tell, told) = channel();
+    let runtime = Builder::new().watchdog(ms(100)).on_stuck(move |report| tell.send(report).unwrap()).build().unwrap();
+    runtime.block_on(async {
+        let task = layer::spawn(async {}, layer::Ending::Own, None, Location::caller());
+        let (begun, has_begun) = channel();
+        let job = to_thread(move || {
+            begun.send(()).unwrap();
+            thread::sleep(ms(250)); // the runtime's end waits for it
+        });
+        has_begun.recv().unwrap();
+        drop(job);
+        task.await.unwrap();
+        poll_fn(|cx| {
+            cx.waker().wake_by_ref(); // so main stands in the queue when it has ended
+            Poll::Ready(())
+        })
+        .await;
+    });
+    drop(runtime);
+    assert!(told.recv().is_err(), "nobody was stuck");
 }
 
 #[test]

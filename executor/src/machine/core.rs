@@ -272,7 +272,6 @@ impl Core {
             return None;
         }
         self.end_polls();
-        self.observe(|| Event::Collected);
         self.open_mail();
         self.next_task()
     }
@@ -312,6 +311,7 @@ impl Core {
         self.running.set(TaskId::NONE);
         budget::stop();
         layer::set_attention(0);
+        self.observe(|| Event::Paused);
     }
 
     /// Main's place in the run queue; made by the first `block_on`, and queued.
