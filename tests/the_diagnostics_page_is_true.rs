@@ -259,6 +259,23 @@ fn what_the_end_of_the_runtime_finds() {
             // end
         }),
     );
+    let endless = told(Builder::new().grace(Some(Duration::ZERO)), async {
+        // program: Tasks that come again and again
+        struct Again;
+        impl Drop for Again {
+            fn drop(&mut self) {
+                let again = Again;
+                spawn(async move { drop(again) }).detach();
+            }
+        }
+        let again = Again;
+        spawn(async move { drop(again) }).detach();
+        // end
+    });
+    let forgotten = endless.last().unwrap();
+    let (before, after) =
+        forgotten.split_once("task #").and_then(|(what, task)| Some((what, task.split_once(',')?.1))).unwrap();
+    check("Tasks that come again and again", &[format!("{before}task #1.1003,{after}")]); // how many there were is chance
     check(
         "A foreign waker that panics",
         &told(simulated(), async {

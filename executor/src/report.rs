@@ -78,7 +78,7 @@ pub enum Report {
         /// The line that shielded it.
         at: &'static Location<'static>,
     },
-    /// A blocking job was running when the grace period was over, or when a combinator dropped its future. It runs on.
+    /// A blocking job was running when the grace period was over, or when something else dropped its future. It runs on.
     JobAbandoned {
         /// Which job.
         job: JobInfo,

@@ -150,7 +150,7 @@ pub(crate) fn report_panic(reporter: &Reporter, task: TaskInfo, payload: PanicPa
 fn tell(report: Report, hook: impl FnOnce(Report)) {
     let what = format!("{report:-}");
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| hook(report))) {
-        say(format_args!("{what}; and what was to tell so panicked: {}", PanicPayload::new(payload)));
+        say(format_args!("{what}; telling so panicked: {}", PanicPayload::new(payload)));
     }
 }
 

@@ -44,8 +44,8 @@ use crate::polls;
 /// # Cancel safety
 ///
 /// When a scope around it is cancelled, a job that has not started never runs. One that has started is awaited, for the grace
-/// period at the most; what it returns counts, if the body ends with it. At the end of the grace period, or where a foreign
-/// combinator drops the future, the job runs on by itself: that is reported.
+/// period at the most; what it returns counts, if the body ends with it. At the end of the grace period, or where
+/// something else drops the future, the job runs on by itself: that is reported.
 #[track_caller]
 pub fn to_thread<T, F>(f: F) -> ToThread<T>
 where

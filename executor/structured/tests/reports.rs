@@ -116,7 +116,7 @@ fn a_hook_that_panics_loses_neither_its_report_nor_the_program() {
     let said: Vec<_> = told.lines().filter(|line| line.starts_with("handcar: ")).collect();
     let [line] = said[..] else { panic!("{told}") };
     assert!(line.starts_with("handcar: task #1.2, spawned at executor/structured/tests/reports.rs:"), "{line}");
-    assert!(line.ends_with("panicked: oh; and what was to tell so panicked: in the hook"), "{line}");
+    assert!(line.ends_with("panicked: oh; telling so panicked: in the hook"), "{line}");
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn an_error_that_panics_when_it_is_displayed_hides_neither_its_task_nor_the_othe
         });
     };
     let ends = |end: &str| told.lines().any(|line| line.contains("handcar: ") && line.ends_with(end));
-    assert!(ends("failed; and what was to tell so panicked: no words"), "{told}");
+    assert!(ends("failed; telling so panicked: no words"), "{told}");
     assert!(ends("failed: invalid digit found in string"), "{told}");
 }
 
