@@ -244,7 +244,7 @@ fn the_end_of_the_runtime_is_no_poll_of_main() {
     let (tell, told) = channel();
     let runtime = Builder::new().watchdog(ms(100)).on_stuck(move |report| tell.send(report).unwrap()).build().unwrap();
     runtime.block_on(async {
-        let task = layer::spawn(async {}, layer::Ending::Own, None, Location::caller());
+        let task = layer::spawn(|| async {}, layer::Ending::Own, None, Location::caller());
         let (begun, has_begun) = channel();
         let job = to_thread(move || {
             begun.send(()).unwrap();

@@ -2,10 +2,8 @@
 
 mod common;
 
-use std::cell::Cell;
 use std::future::{pending, poll_fn, ready};
 use std::io;
-use std::rc::Rc;
 use std::sync::mpsc::{Sender, channel};
 use std::task::Poll;
 use std::thread;
