@@ -23,22 +23,24 @@
 //! `machine` is the kernel in the narrow sense, thirteen files that one reads in an afternoon, in the order that its essay gives. Around
 //! it is what programs see of it:
 //!
-//! * `runtime`, `spawn`: building a runtime, running it, spawning on it
+//! * `runtime`, `main_task`, `spawn`: building a runtime, running it, spawning on it
 //! * `time`: clocks, sleeping, timeouts, intervals
 //! * `pool`, `job`: threads, and calls that block
-//! * `shutdown`, `discard`: how it ends, and how results end that nobody wants
+//! * `shutdown`, `discard`, `cells`: how it ends, how results end that nobody wants, and what becomes of the memory of tasks
 //! * `report`, `reporter`, `observe`, `watch`, [`question`]: what nobody waits for, looking on, polls that take too long, and what a
 //!   deadlock report knows
 //! * [`layer`], `local`: what structured concurrency, which stands on top, hooks into
 
 mod abort_handle;
 mod bits;
+mod cells;
 mod discard;
 mod job;
 mod join_error;
 pub mod layer;
 mod local;
 mod machine;
+mod main_task;
 mod observe;
 mod pool;
 pub mod question;

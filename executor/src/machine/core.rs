@@ -31,6 +31,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
+use crate::cells::Cells;
 use crate::join_error::{CancelKind, CancelReason};
 use crate::layer::{self, Ending};
 use crate::machine::header::Header;
@@ -39,7 +40,7 @@ use crate::machine::mailbox::{self, Address, Mailbox};
 use crate::machine::pace::Pace;
 use crate::machine::park::{self, Park, ThreadParker};
 use crate::machine::slots::{Slots, Woken};
-use crate::machine::task::{Main, Progress, Run, TaskCell};
+use crate::machine::task::{Progress, Run, TaskCell};
 use crate::machine::timers::Timers;
 use crate::machine::waker::TaskId;
 use crate::machine::{budget, context};
@@ -55,6 +56,7 @@ use crate::watch;
 pub(crate) struct Core {
     pub(crate) address: Address,
     pub(crate) slots: RefCell<Slots>,
+    pub(crate) cells: Cells,
     pub(crate) timers: Rc<Timers>,
     pub(crate) mailbox: Arc<Mailbox>,
     /// Made when it is first needed; the reactor takes its place.
@@ -67,7 +69,7 @@ pub(crate) struct Core {
     pub(crate) report_unpolled: bool,
     /// The task of `block_on`'s own future, once there has been one, and who called `block_on` last.
     pub(crate) main: Cell<TaskId>,
-    main_at: Cell<Option<&'static Location<'static>>>,
+    pub(crate) main_at: Cell<Option<&'static Location<'static>>>,
     /// The task that is being polled.
     running: Cell<TaskId>,
     /// The local task that it polls, if it polls one.
@@ -105,6 +107,7 @@ impl Core {
         Ok(Rc::new(Core {
             address,
             slots: RefCell::new(Slots::new(address.executor)),
+            cells: Cells::new(),
             timers: Rc::new(Timers::new(clock)),
             pool: Pool::new(builder.blocking_threads),
             mailbox,
@@ -183,7 +186,7 @@ impl Core {
     {
         let mut slots = self.slots.borrow_mut();
         slots.expect_room();
-        let task = TaskCell::new(future(), Header::new(at, name, ending, self.address.incarnation));
+        let task = TaskCell::new(future(), Header::new(at, name, ending, self.address.incarnation), &self.cells);
         let header = task.header();
         self.has_layer.set(self.has_layer.get() || ending != Ending::Dropped);
         if self.closing.get() != Closing::Open && !self.may_still_spawn(ending) {
@@ -250,8 +253,10 @@ impl Core {
             if progress != Progress::Over {
                 self.pace.count();
             }
-            if progress == Progress::Main {
-                return Ok(Turned::Main);
+            match progress {
+                Progress::Pending => {}
+                Progress::Finished | Progress::Over => task.recycle(&self.cells),
+                Progress::Main => return Ok(Turned::Main),
             }
         }
         self.look(may_block)?;
@@ -311,22 +316,6 @@ impl Core {
         budget::stop();
         layer::set_attention(0);
         self.observe(|| Event::Paused);
-    }
-
-    /// Main's place in the run queue; made by the first `block_on`, and queued.
-    pub(crate) fn queue_main(&self, at: &'static Location<'static>) -> TaskId {
-        self.main_at.set(Some(at));
-        if self.main.get() == TaskId::NONE {
-            self.slots.borrow().expect_room();
-            let main = Rc::new(Main(Header::new(at, None, Ending::Dropped, self.address.incarnation)));
-            let id = self.slots.borrow_mut().insert_task(Rc::clone(&main) as Rc<dyn Run>);
-            main.0.id.set(id);
-            self.main.set(id);
-            self.observe(|| Event::Spawned { task: id, name: Some("main"), at });
-        } else {
-            self.mark(self.main.get());
-        }
-        self.main.get()
     }
 
     fn look(&self, may_block: bool) -> Result<(), RunError> {
