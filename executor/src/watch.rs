@@ -4,7 +4,7 @@
 //!     the loop's thread                                   the watchdog's thread, ten times per threshold
 //!     -----------------                                   ----------------------------------------------
 //!     Polled   count += 1, task := it          ------>    the same count as at the first look that saw it,
-//!     Looked, Ended, the next Polled:                     a threshold ago? Report::Stuck, and again after
+//!     Paused, Ended, the next Polled:                     a threshold ago? Report::Stuck, and again after
 //!              count += 1, task := nobody                 each further threshold
 //!              took too long? Report::SlowPoll, at the loop's next look
 //! ```
@@ -102,7 +102,7 @@ impl Watch {
                 self.end();
                 self.known.remove(task);
             }
-            Event::Looked { .. } | Event::Left => self.end(),
+            Event::Paused => self.end(),
             _ => {}
         }
     }
@@ -143,8 +143,8 @@ struct Known(Mutex<Tasks>);
 
 #[derive(Default)]
 struct Tasks {
-    /// By slot.
-    tasks: Vec<Option<TaskInfo>>,
+    by_slot: Vec<Option<TaskInfo>>,
+    main: Option<TaskId>,
     /// The line that runs the loop: main's own, which changes with each `block_on`.
     entered_at: Option<&'static Location<'static>>,
 }
@@ -156,16 +156,19 @@ impl Known {
 
     fn add(&self, task: TaskInfo) {
         let mut known = self.lock();
-        let slot = task.id.slot();
-        if known.tasks.len() <= slot {
-            known.tasks.resize(slot + 1, None);
+        if task.name.as_deref() == Some("main") && known.entered_at == Some(task.spawned_at) {
+            known.main = Some(task.id); // any task may have the name, but main's line is that which runs the loop
         }
-        known.tasks[slot] = Some(task);
+        let slot = task.id.slot();
+        if known.by_slot.len() <= slot {
+            known.by_slot.resize(slot + 1, None);
+        }
+        known.by_slot[slot] = Some(task);
     }
 
     fn remove(&self, task: TaskId) {
         let mut known = self.lock();
-        if let Some(place) = known.tasks.get_mut(task.slot()) {
+        if let Some(place) = known.by_slot.get_mut(task.slot()) {
             *place = None;
         }
     }
@@ -173,8 +176,8 @@ impl Known {
 
 impl Tasks {
     fn who(&self, id: TaskId) -> Option<TaskInfo> {
-        let mut task = self.tasks.get(id.slot())?.clone().filter(|task| task.id == id)?;
-        if let (Some("main"), Some(at)) = (task.name.as_deref(), self.entered_at) {
+        let mut task = self.by_slot.get(id.slot())?.clone().filter(|task| task.id == id)?;
+        if let Some(at) = self.entered_at.filter(|_| self.main == Some(id)) {
             task.spawned_at = at;
         }
         Some(task)
@@ -243,8 +246,13 @@ fn watch(shared: &Shared, known: &Known, threshold: Duration, on_stuck: Option<&
     let mut vigil = Vigil { threshold, count: shared.look().0, since: Instant::now(), told: 0 };
     let mut over = shared.over.lock().unwrap_or_else(PoisonError::into_inner);
     while !*over {
+        let slept = Instant::now();
         over = shared.ended.wait_timeout(over, pause).unwrap_or_else(PoisonError::into_inner).0;
         let (now, (count, task)) = (Instant::now(), shared.look());
+        let late = (now - slept).saturating_sub(pause);
+        if late >= threshold {
+            vigil.since += late; // the process was stopped, or had no processor: that is not the poll's doing
+        }
         let Some(stuck_for) = vigil.look(now, count, task) else { continue };
         let Some(task) = known.lock().who(task) else { continue };
         drop(over); // the hook may take its time, or be what ends the runtime
@@ -383,9 +391,7 @@ mod tests {
     #[test]
     fn a_slow_poll_is_told_with_what_it_took_whatever_ends_it() {
         let (watch, told) = slow_polls();
-        for end in
-            [Event::Polled { task: task(2) }, Event::Ended { task: task(2) }, Event::Looked { polls: 1 }, Event::Left]
-        {
+        for end in [Event::Polled { task: task(2) }, Event::Ended { task: task(2) }, Event::Paused, Event::Paused] {
             watch.see(&Event::Polled { task: task(1) });
             pass(100);
             watch.see(&end);
@@ -393,7 +399,7 @@ mod tests {
         }
         watch.see(&Event::Polled { task: task(1) });
         pass(99);
-        watch.see(&Event::Looked { polls: 1 });
+        watch.see(&Event::Paused);
         assert_eq!(told(), []);
     }
 
@@ -401,10 +407,10 @@ mod tests {
     fn time_between_polls_is_nobodys() {
         let (watch, told) = slow_polls();
         watch.see(&Event::Polled { task: task(1) });
-        watch.see(&Event::Looked { polls: 1 });
+        watch.see(&Event::Paused);
         pass(1000);
         watch.see(&Event::Polled { task: task(1) });
-        watch.see(&Event::Left);
+        watch.see(&Event::Paused);
         pass(1000);
         assert_eq!(told(), []);
     }

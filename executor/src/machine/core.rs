@@ -315,6 +315,7 @@ impl Core {
         self.running.set(TaskId::NONE);
         budget::stop();
         layer::set_attention(0);
+        self.observe(|| Event::Paused);
     }
 
     fn look(&self, may_block: bool) -> Result<(), RunError> {
@@ -374,7 +375,7 @@ impl Core {
                     return self.come_to_a_halt();
                 }
             }
-            timeout = None;
+            timeout = self.grace.filter(|_| self.closing.get() == Closing::Draining);
         }
         if self.mailbox.fall_asleep() {
             self.observe(|| Event::Parked { timeout });

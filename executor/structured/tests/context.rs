@@ -8,12 +8,12 @@ use std::rc::Rc;
 
 use futures::{FutureExt, StreamExt};
 use handcar_structured::{
-    CancelScope, Runtime, Turn, context_var, defer, gather, generate, run, scope, scope_of, spawn, task_group,
+    CancelScope, Runtime, Turn, context_var, defer, gather, generate, run, scope, scope_of, spawn, task_group, timeout,
     to_thread, yield_now,
 };
 
 mod common;
-use common::{Log, OnDrop, Reports, for_ever, panic_of, s, secs, simulated, test_run, watchdog};
+use common::{Log, OnDrop, for_ever, panic_of, s, secs, simulated, test_run, watchdog};
 
 context_var! {
     static REQUEST: u32;
@@ -215,30 +215,35 @@ fn cleanups_run_in_the_context_in_which_they_were_deferred() {
 }
 
 #[test]
-fn a_cleanup_that_is_cut_is_dropped_in_the_context_in_which_it_was_deferred() {
-    let _dog = watchdog();
-    let (log, reports) = (Log::new(), Reports::default());
-    reports.builder().build().unwrap().block_on(async {
-        let scope = CancelScope::new().grace(Some(s(1)));
-        let body = scope.run(async {
-            let guard = {
-                let log = log.clone();
-                OnDrop::new(move || log.note(format_args!("dropped: {:?}", REQUEST.try_get())))
-            };
-            let _cleanup = REQUEST.sync_scope(3, || {
-                defer(async move {
-                    let _guard = guard;
+fn a_cleanup_is_dropped_in_its_context_whether_it_has_ended_or_is_cut() {
+    test_run(async {
+        let log = Log::new();
+        let drops = || {
+            let log = log.clone();
+            OnDrop::new(move || log.note(format_args!("{:?}", REQUEST.try_get())))
+        };
+        let (in_cut, in_ended) = (drops(), drops());
+        let cut = timeout(
+            s(1),
+            REQUEST.scope(1, async {
+                let _guard = defer(async move {
+                    let _drops = in_cut;
                     for_ever().await;
-                })
-            });
-            scope.cancel();
-            for_ever().await;
-        });
-        assert!(REQUEST.scope(4, body).await.is_err());
-        assert_eq!(REQUEST.try_get(), None);
+                });
+                for_ever().await;
+            }),
+        );
+        assert!(cut.await.is_err());
+        assert_eq!(log.take(), ["Some(1)"]);
+        let ended = scope_of(REQUEST.scope(2, async {
+            drop(defer(std::future::poll_fn(move |_| {
+                let _kept_until_the_future_is_dropped = &in_ended;
+                std::task::Poll::Ready(())
+            })));
+        }));
+        ended.await.unwrap();
+        assert_eq!(log.take(), ["Some(2)"]);
     });
-    assert_eq!(log.take(), ["dropped: Some(3)"]);
-    assert_eq!(reports.take(), ["cut short: a cleanup"]);
 }
 
 #[test]
