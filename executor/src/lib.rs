@@ -26,13 +26,14 @@
 //! * `runtime`, `spawn`: building a runtime, running it, spawning on it
 //! * `time`: clocks, sleeping, timeouts, intervals
 //! * `pool`, `job`: threads, and calls that block
-//! * `report`, `reporter`, `observe`, `watch`, [`question`]: what nobody waits for, looking on, polls that take too long, and what a
-//!   deadlock report knows
+//! * `report`, `reporter`, `observe`, `watch`, [`question`], `kept`: what nobody waits for, looking on, polls that take too long, what a
+//!   deadlock report knows, and when it is one
 //! * [`layer`], `local`: what structured concurrency, which stands on top, hooks into
 
 mod bits;
 mod job;
 mod join_error;
+mod kept;
 pub mod layer;
 mod local;
 mod machine;
@@ -48,6 +49,7 @@ mod watch;
 
 pub use job::{JobInfo, ToThread, to_thread, try_to_thread};
 pub use join_error::{CancelKind, CancelReason, JoinError, PanicPayload};
+pub use kept::{Lent, is_same, keep};
 pub use machine::delegate::Delegates;
 pub use machine::join::{AbortHandle, JoinHandle};
 pub use machine::mailbox::WakeHandle;

@@ -32,6 +32,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use crate::join_error::{CancelKind, CancelReason};
+use crate::kept::Kind;
 use crate::layer::{self, Ending};
 use crate::machine::join::JoinHandle;
 use crate::machine::mailbox::{self, Address, Mailbox};
@@ -69,6 +70,8 @@ pub(crate) struct Core {
     poll_budget: i64,
     pub(crate) grace: Option<Duration>,
     pub(crate) report_unpolled: bool,
+    /// Its wakers are counted if a deadlock is an error.
+    pub(crate) kind: Kind,
     /// The task of `block_on`'s own future, once there has been one, and who called `block_on` last.
     pub(crate) main: Cell<TaskId>,
     main_at: Cell<Option<&'static Location<'static>>>,
@@ -82,8 +85,8 @@ pub(crate) struct Core {
     closing: Cell<Closing>,
     /// Whether there ever was a task that ends by a rule of its own.
     has_layer: Cell<bool>,
-    /// Whether the tasks were asked what they wait for, because the run had come to a halt.
-    pub(crate) asked: Cell<bool>,
+    /// How often the tasks of this run were asked what they wait for, because it had come to a halt.
+    pub(crate) asked: Cell<u32>,
     /// Buffers, kept for their memory.
     due: Cell<Vec<Waker>>,
     mail: Cell<Vec<TaskId>>,
@@ -114,8 +117,8 @@ impl Core {
         let Some(address) = mailbox::register(Arc::clone(&mailbox)) else {
             return Err(RunError::TooManyRuntimes);
         };
-        let clock = builder.clock.unwrap_or_else(Clock::system);
-        clock.belongs_to(&mailbox);
+        let clock = builder.clock.unwrap_or_else(Clock::unheld);
+        let kind = Kind::of(&clock, builder.detect_deadlocks, &mailbox);
         Ok(Rc::new(Core {
             address,
             slots: RefCell::new(Slots::new(address.executor)),
@@ -128,6 +131,7 @@ impl Core {
             poll_budget: i64::from(builder.poll_budget),
             grace: builder.grace,
             report_unpolled: builder.report_unpolled,
+            kind,
             main: Cell::new(TaskId::NONE),
             main_at: Cell::new(None),
             running: Cell::new(TaskId::NONE),
@@ -136,7 +140,7 @@ impl Core {
             pace: Pace::default(),
             closing: Cell::new(Closing::Open),
             has_layer: Cell::new(false),
-            asked: Cell::new(false),
+            asked: Cell::new(0),
             due: Cell::default(),
             mail: Cell::default(),
         }))
@@ -315,6 +319,7 @@ impl Core {
 
     /// Main's place in the run queue; made by the first `block_on`, and queued.
     pub(crate) fn queue_main(&self, at: &'static Location<'static>) -> TaskId {
+        self.asked.set(0);
         self.main_at.set(Some(at));
         if self.main.get() == TaskId::NONE {
             let main = Rc::new(Main(Header::new(at, None, self.address.incarnation)));
@@ -360,33 +365,26 @@ impl Core {
     /// Nothing is runnable: sleeps until something is, or lets the simulated clock jump.
     fn wait(&self) -> Result<(), RunError> {
         let parker = self.parker();
-        let mut timeout = None;
-        if !self.timers.is_empty() {
-            let now = self.timers.clock.now();
-            self.timers.settle(now);
-            timeout = self.timers.next_deadline().map(|deadline| deadline - now);
-        }
+        let mut timeout = self.next_deadline().map(|deadline| deadline - self.timers.looked_at());
         if self.timers.clock.is_simulated() {
             if parker.is_watching() {
                 self.because(Cause::Source, || parker.park(Some(Duration::ZERO)))?;
             }
             // First the hold, then the mail: a blocking job sends its wake before it lets the clock go.
             let held = self.timers.clock.is_held();
-            if self.slots.borrow().has_queued() || self.mailbox.has_mail() || timeout == Some(Duration::ZERO) {
+            if self.has_work() || timeout == Some(Duration::ZERO) {
                 return Ok(()); // something is runnable, or a timer is due
             }
-            if !held {
-                if let Some(by) = timeout {
-                    self.observe(|| Event::Jumped { by });
-                    self.timers.clock.advance(by);
-                    return Ok(());
-                }
-                if !parker.is_watching() {
-                    return self.come_to_a_halt();
-                }
+            if let Some(by) = timeout.filter(|_| !held) {
+                self.observe(|| Event::Jumped { by });
+                self.timers.clock.advance(by);
+                return Ok(());
             }
-            timeout = None;
         }
+        if self.kind.is_counted() && timeout.is_none() && self.is_hopeless() {
+            return self.come_to_a_halt();
+        }
+        timeout = timeout.filter(|_| !self.timers.clock.is_simulated());
         if self.mailbox.fall_asleep() {
             self.observe(|| Event::Parked { timeout });
             self.because(Cause::Source, || parker.park(timeout))?;
@@ -404,7 +402,7 @@ impl Core {
         self.due.set(due);
     }
 
-    fn open_mail(&self) {
+    pub(crate) fn open_mail(&self) {
         let mut mail = self.mail.take();
         let reports = self.mailbox.take(&mut mail);
         for id in mail.drain(..) {
@@ -443,12 +441,6 @@ impl Core {
         let before = self.parker.borrow_mut().replace(Rc::clone(&parker));
         drop(before);
         parker
-    }
-
-    pub(crate) fn waiting_tasks(&self) -> Vec<TaskInfo> {
-        let mut tasks: Vec<_> = self.slots.borrow().tasks().map(|task| self.info(task)).collect();
-        tasks.sort_by_key(|task| task.id != self.main.get());
-        tasks
     }
 
     /// How many tasks there are, main not counted.
@@ -493,7 +485,7 @@ impl Core {
         self.closing.set(Closing::Draining);
         self.cancel_all(|header| header.ending.get() != Ending::Member);
         let end = self.grace.map(|grace| self.timers.clock.now() + grace + DRAIN_SLACK);
-        let alarm = end.map(|end| self.timers.arm_at(end, TaskId::NONE.waker()));
+        let alarm = end.map(|end| self.timers.arm_at(end, TaskId::NONE.waker(Kind::PLAIN)));
         while self.slots.borrow().has_queued() || self.task_count() > 0 {
             let may_block = !self.slots.borrow().has_queued(); // else the last one may end in this turn
             if self.turn(may_block).is_err() || end.is_some_and(|end| self.timers.looked_at() >= end) {

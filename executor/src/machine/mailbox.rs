@@ -30,6 +30,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::kept::Kept;
 use crate::machine::park::Notify;
 use crate::machine::waker::{MAX_EXECUTORS, TaskId};
 use crate::report::{Report, Reporter};
@@ -41,6 +42,7 @@ pub(crate) struct Mailbox {
     /// Whether the loop may have to be notified to come and look.
     asleep: AtomicBool,
     letters: Mutex<Letters>,
+    pub(crate) kept: Kept,
 }
 
 #[derive(Default)]
@@ -70,7 +72,8 @@ impl Letters {
 
 impl Mailbox {
     pub(crate) fn new() -> Mailbox {
-        Mailbox { has_mail: AtomicBool::new(false), asleep: AtomicBool::new(true), letters: Mutex::default() }
+        let (letters, kept) = (Mutex::default(), Kept::default());
+        Mailbox { has_mail: AtomicBool::new(false), asleep: AtomicBool::new(true), letters, kept }
     }
 
     pub(crate) fn wake(&self, id: TaskId) {
@@ -244,10 +247,13 @@ pub(crate) fn unregister(number: u16) {
 /// Delivers a wake to the runtime it belongs to, if that still lives.
 #[cold]
 pub(crate) fn send(id: TaskId) {
-    let mailbox = registry().boxes.get(id.executor() as usize).and_then(|place| place.mailbox.clone());
-    if let Some(mailbox) = mailbox {
+    if let Some(mailbox) = of(id) {
         mailbox.wake(id);
     }
+}
+
+pub(crate) fn of(id: TaskId) -> Option<Arc<Mailbox>> {
+    registry().boxes.get(id.executor() as usize)?.mailbox.clone()
 }
 
 /// The mailbox of exactly that runtime, if it still lives.

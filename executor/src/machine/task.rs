@@ -29,7 +29,6 @@
 use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell, UnsafeCell};
 use std::fmt;
-use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -39,6 +38,7 @@ use std::task::{Context, Poll, Waker, ready};
 use pin_project_lite::pin_project;
 
 use crate::join_error::{CancelKind, CancelReason, JoinError, PanicPayload};
+use crate::kept::{Lent, keep};
 use crate::layer::{self, Ending};
 use crate::machine::budget;
 use crate::machine::core::Core;
@@ -331,7 +331,7 @@ impl<F: Future> Run for TaskCell<F> {
             if flagged.is_some() {
                 layer::raise();
             }
-            let waker = ManuallyDrop::new(id.waker()); // there is nothing to drop
+            let waker = Lent::new(id, core.kind);
             let mut cx = Context::from_waker(&waker);
             let poll = || {
                 self.with_stage(|stage| match stage.project() {
@@ -381,7 +381,7 @@ impl<F: Future> Join<F::Output> for TaskCell<F> {
         if !header.finished.get() {
             let waker = match header.joiner.take() {
                 Some(kept) if kept.will_wake(cx.waker()) => kept,
-                _ => cx.waker().clone(), // a stranger's code: the task may have finished when it is back
+                _ => keep(cx.waker()), // a stranger's code: the task may have finished when it is back
             };
             if !header.finished.get() {
                 let crossed = header.joiner.replace(Some(waker));

@@ -26,6 +26,7 @@ use std::fmt;
 use std::ptr;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
+use crate::kept::Kind;
 use crate::machine::{context, mailbox};
 
 /// Half of the word is the slot, a quarter each the generation and the executor: 32, 16 and 16 bits, or 16, 8 and 8.
@@ -100,11 +101,11 @@ impl TaskId {
 
     /// The waker with this number.
     #[inline]
-    pub(crate) fn waker(self) -> Waker {
-        // SAFETY: `Waker::new` asks that the functions of `VTABLE` keep the contract of `RawWaker`. They are safe functions
-        // that never dereference the data word, own no resource, and touch nothing but thread-locals and the mailbox behind
-        // its lock, so any thread may call them in any order, any number of times.
-        unsafe { Waker::new(ptr::without_provenance(self.0), &VTABLE) }
+    pub(crate) fn waker(self, kind: Kind) -> Waker {
+        // SAFETY: `Waker::new` asks that the functions of the vtable keep the contract of `RawWaker`. Those of both kinds are
+        // safe functions that never dereference the data word, own no memory, and touch nothing but thread-locals and the
+        // mailbox behind its locks, so any thread may call them in any order, any number of times.
+        unsafe { Waker::new(ptr::without_provenance(self.0), kind.vtable()) }
     }
 
     /// Wakes whoever lives in the slot now, if it is still the tenant that was meant.
@@ -118,7 +119,8 @@ impl TaskId {
     }
 }
 
-static VTABLE: RawWakerVTable = RawWakerVTable::new(
+/// What looks for deadlocks has another one, which counts: see `kept.rs`.
+pub(crate) static VTABLE: RawWakerVTable = RawWakerVTable::new(
     |data| RawWaker::new(data, &VTABLE),
     |data| TaskId(data.addr()).wake(),
     |data| TaskId(data.addr()).wake(),
