@@ -79,7 +79,7 @@ fn somebody_may_connect() {
 #[test]
 fn a_blocking_job_may_end() {
     let (end, ends) = channel::<()>();
-    let job = async move { to_thread(move || drop(ends.recv())).await };
+    let job = async move { assert!(to_thread(move || ends.recv()).await.is_err()) };
     waits_until(job, move || drop(end));
 }
 

@@ -2,12 +2,11 @@
 //!
 //! A waker is a number, and of a number nobody knows how many copies there are. Where a deadlock is an error (under the simulated
 //! clock, and with [`Builder::detect_deadlocks`](crate::Builder::detect_deadlocks)) that has to be known: a plain thread may have
-//! one, and wake its task some day. So the tasks of such a runtime are polled with wakers of a second vtable. The number is the same;
-//! but a clone counts, and so does its end.
+//! one, and wake its task some day. So there the number says that it is counted: a clone counts, and so does its end.
 //!
 //! ```text
 //!     the future of a stranger    cx.waker().clone()    counted: it may be on any thread, and wake the task from there
-//!     an operation of ours        keep(cx.waker())      a plain number: it stays here, and whoever wakes it runs here
+//!     an operation of ours        keep(cx.waker())      another vtable, which does not count: it stays here, and whoever wakes it runs here
 //! ```
 //!
 //! As long as a counted waker reaches a living task, there is no deadlock. When the last one of a task goes, on another thread, the
@@ -26,9 +25,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
 use crate::machine::context;
-use crate::machine::mailbox::{self, Mailbox};
+use crate::machine::mailbox::{self, Address, Mailbox};
 use crate::machine::slots::Slots;
-use crate::machine::waker::{TaskId, VTABLE};
+use crate::machine::waker::{COUNTS, TaskId};
 use crate::time::clock::Clock;
 
 /// A clone of `waker` for something that stays on this thread, and that only this thread's tasks can reach: it does not count as one
@@ -40,12 +39,11 @@ pub fn keep(waker: &Waker) -> Waker {
     #[cold]
     fn keep_rare(waker: &Waker) -> Waker {
         let here = |id: &TaskId| context::with_current(|core| core.address.executor == id.executor()) == Some(true);
-        number_of(waker).filter(here).map_or_else(|| waker.clone(), |id| id.waker(Kind::PLAIN))
+        TaskId::of(waker).filter(here).map_or_else(|| waker.clone(), |id| id.waker_with(&KEPT))
     }
-    if ptr::eq(waker.vtable(), &raw const VTABLE) {
-        TaskId(waker.data().addr()).waker(Kind::PLAIN)
-    } else {
-        keep_rare(waker)
+    match TaskId::of(waker) {
+        Some(id) if !id.is_counted() => id.waker(),
+        _ => keep_rare(waker),
     }
 }
 
@@ -54,10 +52,10 @@ pub fn is_same(kept: &Waker, waker: &Waker) -> bool {
     kept.will_wake(waker) || number_of(kept).is_some_and(|number| number_of(waker) == Some(number))
 }
 
-/// What a waker of ours carries.
+/// What a waker of ours carries, kept or not.
 pub(crate) fn number_of(waker: &Waker) -> Option<TaskId> {
-    let is_ours = [&raw const VTABLE, &raw const COUNTED].contains(&ptr::from_ref(waker.vtable()));
-    is_ours.then(|| TaskId(waker.data().addr()))
+    let is_kept = ptr::eq(waker.vtable(), &raw const KEPT);
+    TaskId::of(waker).or_else(|| is_kept.then(|| TaskId(waker.data().addr())))
 }
 
 /// A waker to poll with: it does not count itself, but its clones do.
@@ -65,8 +63,8 @@ pub struct Lent(ManuallyDrop<Waker>); // there is nothing to drop
 
 impl Lent {
     #[inline]
-    pub(crate) fn new(id: TaskId, kind: Kind) -> Lent {
-        Lent(ManuallyDrop::new(id.waker(kind)))
+    pub(crate) fn new(id: TaskId) -> Lent {
+        Lent(ManuallyDrop::new(id.waker()))
     }
 }
 
@@ -85,50 +83,52 @@ impl fmt::Debug for Lent {
     }
 }
 
-/// Whether the wakers of a runtime are counted.
-#[derive(Clone, Copy)]
-pub(crate) struct Kind(&'static RawWakerVTable);
-
-impl Kind {
-    pub(crate) const PLAIN: Kind = Kind(&VTABLE);
-    const COUNTED: Kind = Kind(&COUNTED);
-
-    /// That of a runtime with this clock. They are counted where a deadlock is an error.
-    pub(crate) fn of(clock: &Clock, detects: bool, mailbox: &Arc<Mailbox>) -> Kind {
-        if !detects && !clock.is_simulated() {
-            return Kind::PLAIN;
-        }
-        clock.belongs_to(mailbox);
-        Kind::COUNTED
-    }
-
-    pub(crate) fn vtable(self) -> &'static RawWakerVTable {
-        self.0
-    }
-
-    pub(crate) fn is_counted(self) -> bool {
-        ptr::eq(self.0, &raw const COUNTED)
-    }
-}
-
-impl Default for Kind {
-    fn default() -> Kind {
-        Kind::PLAIN
-    }
-}
-
-static COUNTED: RawWakerVTable = RawWakerVTable::new(
-    |data| {
-        count(TaskId(data.addr()));
-        RawWaker::new(data, &COUNTED)
-    },
-    |data| {
-        let _last = Uncount(TaskId(data.addr())); // even if the waker of a stranger panics behind it
-        TaskId(data.addr()).wake();
-    },
+/// Of a counted number, a waker that does not count.
+static KEPT: RawWakerVTable = RawWakerVTable::new(
+    |data| RawWaker::new(data, &KEPT),
     |data| TaskId(data.addr()).wake(),
-    |data| drop(Uncount(TaskId(data.addr()))),
+    |data| TaskId(data.addr()).wake(),
+    |_| {},
 );
+
+/// A waker has been cloned.
+#[inline]
+pub(crate) fn cloned(id: TaskId) {
+    if id.is_counted() {
+        count(id);
+    }
+}
+
+/// A waker wakes, and is gone.
+#[inline]
+pub(crate) fn wake(id: TaskId) {
+    let _last = id.is_counted().then(|| Uncount(id)); // even if the waker of a stranger panics behind it
+    id.wake();
+}
+
+/// A waker has been dropped.
+#[inline]
+pub(crate) fn dropped(id: TaskId) {
+    if id.is_counted() {
+        drop(Uncount(id));
+    }
+}
+
+/// Whether the wakers of a runtime with this clock are counted: where a deadlock is an error.
+pub(crate) fn are_counted(clock: &Clock, detects: bool, mailbox: &Arc<Mailbox>) -> bool {
+    let counts = detects || clock.is_simulated();
+    if counts {
+        clock.belongs_to(mailbox);
+    }
+    counts
+}
+
+impl Address {
+    /// Whether the clones of its wakers are counted, because there a deadlock is an error.
+    pub(crate) fn counts(self) -> bool {
+        self.executor & COUNTS != 0
+    }
+}
 
 /// How many counted wakers there are of each number.
 #[derive(Default)]
@@ -145,6 +145,7 @@ impl Kept {
     }
 }
 
+#[cold]
 fn count(id: TaskId) {
     if let Some((mailbox, _)) = runtime_of(id) {
         *mailbox.kept.lock().entry(id).or_default() += 1;
@@ -155,6 +156,7 @@ fn count(id: TaskId) {
 struct Uncount(TaskId);
 
 impl Drop for Uncount {
+    #[cold]
     fn drop(&mut self) {
         let Some((mailbox, is_here)) = runtime_of(self.0) else { return };
         let mut counts = mailbox.kept.lock();

@@ -21,8 +21,9 @@ use std::task::Poll;
 use crate::layer::{self, Ending};
 use crate::machine::context;
 use crate::machine::core::Core;
+use crate::machine::header::Header;
 use crate::machine::join::JoinHandle;
-use crate::machine::task::{Header, Join, Progress, Run, TaskCell};
+use crate::machine::task::{Join, Progress, Run, TaskCell};
 use crate::machine::waker::TaskId;
 use crate::question;
 
@@ -45,8 +46,7 @@ impl<'a, T> Local<'a, T> {
         T: 'a,
     {
         let core = context::current("a child that borrows");
-        let task = TaskCell::new(future, Header::new(at, name, core.address.incarnation));
-        task.header().ending.set(ending);
+        let task = TaskCell::new(future, Header::new(at, name, ending, core.address.incarnation));
         task.header().borrows.set(true);
         Local { run: Rc::clone(&task) as Rc<dyn Run + 'a>, join: task }
     }
@@ -74,10 +74,7 @@ impl LocalTask {
     /// Answers a poll that only asks, if somebody waits for the task's end.
     pub fn tell(&self) {
         let header = self.run.header();
-        let joiner = header.joiner.take();
-        let is_awaited = joiner.is_some();
-        header.joiner.set(joiner);
-        if is_awaited && !header.finished.get() {
+        if header.joiner.get() != TaskId::NONE && !header.is_finished() {
             question::answer(format!("the end of {}", header.info()));
         }
     }
@@ -86,7 +83,7 @@ impl LocalTask {
 impl Drop for LocalTask {
     #[inline]
     fn drop(&mut self) {
-        if !self.run.header().finished.get() {
+        if !self.run.header().is_finished() {
             let reporter = context::with_current(|core| core.reporter.clone()).unwrap_or_default();
             self.run.cut(&reporter);
         }

@@ -11,13 +11,13 @@
 //! Whether it has come to a halt, `is_hopeless` says: no counted waker is [kept](crate::keep) by anybody, nobody holds the clock (a blocking
 //! job, a remote channel), no task waits for a source, and there is no mail.
 
-use std::cell::{Cell, RefCell};
-use std::task::{Context, Poll, Waker};
+use std::cell::RefCell;
+use std::task::{Context, Poll};
 
 use crate::kept;
 use crate::machine::budget;
 use crate::machine::core::Core;
-use crate::machine::task::{Progress, TaskInfo};
+use crate::machine::task::Progress;
 use crate::machine::waker::TaskId;
 use crate::runtime::{Deadlock, RunError};
 
@@ -114,17 +114,10 @@ impl Core {
         !is_kept && !self.timers.clock.is_held() && !self.parker().is_watching() && !self.has_work()
     }
 
-    /// Main first.
-    pub(crate) fn waiting_tasks(&self) -> Vec<TaskInfo> {
-        let mut tasks: Vec<_> = self.slots.borrow().tasks().map(|task| self.info(task)).collect();
-        tasks.sort_by_key(|task| task.id != self.main.get());
-        tasks
-    }
-
     /// What a task waits for. Main is on `block_on`'s stack and is asked there.
     fn ask(&self, id: TaskId) -> Vec<String> {
         let task = self.slots.borrow().task(id).cloned();
-        let Some(task) = task.filter(|task| id != self.main.get() && !task.header().finished.get()) else {
+        let Some(task) = task.filter(|task| id != self.main.get() && !task.header().is_finished()) else {
             return Vec::new();
         };
         self.begin_question(id);
@@ -145,20 +138,21 @@ impl Core {
     pub(crate) fn end_question(&self, id: TaskId) -> Vec<String> {
         let mut answers = answers();
         let tasks: Vec<_> = self.slots.borrow().tasks().cloned().collect();
-        let awaited = tasks.iter().filter(|task| self.task_of(&task.header().joiner) == Some(id));
+        let awaited = tasks.iter().filter(|task| self.task_of(task.header().joiner.get()) == Some(id));
         answers.extend(awaited.map(|task| format!("the end of {}", self.info(task))));
         answers
     }
 
-    /// The task that is polled when this waker is woken: for a child of combinators, the one around them.
-    fn task_of(&self, waker: &Cell<Option<Waker>>) -> Option<TaskId> {
-        let kept = waker.take();
-        let number = kept.as_ref().and_then(kept::number_of);
-        waker.set(kept);
-        let slots = self.slots.borrow();
-        match number {
-            Some(id) if id.is_child() => self.task_of(&slots.child(id)?.0.parent),
-            task => task,
+    /// The task that is polled when this number is woken: for a child of combinators, the one around them.
+    fn task_of(&self, id: TaskId) -> Option<TaskId> {
+        if !id.is_child() {
+            return Some(id);
         }
+        let slots = self.slots.borrow();
+        let parent = &slots.child(id)?.0.parent;
+        let waker = parent.take();
+        let number = waker.as_ref().and_then(kept::number_of);
+        parent.set(waker);
+        self.task_of(number?)
     }
 }

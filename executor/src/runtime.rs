@@ -16,13 +16,13 @@ use crate::layer::Ending;
 use crate::machine::core::{Core, Turned};
 use crate::machine::join::JoinHandle;
 use crate::machine::mailbox::WakeHandle;
-use crate::machine::task::TaskInfo;
 use crate::machine::waker::TaskId;
 use crate::machine::{budget, context};
 use crate::observe::{Event, Observer};
 use crate::pool;
 use crate::report::Report;
 use crate::spawn::Spawner;
+use crate::task_info::TaskInfo;
 use crate::time::clock::{Clock, Instant};
 use crate::watch;
 
@@ -298,7 +298,7 @@ impl Runtime {
         let at = Location::caller();
         self.run_loop(at, || {
             let main = self.core.queue_main(at);
-            let waker = Lent::new(main, self.core.kind);
+            let waker = Lent::new(main);
             let mut cx = Context::from_waker(&waker);
             let mut future = pin!(future.into_future());
             loop {
@@ -395,7 +395,7 @@ impl Runtime {
         F: Future + 'static,
         F::Output: 'static,
     {
-        self.core.spawn(future, Ending::Dropped, None, Location::caller())
+        self.core.spawn(|| future, Ending::Dropped, None, Location::caller())
     }
 
     /// Something to spawn with from wherever the runtime is not at hand.
@@ -427,6 +427,22 @@ impl Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         shut_down(&self.core);
+    }
+}
+
+impl Core {
+    /// Whether a turn would find something to do at once.
+    pub(crate) fn has_work(&self) -> bool {
+        self.slots.borrow().has_queued() || self.mailbox.has_mail()
+    }
+
+    /// The deadline of the earliest timer, as the clock stands.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        if self.timers.is_empty() {
+            return None;
+        }
+        self.timers.settle(self.timers.clock.now());
+        self.timers.next_deadline()
     }
 }
 

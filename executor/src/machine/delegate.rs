@@ -25,7 +25,7 @@ use std::rc::{Rc, Weak};
 use std::task::{Context, Waker};
 
 use crate::bits::Bits;
-use crate::kept::{Kind, Lent, keep};
+use crate::kept::{Lent, keep};
 use crate::machine::context;
 use crate::machine::core::Core;
 use crate::machine::waker::{BLOCK, TaskId};
@@ -80,7 +80,6 @@ impl Ready {
 pub struct Delegates {
     ready: Rc<Ready>,
     core: Weak<Core>,
-    kind: Kind,
     /// How many of the ready list this poll may still return.
     batch: usize,
     living: Bits,
@@ -146,7 +145,7 @@ impl Delegates {
     fn move_to(&mut self, core: &Rc<Core>) {
         let is_first = self.core.as_ptr() == Weak::new().as_ptr();
         self.release();
-        (self.core, self.kind) = (Rc::downgrade(core), core.kind);
+        self.core = Rc::downgrade(core);
         if is_first {
             return; // every child is woken still
         }
@@ -178,7 +177,7 @@ impl Delegates {
     /// If there is no such child.
     #[inline]
     pub fn waker(&self, child: usize) -> Lent {
-        Lent::new(self.id(child), self.kind)
+        Lent::new(self.id(child))
     }
 
     /// What a child's [`waker`](Delegates::waker) carries.

@@ -32,7 +32,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::kept::Kept;
 use crate::machine::park::Notify;
-use crate::machine::waker::{MAX_EXECUTORS, TaskId};
+use crate::machine::waker::{COUNTS, MAX_EXECUTORS, TaskId};
 use crate::report::{Report, Reporter};
 
 /// One runtime's letter box; every other thread sees the runtime through it alone.
@@ -196,15 +196,15 @@ struct Registry {
 /// What one executor number stands for.
 #[derive(Default)]
 struct Place {
-    /// How many runtimes have had the number.
-    incarnation: u16,
+    /// Of the last runtime that had the number.
+    address: Address,
     mailbox: Option<Arc<Mailbox>>,
 }
 
 static REGISTRY: Mutex<Registry> = Mutex::new(Registry { boxes: Vec::new(), free: VecDeque::new() });
 
 /// Which runtime: what a number alone cannot say once it has been used again. Reports need it, wakes do not.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Address {
     pub(crate) executor: u16,
     pub(crate) incarnation: u16,
@@ -214,7 +214,7 @@ pub(crate) struct Address {
 const FRESH_NUMBERS: usize = if MAX_EXECUTORS < 1024 { MAX_EXECUTORS } else { 1024 };
 
 /// Gives `mailbox` a number; `None` when every number belongs to a living runtime.
-pub(crate) fn register(mailbox: Arc<Mailbox>) -> Option<Address> {
+pub(crate) fn register(mailbox: Arc<Mailbox>, counts: bool) -> Option<Address> {
     let mut registry = registry();
     let registry = &mut *registry;
     if registry.boxes.is_empty() {
@@ -230,13 +230,15 @@ pub(crate) fn register(mailbox: Arc<Mailbox>) -> Option<Address> {
         _ => registry.free.pop_front()?,
     };
     let place = &mut registry.boxes[number as usize];
-    place.incarnation = place.incarnation.wrapping_add(1);
+    let executor = if counts { number | COUNTS } else { number };
+    place.address = Address { executor, incarnation: place.address.incarnation.wrapping_add(1) };
     place.mailbox = Some(mailbox);
-    Some(Address { executor: number, incarnation: place.incarnation })
+    Some(place.address)
 }
 
 /// Takes a number back: from now on its wakers are inert.
 pub(crate) fn unregister(number: u16) {
+    let number = number & !COUNTS;
     let mut registry = registry();
     let ended = registry.boxes[number as usize].mailbox.take();
     registry.free.push_back(number);
@@ -253,14 +255,16 @@ pub(crate) fn send(id: TaskId) {
 }
 
 pub(crate) fn of(id: TaskId) -> Option<Arc<Mailbox>> {
-    registry().boxes.get(id.executor() as usize)?.mailbox.clone()
+    let registry = registry();
+    let place = registry.boxes.get((id.executor() & !COUNTS) as usize)?;
+    place.mailbox.clone().filter(|_| place.address.executor == id.executor())
 }
 
 /// The mailbox of exactly that runtime, if it still lives.
 pub(crate) fn at(address: Address) -> Option<Arc<Mailbox>> {
     let registry = registry();
-    let place = registry.boxes.get(address.executor as usize)?;
-    if place.incarnation == address.incarnation { place.mailbox.clone() } else { None }
+    let place = registry.boxes.get((address.executor & !COUNTS) as usize)?;
+    if place.address == address { place.mailbox.clone() } else { None }
 }
 
 fn registry() -> MutexGuard<'static, Registry> {

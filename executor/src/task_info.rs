@@ -1,0 +1,45 @@
+//! Who a task is, for people to read.
+
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+
+use crate::machine::waker::{COUNTS, TaskId};
+
+/// Who a task is: in reports, events and errors.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TaskInfo {
+    /// Its number, unique among the living tasks of the process.
+    pub id: TaskId,
+    /// The name it was spawned with.
+    pub name: Option<Arc<str>>,
+    /// The line that spawned it.
+    pub spawned_at: &'static Location<'static>,
+}
+
+impl fmt::Display for TaskInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "task `{name}` {}, spawned at {}", self.id, self.spawned_at),
+            None => write!(f, "task {}, spawned at {}", self.id, self.spawned_at),
+        }
+    }
+}
+
+/// Slot and generation: `#7.2` is the second tenant of slot 7. A child of a combinator has a block and a place: `#3/17.5`.
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_child() {
+            let (block, place) = self.block_and_place();
+            return write!(f, "#{block}/{place}.{}", self.generation());
+        }
+        write!(f, "#{}.{}", self.slot(), self.generation())
+    }
+}
+
+impl fmt::Debug for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TaskId({self} of executor {})", self.executor() & !COUNTS)
+    }
+}
