@@ -102,8 +102,12 @@ pub(crate) fn cloned(id: TaskId) {
 /// A waker wakes, and is gone.
 #[inline]
 pub(crate) fn wake(id: TaskId) {
-    let _last = id.is_counted().then(|| Uncount(id)); // even if the waker of a stranger panics behind it
-    id.wake();
+    #[cold]
+    fn wake_counted(id: TaskId) {
+        let _last = Uncount(id); // even if the waker of a stranger panics behind it
+        id.wake();
+    }
+    if id.is_counted() { wake_counted(id) } else { id.wake() }
 }
 
 /// A waker has been dropped.

@@ -214,8 +214,8 @@ impl Builder {
     /// sender of a `remote` channel, a [hold](Clock::hold) of the clock, a waker that something foreign has cloned, on this thread or
     /// another. When the last one goes, wherever that is, the verdict comes. A [`WakeHandle`] wakes no task, and so does not count.
     ///
-    /// It costs what is foreign some hundred nanoseconds for each clone of a waker, and the rest nothing. Channels of other crates
-    /// keep such clones: a deadlock through them cannot be told from a thread that is about to send, and is waited for.
+    /// It costs what is foreign a lock for each clone of a waker and for its drop, and the rest next to nothing. Channels of other
+    /// crates keep such clones: a deadlock through them cannot be told from a thread that is about to send, and is waited for.
     ///
     /// ```
     /// use handcar_executor::{Builder, RunError};

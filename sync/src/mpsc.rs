@@ -40,6 +40,7 @@ mod permit;
 mod receiver;
 mod sender;
 mod sending;
+#[cfg(feature = "sink")]
 mod sink;
 mod weak;
 
@@ -47,6 +48,7 @@ pub use permit::{OwnedPermit, Permit, PermitIterator, Reserve, Room};
 pub use receiver::{Receiver, RecvMany};
 pub use sender::{Bounded, Sender, Unbounded};
 pub use sending::Sending;
+#[cfg(feature = "sink")]
 pub use sink::SenderSink;
 pub use weak::WeakSender;
 
