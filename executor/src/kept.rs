@@ -27,7 +27,7 @@ use std::task::{RawWaker, RawWakerVTable, Waker};
 use crate::machine::context;
 use crate::machine::mailbox::{self, Address, Mailbox};
 use crate::machine::slots::Slots;
-use crate::machine::waker::{COUNTS, TaskId};
+use crate::machine::waker::{COUNTS, TaskId, VTABLE};
 use crate::time::clock::Clock;
 
 /// A clone of `waker` for something that stays on this thread, and that only this thread's tasks can reach: it does not count as one
@@ -91,12 +91,14 @@ static KEPT: RawWakerVTable = RawWakerVTable::new(
     |_| {},
 );
 
-/// A waker has been cloned.
+/// A waker is cloned, which carries `data`.
 #[inline]
-pub(crate) fn cloned(id: TaskId) {
+pub(crate) fn clone(data: *const ()) -> RawWaker {
+    let id = TaskId(data.addr());
     if id.is_counted() {
         count(id);
     }
+    RawWaker::new(data, &VTABLE)
 }
 
 /// A waker wakes, and is gone.
@@ -128,6 +130,11 @@ pub(crate) fn are_counted(clock: &Clock, detects: bool, mailbox: &Arc<Mailbox>) 
 }
 
 impl Address {
+    /// Its place in the registry.
+    pub(crate) fn number(self) -> u16 {
+        self.executor & !COUNTS
+    }
+
     /// Whether the clones of its wakers are counted, because there a deadlock is an error.
     pub(crate) fn counts(self) -> bool {
         self.executor & COUNTS != 0

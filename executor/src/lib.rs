@@ -26,13 +26,14 @@
 //! * `runtime`, `spawn`: building a runtime, running it, spawning on it
 //! * `time`: clocks, sleeping, timeouts, intervals
 //! * `pool`, `job`: threads, and calls that block
-//! * `shutdown`, `discard`: how it ends, and how results end that nobody wants
+//! * `shutdown`, `discard`, `cells`: how it ends, how results end that nobody wants, and what becomes of the memory of tasks
 //! * `report`, `reporter`, `observe`, `watch`, [`question`], `kept`: what nobody waits for, looking on, polls that take too long, what a
 //!   deadlock report knows, and when it is one
 //! * [`layer`], `local`: what structured concurrency, which stands on top, hooks into
 
 mod abort_handle;
 mod bits;
+mod cells;
 mod discard;
 mod job;
 mod join_error;
@@ -50,6 +51,7 @@ mod shutdown;
 mod spawn;
 mod task_info;
 mod time;
+mod wake_handle;
 mod watch;
 
 pub use abort_handle::AbortHandle;
@@ -58,7 +60,6 @@ pub use join_error::{CancelKind, CancelReason, JoinError, PanicPayload};
 pub use kept::{Lent, is_same, keep};
 pub use machine::delegate::Delegates;
 pub use machine::join::JoinHandle;
-pub use machine::mailbox::WakeHandle;
 pub use machine::waker::TaskId;
 pub use machine::{budget, park};
 pub use observe::{Cause, Event};
@@ -71,6 +72,7 @@ pub use time::clock::{Clock, ClockHold, Instant};
 pub use time::interval::{Interval, MissedTickBehavior, Tick, interval, interval_at};
 pub use time::sleep::{Sleep, sleep, sleep_until};
 pub use time::timeout::{Elapsed, Timeout, timeout, timeout_at};
+pub use wake_handle::WakeHandle;
 
 /// The task that is being polled on this thread, if one is.
 pub fn current_task() -> Option<TaskInfo> {

@@ -46,7 +46,7 @@ impl<'a, T> Local<'a, T> {
         T: 'a,
     {
         let core = context::current("a child that borrows");
-        let task = TaskCell::new(future, Header::new(at, name, ending, core.address.incarnation));
+        let task = TaskCell::new(future, Header::new(at, name, ending, core.address.incarnation), &core.cells);
         task.header().borrows.set(true);
         Local { run: Rc::clone(&task) as Rc<dyn Run + 'a>, join: task }
     }
@@ -121,8 +121,7 @@ impl Host {
     #[inline]
     pub fn poll(&self, task: &LocalTask, id: TaskId) -> Poll<()> {
         task.run.header().id.set(id);
-        let before = self.core.hosted.replace(Some(Rc::clone(&task.run)));
-        drop(before);
+        self.change_to(Some(Rc::clone(&task.run)));
         layer::set_attention(0);
         match task.run.poll(&self.core, id) {
             Progress::Pending => Poll::Pending,
@@ -131,11 +130,23 @@ impl Host {
     }
 }
 
+impl Host {
+    /// Another task runs. The last one may have ended, and this may be the last that holds it.
+    #[inline]
+    fn change_to(&self, task: Option<Rc<dyn Run>>) {
+        if let Some(last) = self.core.hosted.replace(task)
+            && Rc::strong_count(&last) == 1
+        {
+            last.recycle(&self.core.cells);
+        }
+    }
+}
+
 impl Drop for Host {
     fn drop(&mut self) {
         layer::set_attention(self.attention);
-        let last = self.core.hosted.replace(self.before.take());
-        drop(last);
+        let before = self.before.take();
+        self.change_to(before);
     }
 }
 

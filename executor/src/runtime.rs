@@ -15,7 +15,6 @@ use crate::kept::Lent;
 use crate::layer::Ending;
 use crate::machine::core::{Core, Turned};
 use crate::machine::join::JoinHandle;
-use crate::machine::mailbox::WakeHandle;
 use crate::machine::waker::TaskId;
 use crate::machine::{budget, context};
 use crate::observe::{Event, Observer};
@@ -24,6 +23,7 @@ use crate::report::Report;
 use crate::spawn::Spawner;
 use crate::task_info::TaskInfo;
 use crate::time::clock::{Clock, Instant};
+use crate::wake_handle::WakeHandle;
 use crate::watch;
 
 /// How long a runtime waits at its end for blocking jobs, when the [`Builder`] says nothing else.

@@ -31,6 +31,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
+use crate::cells::Cells;
 use crate::join_error::{CancelKind, CancelReason};
 use crate::kept;
 use crate::layer::{self, Ending};
@@ -56,6 +57,7 @@ use crate::watch;
 pub(crate) struct Core {
     pub(crate) address: Address,
     pub(crate) slots: RefCell<Slots>,
+    pub(crate) cells: Cells,
     pub(crate) timers: Rc<Timers>,
     pub(crate) mailbox: Arc<Mailbox>,
     /// Made when it is first needed; the reactor takes its place.
@@ -100,12 +102,11 @@ impl Core {
         let observer = watch::observer(builder.watch, &mailbox, builder.observer)?;
         let clock = builder.clock.unwrap_or_else(Clock::unheld);
         let counts = kept::are_counted(&clock, builder.detect_deadlocks, &mailbox);
-        let Some(address) = mailbox::register(Arc::clone(&mailbox), counts) else {
-            return Err(RunError::TooManyRuntimes);
-        };
+        let address = mailbox::register(Arc::clone(&mailbox), counts).ok_or(RunError::TooManyRuntimes)?;
         Ok(Rc::new(Core {
             address,
             slots: RefCell::new(Slots::new(address.executor)),
+            cells: Cells::new(),
             timers: Rc::new(Timers::new(clock)),
             pool: Pool::new(builder.blocking_threads),
             mailbox,
@@ -184,7 +185,7 @@ impl Core {
     {
         let mut slots = self.slots.borrow_mut();
         slots.expect_room();
-        let task = TaskCell::new(future(), Header::new(at, name, ending, self.address.incarnation));
+        let task = TaskCell::new(future(), Header::new(at, name, ending, self.address.incarnation), &self.cells);
         let header = task.header();
         self.has_layer.set(self.has_layer.get() || ending != Ending::Dropped);
         if self.closing.get() != Closing::Open && !self.may_still_spawn(ending) {
@@ -251,8 +252,10 @@ impl Core {
             if progress != Progress::Over {
                 self.pace.count();
             }
-            if progress == Progress::Main {
-                return Ok(Turned::Main);
+            match progress {
+                Progress::Pending => {}
+                Progress::Finished | Progress::Over => task.recycle(&self.cells),
+                Progress::Main => return Ok(Turned::Main),
             }
         }
         self.look(may_block)?;

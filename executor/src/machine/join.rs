@@ -17,9 +17,9 @@ use crate::abort_handle::AbortHandle;
 use crate::discard::discard;
 use crate::join_error::{CancelKind, CancelReason, JoinError};
 use crate::layer::{self, Ending};
-use crate::machine::core;
 use crate::machine::task::{Join, Run};
 use crate::machine::waker::TaskId;
+use crate::machine::{context, core};
 use crate::observe::Cause;
 use crate::report::{self, Report};
 use crate::task_info::TaskInfo;
@@ -96,14 +96,6 @@ impl<T> JoinHandle<T> {
     /// A handle that can cancel the task but not wait for it, and whose drop does nothing.
     pub fn abort_handle(&self) -> AbortHandle {
         AbortHandle { task: Rc::clone(self.task()) as Rc<dyn Run> }
-    }
-
-    #[cold]
-    fn give_up(&mut self) {
-        if let Some(task) = self.task.take() {
-            cancel(&*task, CancelReason::new(CancelKind::HandleDropped));
-            release(task);
-        }
     }
 
     /// Lets the task run on and drops what it returns. A panic is still reported.
@@ -192,10 +184,13 @@ impl<T> Future for JoinHandle<T> {
 impl<T> Drop for JoinHandle<T> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(task) = &self.task
-            && task.header().joined.get()
+        let Some(task) = self.task.take() else { return };
+        if task.header().joined.get() {
+            give_up(task);
+        } else if Rc::strong_count(&task) == 1
+            && let Some(core) = context::with_current(Rc::clone)
         {
-            self.give_up();
+            task.recycle(&core.cells);
         }
     }
 }
@@ -204,6 +199,13 @@ impl<T> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "JoinHandle({})", self.task().header().info())
     }
+}
+
+/// The handle is dropped.
+#[cold]
+fn give_up<T>(task: Rc<dyn Join<T>>) {
+    cancel(&*task, CancelReason::new(CancelKind::HandleDropped));
+    release(task);
 }
 
 /// Gives up the result.

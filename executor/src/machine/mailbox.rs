@@ -26,7 +26,6 @@
 //! goes first, so that a late waker of a dead runtime hits an unused number for as long as possible.
 
 use std::collections::{HashSet, VecDeque};
-use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -170,23 +169,6 @@ impl Mailbox {
     }
 }
 
-/// Ends the park of a runtime from any thread; for a host loop, makes its descriptor readable.
-#[derive(Clone)]
-pub struct WakeHandle(pub(crate) Arc<Mailbox>);
-
-impl WakeHandle {
-    /// Ends the runtime's present park, or its next one. After the runtime's end it does nothing.
-    pub fn wake(&self) {
-        self.0.notify();
-    }
-}
-
-impl fmt::Debug for WakeHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WakeHandle")
-    }
-}
-
 struct Registry {
     /// By executor number; number 0 stays empty.
     boxes: Vec<Place>,
@@ -238,7 +220,6 @@ pub(crate) fn register(mailbox: Arc<Mailbox>, counts: bool) -> Option<Address> {
 
 /// Takes a number back: from now on its wakers are inert.
 pub(crate) fn unregister(number: u16) {
-    let number = number & !COUNTS;
     let mut registry = registry();
     let ended = registry.boxes[number as usize].mailbox.take();
     registry.free.push_back(number);
@@ -263,7 +244,7 @@ pub(crate) fn of(id: TaskId) -> Option<Arc<Mailbox>> {
 /// The mailbox of exactly that runtime, if it still lives.
 pub(crate) fn at(address: Address) -> Option<Arc<Mailbox>> {
     let registry = registry();
-    let place = registry.boxes.get((address.executor & !COUNTS) as usize)?;
+    let place = registry.boxes.get(address.number() as usize)?;
     if place.address == address { place.mailbox.clone() } else { None }
 }
 

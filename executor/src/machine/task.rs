@@ -28,7 +28,7 @@
 
 use std::any::Any;
 use std::cell::UnsafeCell;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -36,6 +36,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
+use crate::cells::Cells;
 use crate::join_error::{CancelKind, CancelReason, JoinError, PanicPayload};
 use crate::layer;
 use crate::machine::budget;
@@ -57,6 +58,9 @@ pub(crate) trait Run {
 
     /// Ends an unfinished task without another poll: drops the future. Never panics.
     fn cut(&self, reporter: &Reporter);
+
+    /// Drops the task; keeps its memory if this is the last that holds it, and nothing is left to drop.
+    fn recycle(self: Rc<Self>, cells: &Cells);
 }
 
 /// What the join handle sees of a task.
@@ -100,8 +104,8 @@ pub(crate) struct TaskCell<F: Future> {
 
 impl<F: Future> TaskCell<F> {
     #[inline]
-    pub(crate) fn new(future: F, header: Header) -> Rc<TaskCell<F>> {
-        let mut task = Rc::<TaskCell<F>>::new_uninit();
+    pub(crate) fn new(future: F, header: Header, cells: &Cells) -> Rc<TaskCell<F>> {
+        let mut task = cells.take::<TaskCell<F>>();
         let place = Rc::get_mut(&mut task).expect("nobody else has it yet");
         place.write(TaskCell { header, stage: UnsafeCell::new(Stage::Running { future }) });
         // SAFETY: it was written in the line before. (In place, because a cell that is moved there is written in small pieces and
@@ -311,6 +315,16 @@ impl<F: Future> Run for TaskCell<F> {
         let unflagged = CancelReason { kind: CancelKind::HandleDropped, at: self.header.spawned_at };
         self.end(reporter, JoinError::Cancelled(self.header.cancelled().unwrap_or(unflagged)));
     }
+
+    #[inline]
+    fn recycle(self: Rc<Self>, cells: &Cells) {
+        let is_spent = !self.header.has_extras() && self.with_stage(|stage| matches!(*stage, Stage::Taken));
+        if is_spent && Rc::strong_count(&self) == 1 {
+            // SAFETY: to `MaybeUninit` of the same type, which drops nothing: a header without extras and a stage without future
+            // or result own nothing.
+            cells.keep(unsafe { Rc::from_raw(Rc::into_raw(self).cast::<MaybeUninit<TaskCell<F>>>()) });
+        }
+    }
 }
 
 impl<F: Future> Join<F::Output> for TaskCell<F> {
@@ -366,4 +380,6 @@ impl Run for Main {
     fn discard(&self) {}
 
     fn cut(&self, _: &Reporter) {}
+
+    fn recycle(self: Rc<Self>, _: &Cells) {}
 }

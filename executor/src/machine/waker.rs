@@ -24,7 +24,7 @@
 //! task itself.
 
 use std::ptr;
-use std::task::{RawWaker, RawWakerVTable, Waker};
+use std::task::{RawWakerVTable, Waker};
 
 use crate::kept;
 use crate::machine::{context, mailbox};
@@ -140,10 +140,7 @@ impl TaskId {
 }
 
 pub(crate) static VTABLE: RawWakerVTable = RawWakerVTable::new(
-    |data| {
-        kept::cloned(TaskId(data.addr()));
-        RawWaker::new(data, &VTABLE)
-    },
+    kept::clone,
     |data| kept::wake(TaskId(data.addr())),
     |data| TaskId(data.addr()).wake(),
     |data| kept::dropped(TaskId(data.addr())),
