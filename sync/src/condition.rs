@@ -11,7 +11,9 @@ use std::task::{Context, Poll, ready};
 use crate::Hold;
 use crate::lock::Lock;
 use crate::mutex::{Guard, Mutex};
-use crate::wait_queue::{Gate, Outcome, State, Ticket, WaitQueue};
+use crate::wait_queue::{Gate, Outcome, State, Ticket, Wait, WaitQueue};
+
+static WAIT: Wait = Wait::new("ConditionWait", "wait", "condition", "");
 
 /// Lets the holder of a [`Mutex`] wait until another holder notifies it.
 ///
@@ -110,6 +112,7 @@ impl Condition {
 }
 
 impl Default for Condition {
+    #[track_caller]
     fn default() -> Self {
         Self::new()
     }
@@ -149,7 +152,7 @@ impl<T: ?Sized, M: Hold<Mutex<T>>> Future for ConditionWait<'_, T, M> {
                 condition.mutex.set(address(Guard::mutex(guard)));
                 None
             };
-            let _ = condition.queue.poll(&mut ticket, cx, "ConditionWait", enter);
+            let _ = condition.queue.poll(&mut ticket, cx, &WAIT, enter);
             if let Ticket::New = ticket {
                 // The budget of this poll is used up.
                 return Poll::Pending;
@@ -160,10 +163,10 @@ impl<T: ?Sized, M: Hold<Mutex<T>>> Future for ConditionWait<'_, T, M> {
             return Poll::Pending;
         }
         if let Stage::Waiting(ticket, mutex) = stage {
-            let poll = condition.queue.poll(ticket, cx, "ConditionWait", || None);
+            let poll = condition.queue.poll(ticket, cx, &WAIT, || None);
             *stage = Stage::Locking(ready!(poll), Lock::new(mutex.clone()));
         }
-        let Stage::Locking(_, lock) = stage else { crate::wait_queue::polled_after_ready("ConditionWait") };
+        let Stage::Locking(_, lock) = stage else { crate::wait_queue::polled_after_ready(WAIT.future) };
         let guard = ready!(Pin::new(lock).poll(cx));
         *stage = Stage::Done;
         Poll::Ready(guard)
