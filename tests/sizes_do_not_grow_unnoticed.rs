@@ -59,7 +59,7 @@ fn nothing_has_grown() {
         32 Acquire<Rc<Semaphore>>,
         16 SemaphorePermit<'static>,
         16 OwnedSemaphorePermit,
-        8 mpsc::Sender<u64>,
+        16 mpsc::Sender<u64>, // with the line that cloned it, for deadlock reports
         8 mpsc::Receiver<u64>,
         16 Recv<'static, mpsc::Receiver<u64>>,
         40 mpsc::Sending<'static, u64>,

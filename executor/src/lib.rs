@@ -27,8 +27,8 @@
 //! * `time`: clocks, sleeping, timeouts, intervals
 //! * `pool`, `job`: threads, and calls that block
 //! * `shutdown`, `discard`, `cells`: how it ends, how results end that nobody wants, and what becomes of the memory of tasks
-//! * `report`, `reporter`, `observe`, `watch`, [`question`]: what nobody waits for, looking on, polls that take too long, and what a
-//!   deadlock report knows
+//! * `report`, `reporter`, `observe`, `watch`, [`question`], `kept`: what nobody waits for, looking on, polls that take too long, what a
+//!   deadlock report knows, and when it is one
 //! * [`layer`], `local`: what structured concurrency, which stands on top, hooks into
 
 mod abort_handle;
@@ -37,6 +37,7 @@ mod cells;
 mod discard;
 mod job;
 mod join_error;
+mod kept;
 pub mod layer;
 mod local;
 mod machine;
@@ -52,14 +53,15 @@ mod spawn;
 mod task_info;
 mod time;
 pub mod unpolled;
+mod wake_handle;
 mod watch;
 
 pub use abort_handle::AbortHandle;
 pub use job::{JobInfo, ToThread, to_thread, try_to_thread};
 pub use join_error::{CancelKind, CancelReason, JoinError, PanicPayload};
+pub use kept::{Lent, is_same, keep};
 pub use machine::delegate::Delegates;
 pub use machine::join::JoinHandle;
-pub use machine::mailbox::WakeHandle;
 pub use machine::waker::TaskId;
 pub use machine::{budget, park};
 pub use observe::{Cause, Event};
@@ -72,6 +74,7 @@ pub use time::clock::{Clock, ClockHold, Instant};
 pub use time::interval::{Interval, MissedTickBehavior, Tick, interval, interval_at};
 pub use time::sleep::{Sleep, sleep, sleep_until};
 pub use time::timeout::{Elapsed, Timeout, timeout, timeout_at};
+pub use wake_handle::WakeHandle;
 
 /// The task that is being polled on this thread, if one is.
 pub fn current_task() -> Option<TaskInfo> {

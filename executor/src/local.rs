@@ -25,6 +25,7 @@ use crate::machine::header::Header;
 use crate::machine::join::JoinHandle;
 use crate::machine::task::{Join, Progress, Run, TaskCell};
 use crate::machine::waker::TaskId;
+use crate::question;
 use crate::reporter::Reporter;
 
 /// A new local task, which borrows for `'a`: both halves of it.
@@ -68,6 +69,16 @@ impl<T> fmt::Debug for Local<'_, T> {
 /// A local task, which a [`Host`] polls. Dropping it ends the task: the future is dropped in place, and the handle is told.
 pub struct LocalTask {
     run: Rc<dyn Run>,
+}
+
+impl LocalTask {
+    /// Answers a poll that only asks, if somebody waits for the task's end.
+    pub fn tell(&self) {
+        let header = self.run.header();
+        if header.joiner.get() != TaskId::NONE && !header.is_finished() {
+            question::answer(format!("the end of {}", header.info()));
+        }
+    }
 }
 
 impl Drop for LocalTask {

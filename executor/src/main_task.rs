@@ -37,6 +37,7 @@ impl Run for Main {
 impl Core {
     /// Main's place in the run queue; made by the first `block_on`, and queued.
     pub(crate) fn queue_main(&self, at: &'static Location<'static>) -> TaskId {
+        self.asked.set(0);
         self.main_at.set(Some(at));
         if self.main.get() == TaskId::NONE {
             self.slots.borrow().expect_room();

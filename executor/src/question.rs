@@ -7,10 +7,14 @@
 //! So while all goes well nobody notes anything down, and a wait costs what it cost before. The other way, a note at each wait while
 //! some inspection is on, takes a look at a flag in every operation, and knows less: a note is made by the poll that began to wait,
 //! and a combinator that polls only what was woken begins anew with each poll.
+//!
+//! Whether it has come to a halt, `is_hopeless` says: no counted waker is [kept](crate::keep) by anybody, nobody holds the clock (a blocking
+//! job, a remote channel), no task waits for a source, and there is no mail.
 
 use std::cell::RefCell;
 use std::task::{Context, Poll};
 
+use crate::kept;
 use crate::machine::budget;
 use crate::machine::core::Core;
 use crate::machine::task::Progress;
@@ -22,6 +26,9 @@ const QUESTION: i64 = i64::MIN / 2;
 
 /// Less than this is left in no other poll.
 const DEEPEST_DEBT: i64 = QUESTION / 2;
+
+/// How often a run may go on because it was asked: a future that wakes somebody each time is asked no more.
+const ENOUGH: u32 = 8;
 
 thread_local! {
     static ANSWERS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
@@ -78,18 +85,34 @@ fn answers() -> Vec<String> {
 }
 
 impl Core {
-    /// Nothing can wake anybody: asks each task what it waits for. If one of them ends or wakes another while it is asked, the run
-    /// goes on, once.
+    /// Nothing can wake anybody: asks each task what it waits for. If one of them ends or wakes another while it is asked, or
+    /// gives its waker away, the run goes on.
     #[cold]
     pub(crate) fn come_to_a_halt(&self) -> Result<(), RunError> {
         let tasks = self.waiting_tasks();
-        let waits =
-            if self.asked.replace(true) { Vec::new() } else { tasks.iter().map(|task| self.ask(task.id)).collect() };
+        self.asked.set(self.asked.get() + 1);
+        let waits = if self.may_ask() { tasks.iter().map(|task| self.ask(task.id)).collect() } else { Vec::new() };
         self.end_polls();
-        if self.slots.borrow().has_queued() || self.mailbox.has_mail() {
-            return Ok(());
+        if self.is_halted() { Err(RunError::Deadlock(Deadlock::new(tasks, waits))) } else { Ok(()) }
+    }
+
+    pub(crate) fn may_ask(&self) -> bool {
+        self.asked.get() <= ENOUGH
+    }
+
+    /// Whether it is a deadlock still, now that somebody was asked.
+    pub(crate) fn is_halted(&self) -> bool {
+        if self.mailbox.has_mail() {
+            self.open_mail(); // it may say no more than that a waker has gone
         }
-        Err(RunError::Deadlock(Deadlock::new(tasks, waits)))
+        self.is_hopeless()
+    }
+
+    /// Whether nobody can wake any task. Who lets go of a waker, or of the clock, sends its wake first: so the mail is looked at last. And
+    /// who has no waker any more does not get one from the clock's hold: so that is looked at second.
+    pub(crate) fn is_hopeless(&self) -> bool {
+        let is_kept = self.mailbox.kept.any(|id| self.slots.borrow().reaches(id));
+        !is_kept && !self.timers.clock.is_held() && !self.parker().is_watching() && !self.has_work()
     }
 
     /// What a task waits for. Main is on `block_on`'s stack and is asked there.
@@ -116,8 +139,21 @@ impl Core {
     pub(crate) fn end_question(&self, id: TaskId) -> Vec<String> {
         let mut answers = answers();
         let tasks: Vec<_> = self.slots.borrow().tasks().cloned().collect();
-        let awaited = tasks.iter().filter(|task| task.header().is_joined_by(id));
+        let awaited = tasks.iter().filter(|task| self.task_of(task.header().joiner.get()) == Some(id));
         answers.extend(awaited.map(|task| format!("the end of {}", self.info(task))));
         answers
+    }
+
+    /// The task that is polled when this number is woken: for a child of combinators, the one around them.
+    fn task_of(&self, id: TaskId) -> Option<TaskId> {
+        if !id.is_child() {
+            return Some(id);
+        }
+        let slots = self.slots.borrow();
+        let parent = &slots.child(id)?.0.parent;
+        let waker = parent.take();
+        let number = waker.as_ref().and_then(kept::number_of);
+        parent.set(waker);
+        self.task_of(number?)
     }
 }

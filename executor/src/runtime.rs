@@ -11,10 +11,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use crate::kept::Lent;
 use crate::layer::Ending;
 use crate::machine::core::{Core, Turned};
 use crate::machine::join::JoinHandle;
-use crate::machine::mailbox::WakeHandle;
 use crate::machine::waker::TaskId;
 use crate::machine::{budget, context};
 use crate::observe::{Event, Observer};
@@ -23,6 +23,7 @@ use crate::report::Report;
 use crate::spawn::Spawner;
 use crate::task_info::TaskInfo;
 use crate::time::clock::{Clock, Instant};
+use crate::wake_handle::WakeHandle;
 use crate::watch;
 
 /// How long a runtime waits at its end for blocking jobs, when the [`Builder`] says nothing else.
@@ -78,6 +79,7 @@ pub struct Builder {
     pub(crate) observer: Option<Observer>,
     pub(crate) watch: watch::Settings,
     pub(crate) report_unpolled: bool,
+    pub(crate) detect_deadlocks: bool,
 }
 
 /// What a panic does that no join handle will see.
@@ -103,6 +105,7 @@ impl Builder {
             observer: None,
             watch: watch::Settings::default(),
             report_unpolled: false,
+            detect_deadlocks: false,
         }
     }
 
@@ -205,6 +208,29 @@ impl Builder {
         self
     }
 
+    /// Whether [`block_on`](Runtime::block_on) ends with [`RunError::Deadlock`], in place of waiting for ever, when no task is runnable
+    /// and nothing can wake one any more. Under a simulated clock it always does.
+    ///
+    /// What can is declared, or counted: an armed timer, a source that a task waits for (a socket, a signal), a blocking job, a living
+    /// sender of a `remote` channel, a [hold](Clock::hold) of the clock, a waker that something foreign has cloned, on this thread or
+    /// another. When the last one goes, wherever that is, the verdict comes. A [`WakeHandle`] wakes no task, and so does not count.
+    ///
+    /// It costs what is foreign a lock for each clone of a waker and for its drop, and the rest next to nothing. Channels of other
+    /// crates keep such clones: a deadlock through them cannot be told from a thread that is about to send, and is waited for.
+    ///
+    /// ```
+    /// use handcar_executor::{Builder, RunError};
+    /// use std::future::pending;
+    ///
+    /// let runtime = Builder::new().detect_deadlocks(true).build().unwrap();
+    /// let end = runtime.try_block_on(pending::<()>());
+    /// assert!(matches!(end, Err(RunError::Deadlock(_))));
+    /// ```
+    pub fn detect_deadlocks(mut self, detect: bool) -> Builder {
+        self.detect_deadlocks = detect;
+        self
+    }
+
     /// Who hears the [`watchdog`](Builder::watchdog). It is called on the watchdog's thread.
     pub fn on_stuck(mut self, hook: impl Fn(Report) + Send + 'static) -> Builder {
         self.watch.on_stuck = Some(Box::new(hook));
@@ -273,7 +299,7 @@ impl Runtime {
         let at = Location::caller();
         self.run_loop(at, || {
             let main = self.core.queue_main(at);
-            let waker = main.waker();
+            let waker = Lent::new(main);
             let mut cx = Context::from_waker(&waker);
             let mut future = pin!(future.into_future());
             loop {
@@ -283,14 +309,16 @@ impl Runtime {
                         self.resume_fatal();
                         continue;
                     }
-                    Err(RunError::Deadlock(mut deadlock)) => {
+                    Err(RunError::Deadlock(mut deadlock)) if self.core.may_ask() => {
                         self.core.begin_question(main);
                         let polled = future.as_mut().poll(&mut cx);
                         deadlock.said(main, self.core.end_question(main));
-                        return match polled {
-                            Poll::Ready(value) => Ok(value),
-                            Poll::Pending => Err(RunError::Deadlock(deadlock)),
-                        };
+                        self.core.end_polls();
+                        match polled {
+                            Poll::Ready(value) => return Ok(value),
+                            Poll::Pending if self.core.is_halted() => return Err(RunError::Deadlock(deadlock)),
+                            Poll::Pending => continue,
+                        }
                     }
                     Err(error) => return Err(error),
                 }
@@ -316,8 +344,7 @@ impl Runtime {
             // Without `block_on` a wake of its last future may still stand in the queue: nobody is there to be polled.
             while let Turned::Main = self.core.turn(false)? {}
             self.resume_fatal();
-            let has_work = self.core.slots.borrow().has_queued() || self.core.mailbox.has_mail();
-            Ok(if has_work { Turn::More } else { Turn::Idle })
+            Ok(if self.core.has_work() { Turn::More } else { Turn::Idle })
         })
     }
 
@@ -355,12 +382,7 @@ impl Runtime {
 
     /// The deadline of the earliest timer: when a host loop should call [`turn`](Runtime::turn) next, if nothing else happens.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let timers = &self.core.timers;
-        if timers.is_empty() {
-            return None;
-        }
-        timers.settle(timers.clock.now());
-        timers.next_deadline()
+        self.core.next_deadline()
     }
 
     /// Spawns a task; it runs while [`block_on`](Runtime::block_on) or [`turn`](Runtime::turn) do.
@@ -406,6 +428,22 @@ impl Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         shut_down(&self.core);
+    }
+}
+
+impl Core {
+    /// Whether a turn would find something to do at once.
+    pub(crate) fn has_work(&self) -> bool {
+        self.slots.borrow().has_queued() || self.mailbox.has_mail()
+    }
+
+    /// The deadline of the earliest timer, as the clock stands.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        if self.timers.is_empty() {
+            return None;
+        }
+        self.timers.settle(self.timers.clock.now());
+        self.timers.next_deadline()
     }
 }
 

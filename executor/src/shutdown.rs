@@ -77,7 +77,7 @@ impl Core {
         self.end_tasks(); // what the hook spawned while it heard that
         self.slots.borrow_mut().forget_tasks(self.main.get());
         self.observe(|| Event::Left);
-        mailbox::unregister(self.address.executor);
+        mailbox::unregister(self.address.number());
     }
 
     /// Cancels the tasks that end by a rule of their own, and runs the loop until they have, within the grace period.

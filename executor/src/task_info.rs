@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
-use crate::machine::waker::TaskId;
+use crate::machine::waker::{COUNTS, TaskId};
 
 /// Who a task is: in reports, events and errors.
 #[derive(Clone, Debug)]
@@ -24,5 +24,22 @@ impl fmt::Display for TaskInfo {
             Some(name) => write!(f, "task `{name}` {}, spawned at {}", self.id, self.spawned_at),
             None => write!(f, "task {}, spawned at {}", self.id, self.spawned_at),
         }
+    }
+}
+
+/// Slot and generation: `#7.2` is the second tenant of slot 7. A child of a combinator has a block and a place: `#3/17.5`.
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_child() {
+            let (block, place) = self.block_and_place();
+            return write!(f, "#{block}/{place}.{}", self.generation());
+        }
+        write!(f, "#{}.{}", self.slot(), self.generation())
+    }
+}
+
+impl fmt::Debug for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TaskId({self} of executor {})", self.executor() & !COUNTS)
     }
 }

@@ -419,7 +419,7 @@ fn a_waker_before_the_first_poll_wakes_nobody() {
     test_run(async {
         let mut delegates = Delegates::new();
         let child = delegates.insert();
-        delegates.waker(child).wake();
+        delegates.waker(child).wake_by_ref();
         assert_eq!(delegates.len(), 1);
         assert!(delegates.has_woken());
         poll_fn(|cx| {

@@ -5,7 +5,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::wait_queue::{Outcome, State, Ticket, WaitQueue};
+use handcar_executor::question;
+
+use crate::wait_queue::{Outcome, State, Ticket, Wait, WaitQueue};
+
+static WAIT: Wait = Wait::new("BarrierWait", "wait", "barrier", "");
 
 /// Lets tasks wait until a given number of them have come.
 ///
@@ -54,6 +58,11 @@ impl Barrier {
         self.queue.dismiss_all();
         Some(Outcome::Granted)
     }
+
+    /// For a deadlock report.
+    fn what_for(&self) -> String {
+        format!("{}, where {} of {} have arrived", WAIT.told(self.queue.made_at()), self.arrived.get(), self.size)
+    }
 }
 
 /// The future of [`Barrier::wait`].
@@ -72,7 +81,11 @@ impl Future for BarrierWait<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<BarrierWaitResult> {
         let barrier = self.barrier;
         let is_new = matches!(self.ticket, Ticket::New(_));
-        let poll = barrier.queue.poll(&mut self.ticket, cx, "BarrierWait", || barrier.complete());
+        if !question::has_left() {
+            self.ticket.is_polled();
+            return question::suspend_telling(cx, || barrier.what_for());
+        }
+        let poll = barrier.queue.poll(&mut self.ticket, cx, &WAIT, || barrier.complete());
         if is_new && matches!(self.ticket, Ticket::Waiting(_)) {
             barrier.arrived.set(barrier.arrived.get() + 1);
             self.round = barrier.rounds.get();

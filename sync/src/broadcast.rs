@@ -11,7 +11,8 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crate::event::Event;
-use crate::wait_queue::WaitQueue;
+use crate::senders::Senders;
+use crate::wait_queue::{Wait, WaitQueue};
 
 pub mod error;
 mod receiver;
@@ -22,6 +23,9 @@ pub use sender::{Sender, WeakSender};
 
 /// An empty ring with more room than this is given back.
 const KEPT_SLOTS: usize = 1024;
+
+static RECV: Wait = Wait::new("broadcast::Recv", "recv", "broadcast channel", "");
+static CLOSED: Wait = Wait::new("EventWait", "closed", "broadcast channel", ", which has receivers");
 
 /// Creates a channel that keeps up to `capacity` messages, and its first receiver.
 ///
@@ -49,7 +53,7 @@ pub fn channel<T: Clone>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 struct Channel<T> {
     ring: RefCell<Ring<T>>,
     capacity: usize,
-    senders: Cell<usize>,
+    senders: Senders,
     receivers: Cell<usize>,
     /// Set while there is no receiver.
     closed: Event,
@@ -89,6 +93,11 @@ impl<T> Ring<T> {
 }
 
 impl<T> Channel<T> {
+    /// For a deadlock report.
+    fn waits_for_message(&self) -> String {
+        RECV.told(self.queue.made_at()) + &self.senders.told(self.queue.made_at())
+    }
+
     fn has_news(&self, next: u64) -> bool {
         self.senders.get() == 0 || next < self.ring.borrow().end()
     }

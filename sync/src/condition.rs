@@ -13,7 +13,9 @@ use handcar_executor::unpolled::Unpolled;
 use crate::Hold;
 use crate::lock::Lock;
 use crate::mutex::{Guard, Mutex};
-use crate::wait_queue::{Gate, Outcome, State, Ticket, WaitQueue};
+use crate::wait_queue::{Gate, Outcome, State, Ticket, Wait, WaitQueue};
+
+static WAIT: Wait = Wait::new("ConditionWait", "wait", "condition", "");
 
 /// Lets the holder of a [`Mutex`] wait until another holder notifies it.
 ///
@@ -114,6 +116,7 @@ impl Condition {
 }
 
 impl Default for Condition {
+    #[track_caller]
     fn default() -> Self {
         Self::new()
     }
@@ -155,7 +158,7 @@ impl<T: ?Sized, M: Hold<Mutex<T>>> Future for ConditionWait<'_, T, M> {
                 condition.mutex.set(address(Guard::mutex(guard)));
                 None
             };
-            let _ = condition.queue.poll(&mut ticket, cx, "ConditionWait", enter);
+            let _ = condition.queue.poll(&mut ticket, cx, &WAIT, enter);
             if let Ticket::New(_) = ticket {
                 // The budget of this poll is used up.
                 return Poll::Pending;
@@ -166,10 +169,10 @@ impl<T: ?Sized, M: Hold<Mutex<T>>> Future for ConditionWait<'_, T, M> {
             return Poll::Pending;
         }
         if let Stage::Waiting(ticket, mutex) = stage {
-            let poll = condition.queue.poll(ticket, cx, "ConditionWait", || None);
+            let poll = condition.queue.poll(ticket, cx, &WAIT, || None);
             *stage = Stage::Locking(ready!(poll), Lock::new(mutex.clone()));
         }
-        let Stage::Locking(_, lock) = stage else { crate::wait_queue::polled_after_ready("ConditionWait") };
+        let Stage::Locking(_, lock) = stage else { crate::wait_queue::polled_after_ready(WAIT.future) };
         let guard = ready!(Pin::new(lock).poll(cx));
         *stage = Stage::Done;
         Poll::Ready(guard)

@@ -5,7 +5,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::wait_queue::{Outcome, Ticket, WaitQueue};
+use crate::wait_queue::{Outcome, Ticket, Wait, WaitQueue};
+
+static WAIT: Wait = Wait::new("EventWait", "wait", "event", ", which is not set");
 
 /// A flag that any number of tasks wait for until somebody sets it.
 ///
@@ -35,6 +37,7 @@ impl Event {
         Self { is_set: Cell::new(false), queue: WaitQueue::new() }
     }
 
+    #[track_caller]
     pub(crate) const fn new_set() -> Self {
         Self { is_set: Cell::new(true), queue: WaitQueue::new() }
     }
@@ -62,17 +65,18 @@ impl Event {
     /// Dropping the future undoes the wait, and nothing else.
     #[track_caller]
     pub fn wait(&self) -> EventWait<'_> {
-        self.wait_as(&"wait")
+        self.wait_as(&WAIT)
     }
 
-    /// For a function of another name.
+    /// [`wait`](Self::wait) by another name, for what has an event inside.
     #[track_caller]
-    pub(crate) fn wait_as(&self, what: &'static &'static str) -> EventWait<'_> {
-        EventWait { event: self, what, ticket: Ticket::new() }
+    pub(crate) const fn wait_as(&self, wait: &'static Wait) -> EventWait<'_> {
+        EventWait { event: self, ticket: Ticket::new(), wait }
     }
 }
 
 impl Default for Event {
+    #[track_caller]
     fn default() -> Self {
         Self::new()
     }
@@ -83,23 +87,22 @@ impl Default for Event {
 #[must_use = "futures do nothing unless awaited"]
 pub struct EventWait<'a> {
     event: &'a Event,
-    /// The function that made it, behind a thin pointer.
-    what: &'static &'static str,
     ticket: Ticket,
+    wait: &'static Wait,
 }
 
 impl Future for EventWait<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Event { is_set, queue } = self.event;
+        let Self { event: Event { is_set, queue }, ticket, wait } = &mut *self;
         let enter = || is_set.get().then_some(Outcome::Dismissed);
-        queue.poll(&mut self.ticket, cx, "EventWait", enter).map(drop)
+        queue.poll(ticket, cx, wait, enter).map(drop)
     }
 }
 
 impl Drop for EventWait<'_> {
     fn drop(&mut self) {
-        drop(self.event.queue.leave(&mut self.ticket, self.what));
+        drop(self.event.queue.leave(&mut self.ticket, self.wait.call));
     }
 }

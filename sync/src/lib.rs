@@ -53,6 +53,7 @@ mod rate_limiter;
 mod recv;
 mod rwlock;
 mod semaphore;
+mod senders;
 mod wait_queue;
 mod waker_cell;
 

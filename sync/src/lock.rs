@@ -10,15 +10,14 @@ use std::task::{Context, Poll, ready};
 
 use crate::sealed;
 use crate::semaphore::Semaphore;
-use crate::wait_queue::Ticket;
+use crate::wait_queue::{Ticket, Wait};
 
 /// A guard of a [`Mutex`](crate::Mutex) or [`RwLock`](crate::RwLock). Implemented here only.
 pub trait LockGuard: Sized + sealed::Sealed {
-    /// The function that waits for it.
-    #[doc(hidden)]
-    const WHAT: &'static str;
     /// How it holds the lock: by reference, or through an `Rc`.
     type Lock: Clone + Unpin;
+    #[doc(hidden)]
+    const WAIT: &'static Wait;
     /// Looks at the lock's semaphore, and how many of its permits this takes. (Returning it would bind the value's type to the
     /// borrow.)
     #[doc(hidden)]
@@ -49,7 +48,7 @@ impl<G: LockGuard> Future for Lock<G> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<G> {
         let Self { lock, ticket } = &mut *self;
-        let turn = ready!(G::with_turns(lock, |turns, need| turns.poll_acquire(ticket, need, cx, "Lock")));
+        let turn = ready!(G::with_turns(lock, |turns, need| turns.poll_acquire(ticket, need, cx, G::WAIT)));
         debug_assert!(turn.is_ok(), "nobody closes the semaphore of a lock");
         Poll::Ready(G::new(lock.clone()))
     }
@@ -59,7 +58,7 @@ impl<G: LockGuard> Drop for Lock<G> {
     #[inline]
     fn drop(&mut self) {
         let Self { lock, ticket } = self;
-        G::with_turns(lock, |turns, need| turns.leave(ticket, need, G::WHAT));
+        G::with_turns(lock, |turns, need| turns.leave(ticket, need, G::WAIT.call));
     }
 }
 

@@ -31,7 +31,8 @@ use std::rc::Rc;
 
 use crate::event::Event;
 use crate::semaphore::Semaphore;
-use crate::wait_queue::Ticket;
+use crate::senders::Senders;
+use crate::wait_queue::{Ticket, Wait};
 use crate::waker_cell::WakerCell;
 
 pub mod error;
@@ -55,6 +56,9 @@ use error::SendError;
 
 /// An empty buffer with more room than this is given back.
 const KEPT_MESSAGES: usize = 4096;
+
+static RECV: Wait = Wait::new("Recv", "recv", "channel", "");
+static CLOSED: Wait = Wait::new("EventWait", "closed", "channel", ", whose receiver lives");
 
 /// Creates a channel that holds up to `capacity` messages; a capacity above [`Semaphore::MAX_PERMITS`] counts as that.
 #[track_caller]
@@ -84,14 +88,14 @@ fn make<T, L>(capacity: usize) -> (Sender<T, L>, Receiver<T>) {
         messages: RefCell::new(VecDeque::new()),
         slots: Semaphore::new(capacity.max(1)),
         capacity,
-        senders: Cell::new(1),
+        senders: Senders::new(),
         receiver_lives: Cell::new(true),
         receiver: WakerCell::default(),
         closed: Event::new(),
         handover: WakerCell::default(),
         rendezvous: Cell::new(0),
     });
-    (Sender::new(channel.clone()), Receiver { channel })
+    (Sender::new(channel.clone(), None), Receiver { channel })
 }
 
 struct Channel<T> {
@@ -99,7 +103,7 @@ struct Channel<T> {
     slots: Semaphore,
     /// What the user asked for: 0 has one slot all the same.
     capacity: usize,
-    senders: Cell<usize>,
+    senders: Senders,
     receiver_lives: Cell<bool>,
     receiver: WakerCell,
     /// Set when the receiver has gone or has closed the channel.
@@ -112,9 +116,8 @@ struct Channel<T> {
 
 impl<T> Channel<T> {
     /// For a deadlock report.
-    fn what_for(&self, what: &str) -> String {
-        let senders = self.senders.get();
-        format!("{} with {senders} sender{}", self.slots.what_for(what), if senders == 1 { "" } else { "s" })
+    fn waits_for_message(&self) -> String {
+        RECV.told(self.slots.made_at()) + &self.senders.told(self.slots.made_at())
     }
 
     /// Moves a message into a slot that was taken just now, so that the receiver lives.

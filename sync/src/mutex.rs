@@ -15,6 +15,7 @@ use std::rc::Rc;
 
 use crate::lock::{Lock, LockGuard, TryLockError, try_lock};
 use crate::semaphore::Semaphore;
+use crate::wait_queue::Wait;
 use crate::{Hold, sealed};
 
 const HAS_VALUE: &str = "a guard has its value until it is dropped";
@@ -41,7 +42,7 @@ impl<T> Mutex<T> {
     /// Creates a mutex that is not locked.
     #[track_caller]
     pub fn new(value: T) -> Self {
-        Box::new(value).into()
+        Self::from(Box::new(value))
     }
 
     /// The value.
@@ -118,12 +119,14 @@ impl<T: ?Sized> Mutex<T> {
 }
 
 impl<T: Default> Default for Mutex<T> {
+    #[track_caller]
     fn default() -> Self {
         Self::new(T::default())
     }
 }
 
 impl<T> From<T> for Mutex<T> {
+    #[track_caller]
     fn from(value: T) -> Self {
         Self::new(value)
     }
@@ -138,6 +141,7 @@ impl<T> From<T> for Mutex<T> {
 /// log.try_lock().unwrap().write_all(b"started").unwrap();
 /// ```
 impl<T: ?Sized> From<Box<T>> for Mutex<T> {
+    #[track_caller]
     fn from(value: Box<T>) -> Self {
         Self { turn: Semaphore::new(1), value: Cell::new(Some(value)) }
     }
@@ -168,8 +172,8 @@ pub type MutexGuard<'a, T> = Guard<T, &'a Mutex<T>>;
 pub type OwnedMutexGuard<T> = Guard<T, Rc<Mutex<T>>>;
 
 impl<T: ?Sized, M: Hold<Mutex<T>>> LockGuard for Guard<T, M> {
-    const WHAT: &'static str = "lock";
     type Lock = M;
+    const WAIT: &'static Wait = &Wait::new("Lock", "lock", "mutex", ", which is locked");
 
     #[inline]
     fn with_turns<R>(mutex: &M, f: impl FnOnce(&Semaphore, usize) -> R) -> R {

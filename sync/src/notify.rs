@@ -7,7 +7,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use crate::Hold;
-use crate::wait_queue::{Gate, Outcome, State, Ticket, WaitQueue};
+use crate::wait_queue::{Gate, Outcome, State, Ticket, Wait, WaitQueue};
+
+static NOTIFIED: Wait = Wait::new("Notified", "notified", "notify", "");
 
 /// Notifies one waiter or all of them.
 ///
@@ -102,6 +104,7 @@ impl Notify {
 }
 
 impl Default for Notify {
+    #[track_caller]
     fn default() -> Self {
         Self::new()
     }
@@ -145,7 +148,7 @@ impl<N: Hold<Notify>> Future for Notified<N> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self { notify, calls, ticket } = &mut *self;
-        notify.queue.poll(ticket, cx, "Notified", || notify.enter(*calls)).map(drop)
+        notify.queue.poll(ticket, cx, &NOTIFIED, || notify.enter(*calls)).map(drop)
     }
 }
 

@@ -10,7 +10,12 @@ use std::task::{Context, Poll, ready};
 use handcar_executor::budget;
 
 use crate::event::{Event, EventWait};
+use crate::lock::{Lock, LockGuard};
+use crate::sealed;
 use crate::semaphore::{Semaphore, TryAcquireError};
+use crate::wait_queue::Wait;
+
+static WAIT: Wait = Wait::new("EventWait", "wait", "once cell", ", which has no value");
 
 /// A place for a value that is set once, by hand or by the first task that asks for it.
 ///
@@ -38,8 +43,12 @@ impl<T> OnceCell<T> {
     }
 
     /// Creates a cell with a value, or an empty one.
+    #[track_caller]
     pub fn new_with(value: Option<T>) -> Self {
-        value.map_or_else(Self::new, Self::from)
+        match value {
+            Some(value) => Self::from(value),
+            None => Self::new(),
+        }
     }
 
     /// The value, if there is one.
@@ -130,7 +139,7 @@ impl<T> OnceCell<T> {
             budget::spend();
             return Ok(value);
         }
-        let _turn = self.turn.acquire().await.expect("nobody closes the semaphore of a cell");
+        let _turn = Lock::<Turn<'_>>::new(&self.turn).await;
         if let Some(value) = self.value.get() {
             return Ok(value);
         }
@@ -155,7 +164,7 @@ impl<T> OnceCell<T> {
     /// ```
     #[track_caller]
     pub fn wait(&self) -> OnceCellWait<'_, T> {
-        OnceCellWait { value: &self.value, made: self.made.wait() }
+        OnceCellWait { value: &self.value, made: self.made.wait_as(&WAIT) }
     }
 
     /// Sets the value, for the one whose turn it is.
@@ -183,13 +192,39 @@ impl<'a, T> Future for OnceCellWait<'a, T> {
     }
 }
 
+/// Whose turn it is to make the value.
+struct Turn<'a>(&'a Semaphore);
+
+impl<'a> LockGuard for Turn<'a> {
+    type Lock = &'a Semaphore;
+    const WAIT: &'static Wait = &Wait::new("Lock", "get_or_init", "once cell", ", whose value is being made");
+
+    fn with_turns<R>(turn: &&'a Semaphore, f: impl FnOnce(&Semaphore, usize) -> R) -> R {
+        f(turn, 1)
+    }
+
+    fn new(turn: &'a Semaphore) -> Self {
+        Turn(turn)
+    }
+}
+
+impl sealed::Sealed for Turn<'_> {}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.release(1);
+    }
+}
+
 impl<T> Default for OnceCell<T> {
+    #[track_caller]
     fn default() -> Self {
         Self::new()
     }
 }
 
 impl<T> From<T> for OnceCell<T> {
+    #[track_caller]
     fn from(value: T) -> Self {
         Self { value: value.into(), turn: Semaphore::new(1), made: Event::new_set() }
     }
@@ -197,6 +232,7 @@ impl<T> From<T> for OnceCell<T> {
 
 /// A cell of its own, with a clone of the value if there is one.
 impl<T: Clone> Clone for OnceCell<T> {
+    #[track_caller]
     fn clone(&self) -> Self {
         Self::new_with(self.get().cloned())
     }

@@ -14,15 +14,19 @@
 
 use std::cell::Cell;
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use handcar_executor::budget;
 use handcar_executor::unpolled::Unpolled;
+use handcar_executor::{budget, question};
 
-use crate::wait_queue::polled_after_ready;
+use crate::wait_queue::{Wait, polled_after_ready};
 use crate::waker_cell::WakerCell;
+
+static RECV: Wait = Wait::new("oneshot::Receiver", "recv", "oneshot channel", ", 1 sender");
+static CLOSED: Wait = Wait::new("oneshot::Closed", "closed", "oneshot channel", ", 1 receiver");
 
 /// Error types, under the path that they have in tokio.
 pub mod error {
@@ -30,14 +34,17 @@ pub mod error {
 }
 
 /// Creates the two ends.
+#[track_caller]
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
     // Not `Rc::new`, which would make it on the stack and copy it.
     let shared = Rc::<Shared<T>>::default();
+    shared.made_at.set(Some(Location::caller()));
     (Sender { shared: Some(shared.clone()) }, Receiver { shared: Some(shared), finished: false })
 }
 
 struct Shared<T> {
     message: Cell<Option<T>>,
+    made_at: Cell<Option<&'static Location<'static>>>,
     receiver: WakerCell,
     /// Set while the sender waits for the receiver to go.
     sender: WakerCell,
@@ -46,7 +53,8 @@ struct Shared<T> {
 // By hand: derived, it would ask for a default message.
 impl<T> Default for Shared<T> {
     fn default() -> Self {
-        Self { message: Cell::new(None), receiver: WakerCell::default(), sender: WakerCell::default() }
+        let (receiver, sender) = (WakerCell::default(), WakerCell::default());
+        Self { message: Cell::new(None), made_at: Cell::new(None), receiver, sender }
     }
 }
 
@@ -112,7 +120,7 @@ impl<T> Sender<T> {
 
     /// Polls for what [`closed`](Self::closed) waits for.
     pub fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        ready!(budget::poll(cx));
+        ready!(question::poll_telling(cx, || told(self.shared.as_ref(), &CLOSED)));
         if !self.is_closed() {
             if let Some(shared) = &self.shared {
                 shared.sender.register(cx.waker());
@@ -192,10 +200,15 @@ impl<T> Receiver<T> {
         sender.wake();
     }
 
+    #[cold]
+    fn suspend<R>(&self, cx: &mut Context<'_>) -> Poll<R> {
+        question::suspend_telling(cx, || told(self.shared.as_ref(), &RECV))
+    }
+
     #[inline(never)]
     fn poll_empty(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, RecvError>> {
         if self.finished {
-            polled_after_ready("oneshot::Receiver");
+            polled_after_ready(RECV.future);
         }
         if let Some(shared) = &self.shared {
             shared.receiver.register(cx.waker());
@@ -225,7 +238,9 @@ impl<T> Future for Receiver<T> {
     type Output = Result<T, RecvError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        ready!(budget::poll(cx));
+        if !question::has_left() {
+            return self.suspend(cx);
+        }
         let Ok(message) = self.try_recv() else { return self.poll_empty(cx) };
         budget::spend();
         self.finished = true;
@@ -256,7 +271,7 @@ impl<T> Future for Closed<'_, T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.unpolled.forget();
-        let Some(sender) = &mut self.sender else { polled_after_ready("oneshot::Closed") };
+        let Some(sender) = &mut self.sender else { polled_after_ready(CLOSED.future) };
         ready!(sender.poll_closed(cx));
         self.sender = None;
         Poll::Ready(())
@@ -269,6 +284,12 @@ impl<T> Drop for Closed<'_, T> {
             drop(shared.sender.take());
         }
     }
+}
+
+/// For a deadlock report.
+fn told<T>(shared: Option<&Rc<Shared<T>>>, wait: &'static Wait) -> String {
+    let made_at = shared.and_then(|shared| shared.made_at.get());
+    made_at.map_or_else(String::new, |made_at| wait.told(made_at))
 }
 
 shows!(Sender<T> is_closed);

@@ -18,7 +18,7 @@ use std::task::{Context, Poll, ready};
 use crate::event::{Event, EventWait};
 use crate::mpsc::error::{SendError, TryRecvError, TrySendError};
 use crate::semaphore::{Semaphore, TryAcquireError};
-use crate::wait_queue::Ticket;
+use crate::wait_queue::{Ticket, Wait};
 
 mod store;
 mod tracked;
@@ -30,6 +30,8 @@ pub use waits::{Get, Items, Put};
 
 /// An empty store with more room than this is given back.
 const KEPT_ITEMS: usize = 4096;
+
+static JOIN: Wait = Wait::new("EventWait", "join", "queue", ", of which items are unfinished");
 
 /// First in, first out.
 ///
@@ -203,7 +205,7 @@ impl<S: Store> AnyQueue<S> {
     /// Dropping the future undoes the wait, and nothing else.
     #[track_caller]
     pub fn join(&self) -> EventWait<'_> {
-        self.idle.wait_as(&"join")
+        self.idle.wait_as(&JOIN)
     }
 
     /// Closes the queue: putters get their item back, getters take what is left and then get `None`.
@@ -328,8 +330,8 @@ impl<S: Store> AnyQueue<S> {
         }
     }
 
-    fn poll_get(&self, ticket: &mut Ticket, cx: &mut Context<'_>, name: &str) -> Poll<Option<S::Item>> {
-        let item = ready!(self.items.poll_acquire(ticket, 1, cx, name));
+    fn poll_get(&self, ticket: &mut Ticket, cx: &mut Context<'_>, wait: &'static Wait) -> Poll<Option<S::Item>> {
+        let item = ready!(self.items.poll_acquire(ticket, 1, cx, wait));
         Poll::Ready(item.ok().and_then(|()| self.pop()))
     }
 

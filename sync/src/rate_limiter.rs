@@ -14,7 +14,9 @@ use handcar_executor::Instant;
 use handcar_executor::layer::Alarm;
 
 use crate::semaphore::Semaphore;
-use crate::wait_queue::Ticket;
+use crate::wait_queue::{Ticket, Wait};
+
+static ACQUIRE: Wait = Wait::new("RateAcquire", "acquire", "rate limiter", ", where it is another's turn");
 
 /// Lets `n` through in each `per`, evenly spaced, after up to `burst` at once.
 ///
@@ -131,11 +133,11 @@ impl Future for RateAcquire<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self { limiter, stage } = &mut *self;
         if let Stage::Waiting(ticket) = stage {
-            let turn = ready!(limiter.turn.poll_acquire(ticket, 1, cx, "RateAcquire"));
+            let turn = ready!(limiter.turn.poll_acquire(ticket, 1, cx, &ACQUIRE));
             debug_assert!(turn.is_ok(), "nobody closes the semaphore of a limiter");
             *stage = Stage::Sleeping(Alarm::at(Instant::NEVER));
         }
-        let Stage::Sleeping(alarm) = stage else { crate::wait_queue::polled_after_ready("RateAcquire") };
+        let Stage::Sleeping(alarm) = stage else { crate::wait_queue::polled_after_ready(ACQUIRE.future) };
         while !limiter.use_up(Instant::now()) {
             *alarm = Alarm::at(limiter.free_at());
             ready!(alarm.poll(cx));

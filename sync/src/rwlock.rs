@@ -13,6 +13,7 @@ use std::rc::Rc;
 
 use crate::lock::{Lock, LockGuard, TryLockError, try_lock};
 use crate::semaphore::Semaphore;
+use crate::wait_queue::Wait;
 use crate::{Hold, sealed};
 
 /// All permits: tokio's figure.
@@ -74,6 +75,7 @@ impl<T> RwLock<T> {
 
 impl<T: ?Sized> RwLock<T> {
     /// Makes a lock of the only `Rc` there is.
+    #[track_caller]
     fn holding(value: Rc<T>, max_readers: u32) -> Self {
         let max_readers = max_readers as usize;
         Self { turns: Semaphore::new(max_readers), max_readers, value: RefCell::new(Some(value)) }
@@ -167,12 +169,14 @@ impl<T: ?Sized> RwLock<T> {
 }
 
 impl<T: Default> Default for RwLock<T> {
+    #[track_caller]
     fn default() -> Self {
         Self::new(T::default())
     }
 }
 
 impl<T> From<T> for RwLock<T> {
+    #[track_caller]
     fn from(value: T) -> Self {
         Self::new(value)
     }
@@ -188,6 +192,7 @@ impl<T> From<T> for RwLock<T> {
 /// assert_eq!(*names.try_read().unwrap(), ["c", "b"]);
 /// ```
 impl<T: ?Sized> From<Box<T>> for RwLock<T> {
+    #[track_caller]
     fn from(value: Box<T>) -> Self {
         Self::holding(value.into(), MAX_READERS)
     }
@@ -218,8 +223,8 @@ pub type OwnedRwLockReadGuard<T> = ReadGuard<T, Rc<RwLock<T>>>;
 impl<T: ?Sized, L: Hold<RwLock<T>>> sealed::Sealed for ReadGuard<T, L> {}
 
 impl<T: ?Sized, L: Hold<RwLock<T>>> LockGuard for ReadGuard<T, L> {
-    const WHAT: &'static str = "read";
     type Lock = L;
+    const WAIT: &'static Wait = &Wait::new("Lock", "read", "read-write lock", ", which a writer has or waits for");
 
     fn with_turns<R>(lock: &L, f: impl FnOnce(&Semaphore, usize) -> R) -> R {
         f(&lock.turns, 1)
@@ -270,8 +275,8 @@ pub type OwnedRwLockWriteGuard<T> = WriteGuard<T, Rc<RwLock<T>>>;
 impl<T: ?Sized, L: Hold<RwLock<T>>> sealed::Sealed for WriteGuard<T, L> {}
 
 impl<T: ?Sized, L: Hold<RwLock<T>>> LockGuard for WriteGuard<T, L> {
-    const WHAT: &'static str = "write";
     type Lock = L;
+    const WAIT: &'static Wait = &Wait::new("Lock", "write", "read-write lock", ", which others have");
 
     fn with_turns<R>(lock: &L, f: impl FnOnce(&Semaphore, usize) -> R) -> R {
         f(&lock.turns, lock.max_readers)

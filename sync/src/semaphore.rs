@@ -15,7 +15,9 @@
 //! [gate](crate::wait_queue::Gate).
 
 use std::cell::Cell;
+use std::fmt::Write;
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -23,11 +25,13 @@ use std::task::{Context, Poll, ready};
 use handcar_executor::{budget, question};
 
 use crate::Hold;
-use crate::wait_queue::{Gate, Outcome, State, Ticket, WaitQueue};
+use crate::wait_queue::{Gate, Outcome, State, Ticket, Wait, WaitQueue};
 
 mod permit;
 
 pub use permit::{OwnedSemaphorePermit, Permit, SemaphorePermit};
+
+static ACQUIRE: Wait = Wait::new("Acquire", "acquire", "semaphore", "");
 
 /// A counter of permits that can be waited for.
 ///
@@ -213,9 +217,17 @@ impl Semaphore {
         self.queue.is_closed()
     }
 
+    pub(crate) fn made_at(&self) -> &'static Location<'static> {
+        self.queue.made_at()
+    }
+
     /// For a deadlock report.
-    pub(crate) fn what_for(&self, name: &str) -> String {
-        self.queue.what_for(name)
+    fn what_for(&self, wait: &'static Wait, need: usize) -> String {
+        let mut text = wait.told(self.made_at());
+        if std::ptr::eq(wait, &raw const ACQUIRE) {
+            let _ = write!(text, ", {} of {} permits free, {need} needed", self.permits.get(), self.total.get());
+        }
+        text
     }
 
     /// Takes `need` permits, or waits for them under `ticket`. The one operation that everything above is a face of.
@@ -225,7 +237,7 @@ impl Semaphore {
         ticket: &mut Ticket,
         need: usize,
         cx: &mut Context<'_>,
-        name: &str,
+        wait: &'static Wait,
     ) -> Poll<Result<(), AcquireError>> {
         if question::poll_around(cx).is_pending() {
             ticket.is_polled();
@@ -236,7 +248,7 @@ impl Semaphore {
             *ticket = Ticket::Spent;
             return Poll::Ready(Ok(()));
         }
-        self.poll_queue(ticket, need, cx, name)
+        self.poll_queue(ticket, need, cx, wait)
     }
 
     #[cold]
@@ -245,12 +257,13 @@ impl Semaphore {
         ticket: &mut Ticket,
         need: usize,
         cx: &mut Context<'_>,
-        name: &str,
+        wait: &'static Wait,
     ) -> Poll<Result<(), AcquireError>> {
         if question::is_question() {
-            return question::suspend_telling(cx, || self.what_for(name));
+            ticket.is_polled();
+            return question::suspend_telling(cx, || self.what_for(wait, need));
         }
-        let outcome = self.queue.poll_in_line(ticket, need, cx, name, || match self.try_take(need) {
+        let outcome = self.queue.poll_in_line(ticket, need, cx, wait, || match self.try_take(need) {
             Ok(()) => Some(Outcome::Granted),
             Err(TryAcquireError::NoPermits) if need <= Self::MAX_PERMITS => None,
             Err(_) => Some(Outcome::Dismissed),
@@ -339,7 +352,7 @@ impl<S: Hold<Semaphore>> Future for Acquire<S> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { semaphore, need, ticket } = &mut *self;
-        let permits = ready!(semaphore.poll_acquire(ticket, *need, cx, "Acquire"));
+        let permits = ready!(semaphore.poll_acquire(ticket, *need, cx, &ACQUIRE));
         Poll::Ready(permits.map(|()| Permit::new(semaphore.clone(), *need)))
     }
 }

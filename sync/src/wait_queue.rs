@@ -32,7 +32,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::task::{Context, Poll, Waker, ready};
 
-use handcar_executor::{budget, question, unpolled};
+use handcar_executor::{budget, keep, question, unpolled};
 
 mod line;
 
@@ -102,6 +102,31 @@ pub(crate) enum State {
     Settled(Outcome),
 }
 
+/// What a future is called, and what it waits for, in words.
+#[derive(Debug)]
+pub struct Wait {
+    /// The future's name.
+    pub(crate) future: &'static str,
+    /// The call that made it.
+    pub(crate) call: &'static str,
+    /// What it was called on.
+    on: &'static str,
+    /// How that is, for as long as it waits.
+    pub(crate) state: &'static str,
+}
+
+impl Wait {
+    pub(crate) const fn new(future: &'static str, call: &'static str, on: &'static str, state: &'static str) -> Self {
+        Self { future, call, on, state }
+    }
+
+    /// For a deadlock report.
+    pub(crate) fn told(&self, made_at: &'static Location<'static>) -> String {
+        let Self { call, on, state, .. } = self;
+        format!("`{call}` on the {on} made at {made_at}{state}")
+    }
+}
+
 /// A first-in, first-out line of wakers.
 pub(crate) struct WaitQueue {
     /// Outside the `RefCell`, so that a fast path is one load and one compare.
@@ -117,9 +142,8 @@ impl WaitQueue {
         Self { gate: Cell::new(Gate::Open), line: RefCell::new(Line::new()), made_at: Location::caller() }
     }
 
-    /// What the future of this name waits for: for a deadlock report.
-    pub(crate) fn what_for(&self, name: &str) -> String {
-        format!("`{name}` on what was made at {}", self.made_at)
+    pub(crate) fn made_at(&self) -> &'static Location<'static> {
+        self.made_at
     }
 
     #[inline]
@@ -136,17 +160,17 @@ impl WaitQueue {
     ///
     /// # Panics
     ///
-    /// Panics with `name`, the future's, if that future has returned `Ready` before.
+    /// Panics with the future's name if that future has returned `Ready` before.
     #[inline]
     pub(crate) fn poll(
         &self,
         ticket: &mut Ticket,
         cx: &mut Context<'_>,
-        name: &str,
+        wait: &'static Wait,
         enter: impl Fn() -> Option<Outcome>,
     ) -> Poll<Outcome> {
         if !question::has_left() {
-            return self.suspend(ticket, cx, name);
+            return self.suspend(ticket, cx, wait);
         }
         if let Ticket::New(_) = ticket
             && let Some(outcome) = enter()
@@ -155,13 +179,13 @@ impl WaitQueue {
             *ticket = Ticket::Spent;
             return Poll::Ready(outcome);
         }
-        self.poll_in_line(ticket, 0, cx, name, enter)
+        self.poll_in_line(ticket, 0, cx, wait, enter)
     }
 
     #[cold]
-    fn suspend<T>(&self, ticket: &mut Ticket, cx: &mut Context<'_>, name: &str) -> Poll<T> {
+    fn suspend<T>(&self, ticket: &mut Ticket, cx: &mut Context<'_>, wait: &'static Wait) -> Poll<T> {
         ticket.is_polled();
-        question::suspend_telling(cx, || self.what_for(name))
+        question::suspend_telling(cx, || wait.told(self.made_at))
     }
 
     /// [`poll`](Self::poll) for a caller that has looked at the budget, and as a newcomer has found nothing, by itself.
@@ -171,14 +195,14 @@ impl WaitQueue {
         ticket: &mut Ticket,
         need: usize,
         cx: &mut Context<'_>,
-        name: &str,
+        wait: &'static Wait,
         enter: impl Fn() -> Option<Outcome>,
     ) -> Poll<Outcome> {
         let outcome = match *ticket {
             Ticket::New(_) => ready!(self.join(ticket, need, cx.waker(), enter)),
             Ticket::Waiting(key) => ready!(self.poll_waiting(key, cx)),
             Ticket::Settled(outcome) => outcome,
-            Ticket::Spent => polled_after_ready(name),
+            Ticket::Spent => polled_after_ready(wait.future),
         };
         budget::spend();
         *ticket = Ticket::Spent;
@@ -267,7 +291,7 @@ impl WaitQueue {
         waker: &Waker,
         enter: impl Fn() -> Option<Outcome>,
     ) -> Poll<Outcome> {
-        let waker = waker.clone();
+        let waker = keep(waker);
         // The clone was foreign code: look again.
         let Some(outcome) = enter() else {
             debug_assert_ne!(self.gate.get(), Gate::Closed, "joined a closed queue");
@@ -284,7 +308,7 @@ impl WaitQueue {
     fn poll_waiting(&self, key: usize, cx: &Context<'_>) -> Poll<Outcome> {
         let mut look = self.line.borrow_mut().look(key, cx.waker());
         if let Look::Stale = look {
-            let mut waker = cx.waker().clone();
+            let mut waker = keep(cx.waker());
             self.line.borrow_mut().swap_waker(key, &mut waker);
             drop(waker);
             // The clone and the drop were foreign code.

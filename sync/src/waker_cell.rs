@@ -7,6 +7,8 @@ use std::cell::Cell;
 use std::fmt;
 use std::task::Waker;
 
+use handcar_executor::keep;
+
 use crate::wait_queue::wake;
 
 /// The waker of whoever waits on this side.
@@ -20,7 +22,7 @@ impl WakerCell {
         if old.as_ref().is_some_and(|old| old.will_wake(waker)) {
             self.0.set(old);
         } else {
-            self.0.set(Some(waker.clone()));
+            self.0.set(Some(keep(waker)));
         }
     }
 

@@ -9,7 +9,8 @@ use std::ops::Deref;
 use std::rc::Rc;
 
 use crate::event::Event;
-use crate::wait_queue::WaitQueue;
+use crate::senders::Senders;
+use crate::wait_queue::{Wait, WaitQueue};
 
 mod receiver;
 mod sender;
@@ -49,7 +50,7 @@ struct Channel<T> {
     /// `None` while `send_modify` has it.
     value: Cell<Option<Rc<T>>>,
     version: Cell<u64>,
-    senders: Cell<usize>,
+    senders: Senders,
     receivers: Cell<usize>,
     /// Those who wait for another version, or for the last sender to go.
     changes: WaitQueue,
@@ -57,7 +58,15 @@ struct Channel<T> {
     closed: Event,
 }
 
+static CHANGED: Wait = Wait::new("watch::Changed", "changed", "watch channel", "");
+static CLOSED: Wait = Wait::new("EventWait", "closed", "watch channel", ", which has receivers");
+
 impl<T> Channel<T> {
+    /// For a deadlock report.
+    fn waits_for_change(&self) -> String {
+        CHANGED.told(self.changes.made_at()) + &self.senders.told(self.changes.made_at())
+    }
+
     #[track_caller]
     fn value(&self) -> Rc<T> {
         let value = self.value.take().expect(BEING_MODIFIED);

@@ -33,6 +33,7 @@ use std::time::Duration;
 
 use crate::cells::Cells;
 use crate::join_error::{CancelKind, CancelReason};
+use crate::kept;
 use crate::layer::{self, Ending};
 use crate::machine::header::Header;
 use crate::machine::join::JoinHandle;
@@ -80,8 +81,8 @@ pub(crate) struct Core {
     pub(crate) closing: Cell<Closing>,
     /// Whether there ever was a task that ends by a rule of its own.
     pub(crate) has_layer: Cell<bool>,
-    /// Whether the tasks were asked what they wait for, because the run had come to a halt.
-    pub(crate) asked: Cell<bool>,
+    /// How often the tasks of this run were asked what they wait for, because it had come to a halt.
+    pub(crate) asked: Cell<u32>,
     /// Buffers, kept for their memory.
     due: Cell<Vec<Waker>>,
     mail: Cell<Vec<TaskId>>,
@@ -99,11 +100,9 @@ impl Core {
     pub(crate) fn new(builder: Builder) -> Result<Rc<Core>, RunError> {
         let mailbox = Arc::new(Mailbox::new());
         let observer = watch::observer(builder.watch, &mailbox, builder.observer)?;
-        let Some(address) = mailbox::register(Arc::clone(&mailbox)) else {
-            return Err(RunError::TooManyRuntimes);
-        };
-        let clock = builder.clock.unwrap_or_else(Clock::system);
-        clock.belongs_to(&mailbox);
+        let clock = builder.clock.unwrap_or_else(Clock::unheld);
+        let counts = kept::are_counted(&clock, builder.detect_deadlocks, &mailbox);
+        let address = mailbox::register(Arc::clone(&mailbox), counts).ok_or(RunError::TooManyRuntimes)?;
         Ok(Rc::new(Core {
             address,
             slots: RefCell::new(Slots::new(address.executor)),
@@ -125,7 +124,7 @@ impl Core {
             pace: Pace::default(),
             closing: Cell::new(Closing::Open),
             has_layer: Cell::new(false),
-            asked: Cell::new(false),
+            asked: Cell::new(0),
             due: Cell::default(),
             mail: Cell::default(),
         }))
@@ -323,7 +322,7 @@ impl Core {
         if self.reporter.is_fatal() {
             return Ok(()); // `block_on` resumes the panic
         }
-        let idle = !self.slots.borrow().has_queued() && !self.mailbox.has_mail();
+        let idle = !self.has_work();
         self.observe(|| Event::Looked { polls: self.pace.polls() });
         if idle && may_block {
             self.wait()?;
@@ -350,32 +349,27 @@ impl Core {
     /// Nothing is runnable: sleeps until something is, or lets the simulated clock jump.
     fn wait(&self) -> Result<(), RunError> {
         let parker = self.parker();
-        let mut timeout = None;
-        if !self.timers.is_empty() {
-            let now = self.timers.clock.now();
-            self.timers.settle(now);
-            timeout = self.timers.next_deadline().map(|deadline| deadline - now);
-        }
+        let mut timeout = self.next_deadline().map(|deadline| deadline - self.timers.looked_at());
         if self.timers.clock.is_simulated() {
             if parker.is_watching() {
                 self.because(Cause::Source, || parker.park(Some(Duration::ZERO)))?;
             }
             // First the hold, then the mail: a blocking job sends its wake before it lets the clock go.
             let held = self.timers.clock.is_held();
-            if self.slots.borrow().has_queued() || self.mailbox.has_mail() || timeout == Some(Duration::ZERO) {
+            if self.has_work() || timeout == Some(Duration::ZERO) {
                 return Ok(()); // something is runnable, or a timer is due
             }
-            if !held {
-                if let Some(by) = timeout {
-                    self.observe(|| Event::Jumped { by });
-                    self.timers.clock.advance(by);
-                    return Ok(());
-                }
-                if !parker.is_watching() {
-                    return self.come_to_a_halt();
-                }
+            if let Some(by) = timeout.filter(|_| !held) {
+                self.observe(|| Event::Jumped { by });
+                self.timers.clock.advance(by);
+                return Ok(());
             }
-            timeout = self.grace.filter(|_| self.closing.get() == Closing::Draining);
+        }
+        if self.address.counts() && timeout.is_none() && self.is_hopeless() {
+            return self.come_to_a_halt();
+        }
+        if self.timers.clock.is_simulated() {
+            timeout = self.grace.filter(|_| self.closing.get() == Closing::Draining); // real time: virtual time stands still
         }
         if self.mailbox.fall_asleep() {
             self.observe(|| Event::Parked { timeout });

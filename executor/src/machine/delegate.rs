@@ -25,6 +25,7 @@ use std::rc::{Rc, Weak};
 use std::task::{Context, Waker};
 
 use crate::bits::Bits;
+use crate::kept::{Lent, keep};
 use crate::machine::context;
 use crate::machine::core::Core;
 use crate::machine::waker::{BLOCK, TaskId};
@@ -35,9 +36,9 @@ use crate::question;
 pub(crate) struct Ready {
     list: RefCell<VecDeque<u32>>,
     /// Those in the list; and those that do not exist, which therefore cannot be woken.
-    marked: RefCell<Bits>,
+    pub(crate) marked: RefCell<Bits>,
     /// Taken by the first wake after a poll.
-    parent: Cell<Option<Waker>>,
+    pub(crate) parent: Cell<Option<Waker>>,
 }
 
 impl Ready {
@@ -128,15 +129,15 @@ impl Delegates {
         }
         let waker = match self.ready.parent.take() {
             Some(kept) if kept.will_wake(cx.waker()) => kept,
-            _ => cx.waker().clone(),
+            _ => keep(cx.waker()),
         };
-        let crossed = self.ready.parent.replace(Some(waker));
-        drop(crossed);
         if question::is_question() {
             for child in (0..self.living.capacity() as u32).filter(|&child| self.living.has(child)) {
-                let _parent = self.ready.push(child); // each is to be asked; the parent is being polled already
+                let _none = self.ready.push(child); // each is to be asked; the parent is being polled already
             }
         }
+        let crossed = self.ready.parent.replace(Some(waker));
+        drop(crossed);
         self.batch = self.ready.list.borrow().len();
     }
 
@@ -169,14 +170,14 @@ impl Delegates {
         None
     }
 
-    /// A child's waker. Before the next [`begin`](Delegates::begin) a new child's wakes nobody.
+    /// A child's waker, to poll it with. Before the next [`begin`](Delegates::begin) a new child's wakes nobody.
     ///
     /// # Panics
     ///
     /// If there is no such child.
     #[inline]
-    pub fn waker(&self, child: usize) -> Waker {
-        self.id(child).waker()
+    pub fn waker(&self, child: usize) -> Lent {
+        Lent::new(self.id(child))
     }
 
     /// What a child's [`waker`](Delegates::waker) carries.

@@ -193,11 +193,6 @@ impl Header {
         self.extras.get()?.reporter.get()
     }
 
-    /// Whether it is `id` that waits for the end.
-    pub(crate) fn is_joined_by(&self, id: TaskId) -> bool {
-        self.joiner.get() == id
-    }
-
     /// What the layer keeps with the task. Returns what it kept before, which may run user code when it is dropped.
     pub(crate) fn keep(&self, kept: Option<Rc<dyn Any>>) -> Option<Rc<dyn Any>> {
         self.clear(state::KEPT);

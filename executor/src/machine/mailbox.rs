@@ -26,12 +26,12 @@
 //! goes first, so that a late waker of a dead runtime hits an unused number for as long as possible.
 
 use std::collections::{HashSet, VecDeque};
-use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::kept::Kept;
 use crate::machine::park::Notify;
-use crate::machine::waker::{MAX_EXECUTORS, TaskId};
+use crate::machine::waker::{COUNTS, MAX_EXECUTORS, TaskId};
 use crate::report::{Report, Reporter};
 
 /// One runtime's letter box; every other thread sees the runtime through it alone.
@@ -41,6 +41,7 @@ pub(crate) struct Mailbox {
     /// Whether the loop may have to be notified to come and look.
     asleep: AtomicBool,
     letters: Mutex<Letters>,
+    pub(crate) kept: Kept,
 }
 
 #[derive(Default)]
@@ -70,7 +71,8 @@ impl Letters {
 
 impl Mailbox {
     pub(crate) fn new() -> Mailbox {
-        Mailbox { has_mail: AtomicBool::new(false), asleep: AtomicBool::new(true), letters: Mutex::default() }
+        let (letters, kept) = (Mutex::default(), Kept::default());
+        Mailbox { has_mail: AtomicBool::new(false), asleep: AtomicBool::new(true), letters, kept }
     }
 
     pub(crate) fn wake(&self, id: TaskId) {
@@ -167,23 +169,6 @@ impl Mailbox {
     }
 }
 
-/// Ends the park of a runtime from any thread; for a host loop, makes its descriptor readable.
-#[derive(Clone)]
-pub struct WakeHandle(pub(crate) Arc<Mailbox>);
-
-impl WakeHandle {
-    /// Ends the runtime's present park, or its next one. After the runtime's end it does nothing.
-    pub fn wake(&self) {
-        self.0.notify();
-    }
-}
-
-impl fmt::Debug for WakeHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WakeHandle")
-    }
-}
-
 struct Registry {
     /// By executor number; number 0 stays empty.
     boxes: Vec<Place>,
@@ -193,15 +178,15 @@ struct Registry {
 /// What one executor number stands for.
 #[derive(Default)]
 struct Place {
-    /// How many runtimes have had the number.
-    incarnation: u16,
+    /// Of the last runtime that had the number.
+    address: Address,
     mailbox: Option<Arc<Mailbox>>,
 }
 
 static REGISTRY: Mutex<Registry> = Mutex::new(Registry { boxes: Vec::new(), free: VecDeque::new() });
 
 /// Which runtime: what a number alone cannot say once it has been used again. Reports need it, wakes do not.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Address {
     pub(crate) executor: u16,
     pub(crate) incarnation: u16,
@@ -211,7 +196,7 @@ pub(crate) struct Address {
 const FRESH_NUMBERS: usize = if MAX_EXECUTORS < 1024 { MAX_EXECUTORS } else { 1024 };
 
 /// Gives `mailbox` a number; `None` when every number belongs to a living runtime.
-pub(crate) fn register(mailbox: Arc<Mailbox>) -> Option<Address> {
+pub(crate) fn register(mailbox: Arc<Mailbox>, counts: bool) -> Option<Address> {
     let mut registry = registry();
     let registry = &mut *registry;
     if registry.boxes.is_empty() {
@@ -227,9 +212,10 @@ pub(crate) fn register(mailbox: Arc<Mailbox>) -> Option<Address> {
         _ => registry.free.pop_front()?,
     };
     let place = &mut registry.boxes[number as usize];
-    place.incarnation = place.incarnation.wrapping_add(1);
+    let executor = if counts { number | COUNTS } else { number };
+    place.address = Address { executor, incarnation: place.address.incarnation.wrapping_add(1) };
     place.mailbox = Some(mailbox);
-    Some(Address { executor: number, incarnation: place.incarnation })
+    Some(place.address)
 }
 
 /// Takes a number back: from now on its wakers are inert.
@@ -244,17 +230,22 @@ pub(crate) fn unregister(number: u16) {
 /// Delivers a wake to the runtime it belongs to, if that still lives.
 #[cold]
 pub(crate) fn send(id: TaskId) {
-    let mailbox = registry().boxes.get(id.executor() as usize).and_then(|place| place.mailbox.clone());
-    if let Some(mailbox) = mailbox {
+    if let Some(mailbox) = of(id) {
         mailbox.wake(id);
     }
+}
+
+pub(crate) fn of(id: TaskId) -> Option<Arc<Mailbox>> {
+    let registry = registry();
+    let place = registry.boxes.get((id.executor() & !COUNTS) as usize)?;
+    place.mailbox.clone().filter(|_| place.address.executor == id.executor())
 }
 
 /// The mailbox of exactly that runtime, if it still lives.
 pub(crate) fn at(address: Address) -> Option<Arc<Mailbox>> {
     let registry = registry();
-    let place = registry.boxes.get(address.executor as usize)?;
-    if place.incarnation == address.incarnation { place.mailbox.clone() } else { None }
+    let place = registry.boxes.get(address.number() as usize)?;
+    if place.address == address { place.mailbox.clone() } else { None }
 }
 
 fn registry() -> MutexGuard<'static, Registry> {

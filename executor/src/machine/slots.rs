@@ -126,15 +126,16 @@ impl Slots {
         Woken::Queued
     }
 
-    #[allow(clippy::cast_possible_truncation)]
     fn wake_child(&self, id: TaskId) -> Woken {
+        self.child(id).map_or(Woken::Stale, |(ready, child)| ready.push(child).map_or(Woken::Already, Woken::Child))
+    }
+
+    /// The combinator that a child belongs to, if it lives, and the child's index there.
+    #[allow(clippy::cast_possible_truncation)]
+    pub(crate) fn child(&self, id: TaskId) -> Option<(&Ready, u32)> {
         let (block, place) = id.block_and_place();
-        match self.blocks.get(block) {
-            Some(block) if block.generation == id.generation() => {
-                block.ready.push(block.first + place as u32).map_or(Woken::Already, Woken::Child)
-            }
-            _ => Woken::Stale,
-        }
+        let block = self.blocks.get(block).filter(|block| block.generation == id.generation())?;
+        Some((&block.ready, block.first + place as u32))
     }
 
     #[allow(clippy::cast_possible_truncation)]

@@ -22,6 +22,7 @@ use std::task::{Context, Poll, Waker};
 
 use slab::Slab;
 
+use crate::kept::keep;
 use crate::time::clock::{Clock, Instant};
 
 /// Children of a heap entry.
@@ -116,7 +117,7 @@ impl Timers {
             Timer::Armed { waker, .. } => waker.will_wake(cx.waker()),
         };
         if !known {
-            let mut new = cx.waker().clone(); // a stranger's code: the timer may have fired when it is back
+            let mut new = keep(cx.waker()); // a stranger's code: the timer may have fired when it is back
             match &mut self.books.borrow_mut().table[key as usize] {
                 Timer::Armed { waker, .. } => std::mem::swap(waker, &mut new),
                 Timer::Fired { at } => return Poll::Ready(*at),

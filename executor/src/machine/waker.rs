@@ -13,7 +13,8 @@
 //!                       of the slot
 //! ```
 //!
-//! Cloning copies a word, dropping does nothing, and two wakers are the same exactly if their words are. To wake means to
+//! The executor's first bit says that its runtime looks for deadlocks: such a waker is counted by `kept.rs` where it is cloned and dropped.
+//! Of all others cloning copies a word, dropping does nothing, and two wakers are the same exactly if their words are. To wake means to
 //! look the number up: on the runtime's own thread that is an index into its slab, from anywhere else it is a letter to the
 //! runtime's [mailbox](super::mailbox). A number whose task has ended finds an empty slot or a tenant of another generation,
 //! and nothing happens.
@@ -22,10 +23,10 @@
 //! every future has to bear anyway. So **an id may only wake**: whatever must hit the right task (cancel, join) holds the
 //! task itself.
 
-use std::fmt;
 use std::ptr;
-use std::task::{RawWaker, RawWakerVTable, Waker};
+use std::task::{RawWakerVTable, Waker};
 
+use crate::kept;
 use crate::machine::{context, mailbox};
 
 /// Half of the word is the slot, a quarter each the generation and the executor: 32, 16 and 16 bits, or 16, 8 and 8.
@@ -44,7 +45,9 @@ const BLOCK_BITS: u32 = 6;
 pub(crate) const MAX_SLOTS: usize = CHILD;
 pub(crate) const MAX_BLOCKS: usize = CHILD >> BLOCK_BITS;
 /// The most runtimes of one process; number 0 is never given out.
-pub(crate) const MAX_EXECUTORS: usize = QUARTER_MASK;
+pub(crate) const MAX_EXECUTORS: usize = QUARTER_MASK >> 1;
+/// Set in the executor's number if clones are counted.
+pub(crate) const COUNTS: u16 = 1 << (QUARTER_BITS - 1);
 
 /// What a waker carries, and what identifies a task while it lives.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -78,6 +81,12 @@ impl TaskId {
         ((self.0 & (CHILD - 1)) >> BLOCK_BITS, self.0 & (BLOCK - 1))
     }
 
+    /// Whether clones of its waker are counted: the word's first bit.
+    #[inline]
+    pub(crate) fn is_counted(self) -> bool {
+        self.0.cast_signed() < 0
+    }
+
     /// The generation after `generation`, within its bits.
     #[allow(clippy::cast_possible_truncation)]
     pub(crate) fn next_generation(generation: u16) -> u16 {
@@ -107,10 +116,16 @@ impl TaskId {
     /// The waker with this number.
     #[inline]
     pub(crate) fn waker(self) -> Waker {
-        // SAFETY: `Waker::new` asks that the functions of `VTABLE` keep the contract of `RawWaker`. They are safe functions
-        // that never dereference the data word, own no resource, and touch nothing but thread-locals and the mailbox behind
-        // its lock, so any thread may call them in any order, any number of times.
-        unsafe { Waker::new(ptr::without_provenance(self.0), &VTABLE) }
+        self.waker_with(&VTABLE)
+    }
+
+    /// One with [`VTABLE`], or with that of `kept.rs`.
+    #[inline]
+    pub(crate) fn waker_with(self, vtable: &'static RawWakerVTable) -> Waker {
+        // SAFETY: `Waker::new` asks that the functions of the vtable keep the contract of `RawWaker`. Those of both are safe functions
+        // that never dereference the data word, own no memory, and touch nothing but thread-locals and the mailbox behind
+        // its locks, so any thread may call them in any order, any number of times.
+        unsafe { Waker::new(ptr::without_provenance(self.0), vtable) }
     }
 
     /// Wakes whoever lives in the slot now, if it is still the tenant that was meant.
@@ -124,26 +139,9 @@ impl TaskId {
     }
 }
 
-static VTABLE: RawWakerVTable = RawWakerVTable::new(
-    |data| RawWaker::new(data, &VTABLE),
+pub(crate) static VTABLE: RawWakerVTable = RawWakerVTable::new(
+    kept::clone,
+    |data| kept::wake(TaskId(data.addr())),
     |data| TaskId(data.addr()).wake(),
-    |data| TaskId(data.addr()).wake(),
-    |_| {},
+    |data| kept::dropped(TaskId(data.addr())),
 );
-
-/// Slot and generation: `#7.2` is the second tenant of slot 7. A child of a combinator has a block and a place: `#3/17.5`.
-impl fmt::Display for TaskId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_child() {
-            let (block, place) = self.block_and_place();
-            return write!(f, "#{block}/{place}.{}", self.generation());
-        }
-        write!(f, "#{}.{}", self.slot(), self.generation())
-    }
-}
-
-impl fmt::Debug for TaskId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TaskId({self} of executor {})", self.executor())
-    }
-}

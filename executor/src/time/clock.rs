@@ -5,14 +5,15 @@
 //! microseconds and gives the same result each time.
 //!
 //! The clock must not jump while something outside may still wake a task: the timeout of a blocking job would fire before the
-//! job had a chance. So whatever works outside declares itself with [`Clock::hold`]. Blocking jobs do it by themselves.
+//! job had a chance. So whatever works outside declares itself with [`Clock::hold`]. Blocking jobs do it by themselves. A run that looks
+//! for deadlocks takes a hold for somebody who may wake a task, whatever its clock.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::machine::context;
@@ -161,25 +162,30 @@ pub struct Clock(Rc<State>);
 
 struct State {
     epoch: std::time::Instant,
-    simulated: Option<Simulated>,
-}
-
-struct Simulated {
-    now: Cell<Instant>,
-    holds: Arc<Holds>,
+    /// The time, if that is simulated.
+    simulated: Option<Cell<Instant>>,
+    /// None if it is of no consequence who holds the clock.
+    holds: OnceCell<Arc<Holds>>,
 }
 
 #[derive(Default)]
 struct Holds {
     count: AtomicUsize,
-    /// The runtime that waits for the last hold to go.
-    mailbox: Mutex<Option<Arc<Mailbox>>>,
+    /// The runtimes that wait for the last hold to go; of the system's clock there may be several.
+    mailboxes: Mutex<Vec<Weak<Mailbox>>>,
 }
 
 impl Clock {
     /// The system's monotonic clock.
     pub fn system() -> Clock {
-        Clock(Rc::new(State { epoch: std::time::Instant::now(), simulated: None }))
+        let clock = Clock::unheld();
+        clock.holds(); // a runtime that looks for deadlocks may get it when it is held already
+        clock
+    }
+
+    /// The system's, of one runtime only: nobody counts who holds it before that wants to know.
+    pub(crate) fn unheld() -> Clock {
+        Clock(Rc::new(State { epoch: std::time::Instant::now(), simulated: None, holds: OnceCell::new() }))
     }
 
     /// A clock that starts at exactly zero and jumps to the next deadline at the moment when nothing is runnable and
@@ -188,8 +194,8 @@ impl Clock {
     ///
     /// Use one for one runtime.
     pub fn simulated() -> Clock {
-        let simulated = Simulated { now: Cell::new(Instant::START), holds: Arc::default() };
-        Clock(Rc::new(State { epoch: std::time::Instant::now(), simulated: Some(simulated) }))
+        let holds = OnceCell::from(Arc::default());
+        Clock(Rc::new(State { epoch: std::time::Instant::now(), simulated: Some(Cell::new(Instant::START)), holds }))
     }
 
     /// The clock of the thread's current runtime; none outside a runtime.
@@ -208,7 +214,7 @@ impl Clock {
     /// The time.
     pub fn now(&self) -> Instant {
         match &self.0.simulated {
-            Some(simulated) => simulated.now.get(),
+            Some(now) => now.get(),
             None => Instant::START + self.0.epoch.elapsed(),
         }
     }
@@ -220,21 +226,24 @@ impl Clock {
     /// If this is the system's clock.
     #[track_caller]
     pub fn advance(&self, by: Duration) {
-        let Some(simulated) = &self.0.simulated else {
+        let Some(now) = &self.0.simulated else {
             panic!("the system's clock cannot be advanced: give the runtime a `Clock::simulated()`");
         };
-        simulated.now.set(simulated.now.get() + by);
+        now.set(now.get() + by);
     }
 
     /// Declares that something outside the runtime is at work that may wake a task: until the guard is dropped, on any
-    /// thread, the simulated clock does not jump, and there is no deadlock. Does nothing to the system's clock.
+    /// thread, the simulated clock does not jump, and there is no deadlock. The system's clock goes on.
+    ///
+    /// A thread that has a task's waker needs no hold to be no deadlock; only to keep the simulated clock from jumping before
+    /// it wakes.
     pub fn hold(&self) -> ClockHold {
         self.holder().hold()
     }
 
     /// What can hold it from another thread.
     pub(crate) fn holder(&self) -> Holder {
-        Holder(self.0.simulated.as_ref().map(|simulated| Arc::clone(&simulated.holds)))
+        Holder(self.0.holds.get().cloned())
     }
 
     /// Whether this clock is simulated.
@@ -243,13 +252,24 @@ impl Clock {
     }
 
     pub(crate) fn is_held(&self) -> bool {
-        self.0.simulated.as_ref().is_some_and(|simulated| simulated.holds.count.load(Ordering::Acquire) > 0)
+        self.0.holds.get().is_some_and(|holds| holds.count.load(Ordering::Acquire) > 0)
     }
 
+    /// Whoever lets go of it last notifies `mailbox`.
     pub(crate) fn belongs_to(&self, mailbox: &Arc<Mailbox>) {
-        if let Some(simulated) = &self.0.simulated {
-            *simulated.holds.mailbox.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(mailbox));
-        }
+        let mut mailboxes = self.holds().lock();
+        mailboxes.retain(|mailbox| mailbox.strong_count() > 0);
+        mailboxes.push(Arc::downgrade(mailbox));
+    }
+
+    fn holds(&self) -> &Arc<Holds> {
+        self.0.holds.get_or_init(Arc::default)
+    }
+}
+
+impl Holds {
+    fn lock(&self) -> MutexGuard<'_, Vec<Weak<Mailbox>>> {
+        self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -272,7 +292,7 @@ impl Holder {
     }
 }
 
-/// Keeps the simulated clock from jumping. Made by [`Clock::hold`].
+/// Keeps the simulated clock from jumping, and a run from being called a deadlock. Made by [`Clock::hold`].
 #[must_use = "the clock is held only until the guard is dropped"]
 pub struct ClockHold(Option<Arc<Holds>>);
 
@@ -280,8 +300,8 @@ impl Drop for ClockHold {
     fn drop(&mut self) {
         let Some(holds) = &self.0 else { return };
         if holds.count.fetch_sub(1, Ordering::Release) == 1 {
-            let mailbox = holds.mailbox.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            if let Some(mailbox) = mailbox {
+            let mailboxes: Vec<_> = holds.lock().iter().filter_map(Weak::upgrade).collect();
+            for mailbox in mailboxes {
                 mailbox.notify();
             }
         }

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use crate::kept::keep;
 use crate::machine::timers::Timers;
 use crate::machine::{budget, context};
 use crate::question;
@@ -71,8 +72,8 @@ impl Alarm {
                 return Poll::Ready(());
             }
             Due::At(deadline) if deadline <= timers.looked_at() => return Poll::Ready(()),
-            Due::After(nanos) => timers.arm_after(nanos, cx.waker().clone()),
-            Due::At(deadline) => timers.arm_at(deadline, cx.waker().clone()),
+            Due::After(nanos) => timers.arm_after(nanos, keep(cx.waker())),
+            Due::At(deadline) => timers.arm_at(deadline, keep(cx.waker())),
         };
         self.timers = Some(timers);
         Poll::Pending

@@ -25,7 +25,7 @@ use std::task::Context;
 
 use handcar_executor::layer::{Ending, Host, Local, LocalTask};
 use handcar_executor::unpolled::Unpolled;
-use handcar_executor::{Delegates, budget};
+use handcar_executor::{Delegates, budget, question};
 use slab::Slab;
 
 use crate::crew::Crew;
@@ -226,7 +226,8 @@ impl<'scope, E: fmt::Display + 'static> Scope<'scope, '_, E> {
         F: Future<Output = Result<(), E>> + 'scope,
         V: 'scope,
     {
-        begin(child, |child| self.board(child, self.crew.next_name(), Location::caller()))
+        let at = Location::caller(); // not in the closure, whose caller is another
+        begin(child, |child| self.board(child, self.crew.next_name(), at))
     }
 
     #[track_caller]
@@ -297,6 +298,9 @@ impl Locals for Children<'_> {
             return;
         }
         self.delegates.begin(cx);
+        if question::is_question() {
+            self.running.iter().for_each(|(_, child)| child.tell());
+        }
         let host = Host::enter();
         while let Some(seat) = self.delegates.next() {
             let Some(child) = self.running.get(seat) else { continue };

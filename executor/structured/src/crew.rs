@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Context;
 
-use handcar_executor::{self as kernel, JoinHandle, PanicPayload, Report, layer};
+use handcar_executor::{self as kernel, JoinHandle, PanicPayload, Report, layer, question};
 
 use crate::gate::{Gate, Pass};
 use crate::group_builder::{GroupBuilder, OnChildPanic, OnError};
@@ -187,7 +187,13 @@ impl<E> Crew<E> {
     /// Whether the child in that seat may run now.
     #[cold]
     pub(crate) fn enters(&self, key: u32, pass: &mut Pass, cx: &Context<'_>) -> bool {
-        self.gate.as_ref().is_none_or(|gate| gate.enter(key, pass, cx))
+        let Some(gate) = &self.gate else { return true };
+        let enters = gate.enter(key, pass, cx);
+        if !enters && question::is_question() {
+            let (at, limit) = (self.node.at, gate.limit);
+            question::answer(format!("its turn in the group made at {at}, which runs at most {limit} at a time"));
+        }
+        enters
     }
 
     /// Wakes the group's own future.

@@ -7,8 +7,10 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::task::{Context, Waker};
 
+use handcar_executor::keep;
+
 pub(crate) struct Gate {
-    limit: usize,
+    pub(crate) limit: usize,
     /// Those inside, and those to whom a place was handed.
     inside: Cell<usize>,
     next_ticket: Cell<u64>,
@@ -75,7 +77,7 @@ impl Gate {
             Pass::Waiting => {}
         }
         *pass = Pass::Waiting;
-        let waker = cx.waker().clone(); // a stranger's code, maybe: not under a borrow
+        let waker = keep(cx.waker()); // a stranger's code, maybe: not under a borrow
         let before = self.waiting.borrow_mut().insert(self.tickets.borrow()[key as usize], waker);
         drop(before);
         false

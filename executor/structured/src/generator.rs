@@ -31,7 +31,7 @@ use std::thread;
 
 use futures_core::stream::{FusedStream, Stream};
 use handcar_executor::unpolled::Unpolled;
-use handcar_executor::{PanicPayload, Report, layer};
+use handcar_executor::{PanicPayload, Report, is_same, keep, layer};
 use pin_project_lite::pin_project;
 
 use crate::cleanup;
@@ -167,7 +167,7 @@ impl<T> Slot<T> {
     /// does.
     fn consumer_is_back(&self, cx: &Context<'_>) {
         if let Some(waker) = self.waker.take()
-            && !waker.will_wake(cx.waker())
+            && !is_same(&waker, cx.waker())
         {
             waker.wake();
         }
@@ -238,7 +238,7 @@ impl<T> Future for Yield<'_, T> {
             Yielding::Over => panic!("`Yield` polled after it had ended"),
         }
         self.state = Yielding::Given;
-        let old = self.slot.waker.replace(Some(cx.waker().clone()));
+        let old = self.slot.waker.replace(Some(keep(cx.waker())));
         drop(old);
         Poll::Pending
     }

@@ -208,7 +208,8 @@ impl<E: fmt::Display + 'static> TaskGroup<E> {
         V: 'static,
     {
         self.expect_open();
-        begin(child, |child| self.board(child, self.crew.next_name(), Location::caller()))
+        let at = Location::caller(); // not in the closure, whose caller is another
+        begin(child, |child| self.board(child, self.crew.next_name(), at))
     }
 
     #[track_caller]

@@ -114,7 +114,8 @@ where
         let has_body = matches!(*this.body, Stage::Body { .. });
         if has_body || !drained || crew.living.get() > 0 {
             if question::is_question() && crew.living.get() > 0 {
-                question::answer(format!("{} children of the group made at {}", crew.living.get(), node.at));
+                let (living, word) = (crew.living.get(), if crew.living.get() == 1 { "child" } else { "children" });
+                question::answer(format!("{living} {word} of the group made at {}", node.at));
             }
             return Poll::Pending;
         }

@@ -14,6 +14,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
+use handcar_executor::keep;
 use pin_project_lite::pin_project;
 
 use crate::group_handle::{GroupHandle, TaskEnd};
@@ -114,7 +115,7 @@ impl<V, E> Future for Start<V, E> {
             if let Some(error) = failed {
                 self.signal.state.set(State::Failed(error)); // its cleanups are awaited first
             }
-            let before = self.signal.waiter.replace(Some(cx.waker().clone()));
+            let before = self.signal.waiter.replace(Some(keep(cx.waker())));
             drop(before);
             return Poll::Pending;
         };

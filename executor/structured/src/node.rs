@@ -23,7 +23,7 @@ use std::task::{Context as Polling, Waker};
 use std::time::Duration;
 
 use handcar_executor::layer::{self, Alarm};
-use handcar_executor::{self as kernel, AbortHandle, Instant, PanicPayload, Report};
+use handcar_executor::{self as kernel, AbortHandle, Instant, PanicPayload, Report, keep};
 use slab::Slab;
 
 use crate::cleanup::Cleanup;
@@ -337,11 +337,11 @@ impl Node {
     pub(crate) fn keep_waker(self: &Rc<Node>, cx: &Polling<'_>) {
         let waker = match self.waker.take() {
             Some(kept) if kept.will_wake(cx.waker()) => kept,
-            _ => cx.waker().clone(),
+            _ => keep(cx.waker()),
         };
         let token = self.token.borrow().clone();
         if let Some(token) = token
-            && let Some(reason) = token.look(&waker)
+            && let Some(reason) = token.look(cx.waker())
         {
             self.cancel(reason);
         }
@@ -563,7 +563,7 @@ impl Node {
     /// The half of it that other threads may hold.
     pub(crate) fn token(self: &Rc<Node>) -> Arc<Shared> {
         let token = Arc::clone(self.token.borrow_mut().get_or_insert_default());
-        self.wake_wrapper(); // so that it leaves its waker there
+        self.wake_wrapper(); // so that it leaves its waker there, when there is a token
         token
     }
 }

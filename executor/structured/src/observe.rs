@@ -7,8 +7,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use handcar_executor::Instant;
 use handcar_executor::unpolled::Unpolled;
+use handcar_executor::{Instant, keep, question};
 use pin_project_lite::pin_project;
 
 use crate::node::{Kind, Node};
@@ -96,7 +96,7 @@ impl Future for WaitCancelled {
             return Poll::Ready(reason);
         }
         let Some(node) = polls::attach() else { return Poll::Pending };
-        let waker = cx.waker().clone();
+        let waker = keep(cx.waker());
         let key = match &self.seat {
             Some((seat, key)) if Rc::ptr_eq(seat, &node) => Some(*key),
             _ => {
@@ -105,6 +105,9 @@ impl Future for WaitCancelled {
             }
         };
         let key = node.observe(key, waker);
+        if question::is_question() {
+            question::answer(format!("a cancel of the scope made at {}", node.at));
+        }
         self.seat = Some((node, key));
         Poll::Pending
     }

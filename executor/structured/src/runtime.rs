@@ -171,6 +171,15 @@ impl Builder {
         Builder { kernel: self.kernel.report_unpolled(report), ..self }
     }
 
+    /// Whether `block_on` ends with [`RunError::Deadlock`], in place of waiting for ever, when nothing can wake a task any more: see the
+    /// [kernel's](kernel::Builder::detect_deadlocks).
+    ///
+    /// A living [`CancelToken`](crate::CancelToken) of a scope counts as somebody who may wake it; what
+    /// [`shutdown_on`](Builder::shutdown_on) waits for counts as what it is.
+    pub fn detect_deadlocks(self, detect: bool) -> Builder {
+        Builder { kernel: self.kernel.detect_deadlocks(detect), ..self }
+    }
+
     /// Who hears the [`watchdog`](Builder::watchdog), on the watchdog's thread; without one it is a line on stderr.
     pub fn on_stuck(self, hook: impl Fn(Report) + Send + 'static) -> Builder {
         Builder { kernel: self.kernel.on_stuck(hook), ..self }

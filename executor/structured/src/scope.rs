@@ -125,7 +125,7 @@ impl CancelScope {
 
     /// What other threads can cancel it with.
     pub fn token(&self) -> CancelToken {
-        CancelToken { shared: self.node.token() }
+        CancelToken::new(self.node.token())
     }
 }
 

@@ -16,8 +16,9 @@ pub(crate) struct Shared {
 #[derive(Default)]
 struct State {
     reason: Option<CancelReason>,
-    /// Of the scope's wrapper.
+    /// Of the scope's wrapper, while there is a token: it says that another thread may wake it.
     waker: Option<Waker>,
+    tokens: usize,
 }
 
 impl Shared {
@@ -29,10 +30,10 @@ impl Shared {
     pub(crate) fn look(&self, waker: &Waker) -> Option<CancelReason> {
         let new = waker.clone(); // a stranger's code: before the lock, as its destructor after it
         let mut state = self.lock();
-        let old = state.waker.replace(new);
+        let unused = if state.tokens > 0 { state.waker.replace(new) } else { Some(new) };
         let reason = state.reason.clone();
         drop(state);
-        drop(old);
+        drop(unused);
         reason
     }
 }
@@ -49,12 +50,16 @@ impl Shared {
 ///     assert!(scope.run(std::future::pending::<()>()).await.is_err());
 /// });
 /// ```
-#[derive(Clone)]
 pub struct CancelToken {
-    pub(crate) shared: Arc<Shared>,
+    shared: Arc<Shared>,
 }
 
 impl CancelToken {
+    pub(crate) fn new(shared: Arc<Shared>) -> CancelToken {
+        shared.lock().tokens += 1;
+        CancelToken { shared }
+    }
+
     /// Cancels the scope when it is polled next, and has it polled. False if a token did so before.
     #[track_caller]
     pub fn cancel(&self) -> bool {
@@ -85,6 +90,22 @@ impl CancelToken {
     #[track_caller]
     pub fn drop_guard(self) -> DropGuard {
         DropGuard { token: Some(self), at: Location::caller() }
+    }
+}
+
+impl Clone for CancelToken {
+    fn clone(&self) -> CancelToken {
+        CancelToken::new(Arc::clone(&self.shared))
+    }
+}
+
+impl Drop for CancelToken {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.tokens -= 1;
+        let unused = if state.tokens == 0 { state.waker.take() } else { None };
+        drop(state);
+        drop(unused);
     }
 }
 

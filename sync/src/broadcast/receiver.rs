@@ -5,9 +5,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
+use handcar_executor::question;
 
-use super::Channel;
 use super::error::{RecvError, TryRecvError};
+use super::{Channel, RECV};
 use crate::recv::{Receive, Recv};
 use crate::sealed;
 use crate::wait_queue::{Outcome, Ticket};
@@ -55,10 +56,13 @@ impl<T: Clone> Receiver<T> {
 
     /// Polls for what [`recv`](Self::recv) waits for. The last waker counts.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, RecvError>> {
+        if !question::has_left() {
+            return question::suspend_telling(cx, || self.channel.waits_for_message());
+        }
         loop {
             let (channel, next) = (&*self.channel, self.next);
             let enter = || channel.has_news(next).then_some(Outcome::Dismissed);
-            ready!(channel.queue.poll(&mut self.ticket, cx, "broadcast::Recv", enter));
+            ready!(channel.queue.poll(&mut self.ticket, cx, &RECV, enter));
             self.ticket = Ticket::New(None);
             match self.try_recv() {
                 Ok(message) => return Poll::Ready(Ok(message)),

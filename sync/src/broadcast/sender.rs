@@ -5,13 +5,15 @@ use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
 use super::error::SendError;
-use super::{Channel, Receiver, Ring, Slot};
+use super::{CLOSED, Channel, Receiver, Ring, Slot};
 use crate::event::{Event, EventWait};
+use crate::senders::{Origin, Senders};
 use crate::wait_queue::WaitQueue;
 
 /// The end that sends. Clone it for more senders.
 pub struct Sender<T> {
     channel: Rc<Channel<T>>,
+    origin: Origin,
 }
 
 impl<T> Sender<T> {
@@ -27,11 +29,12 @@ impl<T> Sender<T> {
             channel: Rc::new(Channel {
                 ring: RefCell::new(Ring { slots: VecDeque::new(), first: 0 }),
                 capacity,
-                senders: Cell::new(1),
+                senders: Senders::new(),
                 receivers: Cell::new(0),
                 closed: Event::new_set(),
                 queue: WaitQueue::new(),
             }),
+            origin: None,
         }
     }
 
@@ -67,7 +70,7 @@ impl<T> Sender<T> {
     /// Dropping the future undoes the wait, and nothing else.
     #[track_caller]
     pub fn closed(&self) -> EventWait<'_> {
-        self.channel.closed.wait_as(&"closed")
+        self.channel.closed.wait_as(&CLOSED)
     }
 
     /// Makes a sender that does not keep the channel open.
@@ -107,16 +110,15 @@ impl<T> Sender<T> {
 }
 
 impl<T> Clone for Sender<T> {
+    #[track_caller]
     fn clone(&self) -> Self {
-        self.channel.senders.set(self.channel.senders.get() + 1);
-        Self { channel: self.channel.clone() }
+        Self { channel: self.channel.clone(), origin: Some(self.channel.senders.join()) }
     }
 }
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        self.channel.senders.set(self.channel.senders.get() - 1);
-        if self.channel.senders.get() == 0 {
+        if self.channel.senders.leave(self.origin) {
             self.channel.queue.dismiss_all();
         }
     }
@@ -131,10 +133,11 @@ pub struct WeakSender<T> {
 
 impl<T> WeakSender<T> {
     /// Makes a sender of it, if there is one left.
+    #[track_caller]
     pub fn upgrade(&self) -> Option<Sender<T>> {
         let channel = self.channel.upgrade().filter(|channel| channel.senders.get() > 0)?;
-        channel.senders.set(channel.senders.get() + 1);
-        Some(Sender { channel })
+        let origin = Some(channel.senders.join());
+        Some(Sender { channel, origin })
     }
 
     /// How many senders there are; weak ones do not count.

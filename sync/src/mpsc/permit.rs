@@ -11,7 +11,9 @@ use std::task::{Context, Poll, ready};
 use super::error::SendError;
 use super::{Channel, Sender, leave};
 use crate::sealed;
-use crate::wait_queue::{Ticket, polled_after_ready};
+use crate::wait_queue::{Ticket, Wait, polled_after_ready};
+
+static RESERVE: Wait = Wait::new("mpsc::Reserve", "reserve", "channel", ", which is full");
 
 /// What [`Reserve`] is a future of. Implemented here only.
 pub trait Room: Sized + sealed::Sealed {
@@ -49,8 +51,8 @@ impl<R: Room> Future for Reserve<R> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { from, slots, ticket } = &mut *self;
-        let Some(sender) = from.as_ref().map(R::From::borrow) else { polled_after_ready("mpsc::Reserve") };
-        let taken = ready!(sender.channel.slots.poll_acquire(ticket, *slots, cx, "mpsc::Reserve"));
+        let Some(sender) = from.as_ref().map(R::From::borrow) else { polled_after_ready(RESERVE.future) };
+        let taken = ready!(sender.channel.slots.poll_acquire(ticket, *slots, cx, &RESERVE));
         Poll::Ready(match from.take() {
             Some(from) if taken.is_ok() => Ok(R::new(from, *slots)),
             _ => Err(SendError(())),

@@ -102,7 +102,7 @@ impl<T> Receiver<T> {
 
     #[inline(never)]
     fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        ready!(question::poll_telling(cx, || self.channel.what_for("recv")));
+        ready!(question::poll_telling(cx, || self.channel.waits_for_message()));
         let channel = &*self.channel;
         let mut message = channel.pop();
         if message.is_none() && !channel.is_finished() {

@@ -4,15 +4,17 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 
 use super::error::{SendError, TrySendError};
-use super::{Channel, OwnedPermit, Permit, PermitIterator, Reserve, Room, Sending, WeakSender};
+use super::{CLOSED, Channel, OwnedPermit, Permit, PermitIterator, Reserve, Room, Sending, WeakSender};
 use crate::event::EventWait;
 use crate::semaphore::TryAcquireError;
+use crate::senders::Origin;
 
 /// The end that sends. Clone it for more senders.
 ///
 /// `L` says whether the channel has a limit; name it [`UnboundedSender`](super::UnboundedSender) if it has none.
 pub struct Sender<T, L = Bounded> {
     pub(super) channel: Rc<Channel<T>>,
+    origin: Origin,
     limit: PhantomData<L>,
 }
 
@@ -213,8 +215,8 @@ impl<T> Sender<T, Unbounded> {
 }
 
 impl<T, L> Sender<T, L> {
-    pub(super) fn new(channel: Rc<Channel<T>>) -> Self {
-        Self { channel, limit: PhantomData }
+    pub(super) fn new(channel: Rc<Channel<T>>, origin: Origin) -> Self {
+        Self { channel, origin, limit: PhantomData }
     }
 
     /// Waits until the receiver has gone or has [closed](super::Receiver::close) the channel.
@@ -224,7 +226,7 @@ impl<T, L> Sender<T, L> {
     /// Dropping the future undoes the wait, and nothing else.
     #[track_caller]
     pub fn closed(&self) -> EventWait<'_> {
-        self.channel.closed.wait_as(&"closed")
+        self.channel.closed.wait_as(&CLOSED)
     }
 
     /// Whether a message would come back.
@@ -254,17 +256,16 @@ impl<T, L> Sender<T, L> {
 }
 
 impl<T, L> Clone for Sender<T, L> {
+    #[track_caller]
     fn clone(&self) -> Self {
-        self.channel.senders.set(self.channel.senders.get() + 1);
-        Self::new(self.channel.clone())
+        Self::new(self.channel.clone(), Some(self.channel.senders.join()))
     }
 }
 
 impl<T, L> Drop for Sender<T, L> {
     fn drop(&mut self) {
         // A count of its own: the one in the `Rc` still includes this sender.
-        self.channel.senders.set(self.channel.senders.get() - 1);
-        if self.channel.senders.get() == 0 {
+        if self.channel.senders.leave(self.origin) {
             self.channel.receiver.wake();
         }
     }

@@ -13,11 +13,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use handcar_executor::{budget, question};
+use handcar_executor::{budget, keep, question};
 
 use super::error::SendError;
 use super::{Channel, leave};
-use crate::wait_queue::{Ticket, polled_after_ready};
+use crate::wait_queue::{Ticket, Wait, polled_after_ready};
+
+static SEND: Wait = Wait::new("mpsc::Sending", "send", "channel", ", which is full");
+static HAND_OVER: Wait = Wait::new("mpsc::Sending", "send", "channel", ", whose receiver takes nothing");
 
 /// The future of [`Sender::send`](super::Sender::send).
 #[must_use = "futures do nothing unless awaited"]
@@ -74,14 +77,15 @@ impl<'a, T> Sending<'a, T> {
         if let Stage::Waiting(ticket) = &mut self.stage {
             ticket.is_polled();
         }
-        question::suspend_telling(cx, || self.channel.what_for("send"))
+        let wait = if self.channel.capacity > 0 { &SEND } else { &HAND_OVER };
+        question::suspend_telling(cx, || wait.told(self.channel.slots.made_at()))
     }
 
     #[inline(never)]
     fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError<T>>> {
         let channel = self.channel;
         if let Stage::Waiting(ticket) = &mut self.stage {
-            let slot = ready!(channel.slots.poll_acquire(ticket, 1, cx, "mpsc::Sending"));
+            let slot = ready!(channel.slots.poll_acquire(ticket, 1, cx, &SEND));
             self.stage = Stage::Done;
             let message = self.message.take().expect("the message is there until the slot is");
             if slot.is_err() {
@@ -98,13 +102,13 @@ impl<'a, T> Sending<'a, T> {
         }
         match self.stage {
             Stage::Offered(_) => self.poll_offered(cx),
-            _ => polled_after_ready("mpsc::Sending"),
+            _ => polled_after_ready(SEND.future),
         }
     }
 
     fn poll_offered(&mut self, cx: &Context<'_>) -> Poll<Result<(), SendError<T>>> {
         if self.awaits_handover() {
-            let waker = cx.waker().clone();
+            let waker = keep(cx.waker());
             // The clone was foreign code: look again. Whose message lies in the slot also owns the cell.
             if self.awaits_handover() {
                 let _old = self.channel.handover.replace(waker);

@@ -8,7 +8,9 @@ use handcar_executor::budget;
 
 use super::error::SendError;
 use super::{Sender, Unbounded, leave};
-use crate::wait_queue::Ticket;
+use crate::wait_queue::{Ticket, Wait};
+
+static READY: Wait = Wait::new("SenderSink", "poll_ready", "channel", ", which is full");
 
 /// A [`Sender`] as a [`Sink`], made by [`Sender::into_sink`].
 ///
@@ -61,7 +63,7 @@ impl<T> Sink<T> for SenderSink<T> {
         if let Ticket::Spent = this.ticket {
             return Poll::Ready(Ok(()));
         }
-        let poll = sender.channel.slots.poll_acquire(&mut this.ticket, 1, cx, "SenderSink");
+        let poll = sender.channel.slots.poll_acquire(&mut this.ticket, 1, cx, &READY);
         if let Poll::Ready(Err(_)) = poll {
             this.ticket = Ticket::New(None);
         }

@@ -32,10 +32,11 @@ impl<T, L> WeakSender<T, L> {
     }
 
     /// Makes a sender of it, if there is one left.
+    #[track_caller]
     pub fn upgrade(&self) -> Option<Sender<T, L>> {
         let channel = self.channel.upgrade().filter(|channel| channel.senders.get() > 0)?;
-        channel.senders.set(channel.senders.get() + 1);
-        Some(Sender::new(channel))
+        let origin = Some(channel.senders.join());
+        Some(Sender::new(channel, origin))
     }
 
     /// How many senders there are; weak ones do not count.

@@ -10,7 +10,11 @@ use futures_core::Stream;
 use super::{AnyQueue, Store};
 use crate::Hold;
 use crate::mpsc::error::SendError;
-use crate::wait_queue::Ticket;
+use crate::wait_queue::{Ticket, Wait};
+
+static PUT: Wait = Wait::new("queue::Put", "put", "queue", ", which is full");
+static GET: Wait = Wait::new("queue::Get", "get", "queue", ", which is empty");
+static ITEMS: Wait = Wait::new("queue::Items", "next", "queue", ", which is empty");
 
 /// The future of [`AnyQueue::put`].
 #[derive(Debug)]
@@ -36,7 +40,7 @@ impl<S: Store> Future for Put<'_, S> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { queue, item, ticket } = &mut *self;
-        let slot = ready!(queue.slots.poll_acquire(ticket, 1, cx, "queue::Put"));
+        let slot = ready!(queue.slots.poll_acquire(ticket, 1, cx, &PUT));
         let item = item.take().expect("the item is there until the slot is");
         Poll::Ready(if slot.is_ok() { queue.push(item) } else { Err(SendError(item)) })
     }
@@ -68,7 +72,7 @@ impl<S: Store> Future for Get<'_, S> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { queue, ticket } = &mut *self;
-        queue.poll_get(ticket, cx, "queue::Get")
+        queue.poll_get(ticket, cx, &GET)
     }
 }
 
@@ -98,7 +102,7 @@ impl<S: Store, Q: Hold<AnyQueue<S>>> Stream for Items<S, Q> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
         let Self { queue, ticket, .. } = &mut *self;
-        let item = ready!(queue.poll_get(ticket, cx, "queue::Items"));
+        let item = ready!(queue.poll_get(ticket, cx, &ITEMS));
         *ticket = Ticket::New(None);
         Poll::Ready(item)
     }

@@ -5,10 +5,10 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use handcar_executor::budget;
+use handcar_executor::{budget, question};
 
 use super::error::RecvError;
-use super::{Channel, Ref};
+use super::{CHANGED, Channel, Ref};
 use crate::wait_queue::{Outcome, Ticket};
 
 /// The end that follows the value. A clone has seen what the original has.
@@ -151,9 +151,13 @@ impl<T> Future for Changed<'_, T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { receiver, ticket, .. } = &mut *self;
+        if !question::has_left() {
+            ticket.is_polled();
+            return question::suspend_telling(cx, || receiver.channel.waits_for_change());
+        }
         let enter = || receiver.has_changed() != Ok(false);
         let changes = &receiver.channel.changes;
-        ready!(changes.poll(ticket, cx, "watch::Changed", || { enter().then_some(Outcome::Dismissed) }));
+        ready!(changes.poll(ticket, cx, &CHANGED, || { enter().then_some(Outcome::Dismissed) }));
         let result = receiver.has_changed().map(drop);
         receiver.mark_unchanged();
         Poll::Ready(result)

@@ -4,8 +4,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use super::error::SendError;
-use super::{BEING_MODIFIED, Channel, Receiver, Ref};
+use super::{BEING_MODIFIED, CLOSED, Channel, Receiver, Ref};
 use crate::event::{Event, EventWait};
+use crate::senders::{Origin, Senders};
 use crate::wait_queue::WaitQueue;
 
 const BORROWED: &str =
@@ -14,20 +15,23 @@ const BORROWED: &str =
 /// The end that sets the value. Clone it for more senders.
 pub struct Sender<T> {
     channel: Rc<Channel<T>>,
+    origin: Origin,
 }
 
 impl<T> Sender<T> {
     /// Creates a channel that has no receiver yet.
+    #[track_caller]
     pub fn new(value: T) -> Self {
         Self {
             channel: Rc::new(Channel {
                 value: Cell::new(Some(Rc::new(value))),
                 version: Cell::new(0),
-                senders: Cell::new(1),
+                senders: Senders::new(),
                 receivers: Cell::new(0),
                 changes: WaitQueue::new(),
                 closed: Event::new_set(),
             }),
+            origin: None,
         }
     }
 
@@ -136,7 +140,7 @@ impl<T> Sender<T> {
     /// Dropping the future undoes the wait, and nothing else.
     #[track_caller]
     pub fn closed(&self) -> EventWait<'_> {
-        self.channel.closed.wait_as(&"closed")
+        self.channel.closed.wait_as(&CLOSED)
     }
 
     fn set(&self, value: T) {
@@ -161,22 +165,22 @@ impl<T> Drop for Taken<'_, T> {
 }
 
 impl<T: Default> Default for Sender<T> {
+    #[track_caller]
     fn default() -> Self {
         Self::new(T::default())
     }
 }
 
 impl<T> Clone for Sender<T> {
+    #[track_caller]
     fn clone(&self) -> Self {
-        self.channel.senders.set(self.channel.senders.get() + 1);
-        Self { channel: self.channel.clone() }
+        Self { channel: self.channel.clone(), origin: Some(self.channel.senders.join()) }
     }
 }
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        self.channel.senders.set(self.channel.senders.get() - 1);
-        if self.channel.senders.get() == 0 {
+        if self.channel.senders.leave(self.origin) {
             self.channel.changes.dismiss_all();
         }
     }
