@@ -4,10 +4,11 @@
 mod common;
 
 use std::collections::VecDeque;
-use std::future::{pending, ready};
+use std::future::{pending, poll_fn, ready};
 use std::io;
 use std::net::UdpSocket;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use common::watchdog;
@@ -19,9 +20,9 @@ use handcar::sync::{
     Semaphore, broadcast, mpsc, oneshot, remote, watch,
 };
 use handcar::{
-    Builder, CancelScope, Clock, Instant, Report, Reports, TaskGroup, bracket, cancellable, cancelled, context_var,
-    gather, gather_results, interval, move_on_after, race, scope, scope_of, shield, shield_for, signal, sleep,
-    sleep_until, task_group, timeout, timeout_at, timeout_scope, to_thread, try_gather, yield_now,
+    Builder, CancelScope, Clock, Instant, Report, Reports, RunError, TaskGroup, bracket, cancellable, cancelled,
+    context_var, gather, gather_results, interval, move_on_after, race, scope, scope_of, shield, shield_for, signal,
+    sleep, sleep_until, task_group, timeout, timeout_at, timeout_scope, to_thread, try_gather, yield_now,
 };
 
 const S: Duration = Duration::from_secs(1);
@@ -303,6 +304,35 @@ fn what_the_library_makes_for_itself_is_not_told() {
         assert_eq!(*watcher.wait_for(|value| *value == 1).await.unwrap(), 1);
     });
     assert_eq!(left, [""; 0]);
+}
+
+#[test]
+fn a_poll_that_only_asks_for_a_deadlock_report_is_a_poll() {
+    let _watchdog = watchdog();
+    let reports = Reports::new();
+    let builder = Builder::new().clock(Clock::simulated()).report_unpolled(true).on_report(reports.hook());
+    let runtime = builder.build().unwrap();
+    let (semaphore, barrier, mutex, event) = (Semaphore::new(0), Barrier::new(2), Mutex::new(1), Event::new());
+    let (notify, queue, (_level, mut watcher)) = (Notify::new(), Queue::<u32>::new(1), watch::channel(1));
+    let ((sender, mut receiver), (_news, mut reader)) = (mpsc::channel(1), broadcast::channel::<u32>(1));
+    let (mut answer, _asker) = oneshot::channel::<u32>();
+    let _held = mutex.try_lock().unwrap();
+    let halted = runtime.try_block_on(poll_fn::<(), _>(|_| {
+        // Each is new in each poll, and so in the one that asks.
+        let _ = (semaphore.acquire().now_or_never(), barrier.wait().now_or_never(), mutex.lock().now_or_never());
+        let _ = (event.wait().now_or_never(), notify.notified().now_or_never(), queue.get().now_or_never());
+        let _ = (watcher.changed().now_or_never(), watcher.wait_for(|level| *level > 1).now_or_never());
+        let _ = (receiver.recv().now_or_never(), reader.recv().now_or_never(), answer.closed().now_or_never());
+        let _ = (sleep(S).now_or_never(), cancelled().now_or_never(), timeout(S, pending::<()>()).now_or_never());
+        let _ = sender.try_send(1);
+        let _ = (sender.send(2).now_or_never(), sender.reserve().now_or_never(), receiver.try_recv());
+        Poll::Pending
+    }));
+    let Err(RunError::Deadlock(deadlock)) = halted else { panic!("it waits for ever") };
+    let answers: usize = deadlock.waits().map(|(_, waits)| waits.len()).sum();
+    assert!(answers >= 14, "{answers} were asked: {deadlock}");
+    drop(runtime);
+    assert_eq!(told(&reports), [""; 0]);
 }
 
 #[test]
