@@ -32,8 +32,7 @@ pub(super) fn facts(about: &About) -> Vec<(&'static str, String)> {
 
 /// In what this build differs from the one that everything is measured in: results of others stand beside, as context.
 fn build() -> String {
-    let lto = (env!("BUILD_FLAGS").contains("CARGO_PROFILE_BENCH_LTO=false"))
-        .then_some("a default `--release` build, no LTO");
+    let lto = (env!("BUILD_FLAGS").contains("CARGO_PROFILE_BENCH_LTO=false")).then_some("default --release, no LTO");
     let allocator = (ALLOCATOR != "glibc").then_some(ALLOCATOR);
     let other: Vec<_> = lto.into_iter().chain(allocator).collect();
     if other.is_empty() { STANDARD_BUILD.to_owned() } else { other.join(", ") }

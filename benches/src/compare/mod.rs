@@ -25,6 +25,7 @@ mod table;
 
 use std::process::ExitCode;
 
+use crate::STANDARD_BUILD;
 use crate::stats::Spread;
 use options::{Options, Task};
 use progress::Progress;
@@ -63,7 +64,13 @@ fn perform(options: &Options) -> Result<(), String> {
         }
         Task::Sample { entrant, effort } => sample::take(&rows, entrant, *effort),
         Task::Report { directory } => report::write(directory),
-        Task::Sizes => write(options, &json::document(&About::once(), &sizes::measure()?)),
+        Task::Sizes => {
+            let mut results = json::document(&About::once(), &sizes::measure()?);
+            // These programs bring their own profile, whatever this one was built with.
+            results["about"]["build"] = STANDARD_BUILD.into();
+            results["about"]["flags"] = "stripped programs with their own profile".into();
+            write(options, &results)
+        }
         Task::Gate { bless } => gate::run(&rows, *bless),
         Task::Count(tool) => write(options, &counts::count(*tool, &rows, &About::once())),
         Task::Compare => compare(options, &rows),

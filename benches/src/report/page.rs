@@ -28,8 +28,8 @@ th{font-weight:600;color:var(--soft);position:sticky;top:0;background:var(--grou
 td small{display:block}.loss{color:var(--loss);font-weight:600}.tie{color:var(--tie)}.win{color:var(--win)}\
 figure{margin:0;max-width:700px}svg{width:100%;height:auto;display:block}\
 .pictures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:8px 28px}section.row{min-width:0}\
-details{margin:.8em 0}details summary{cursor:pointer;color:var(--ours)}nav{line-height:2}nav a{margin-left:.9em}nav a:first-child{margin-left:0}\
-.notes{font-size:.8rem;color:var(--soft);padding-left:1.6em}sup{color:var(--ours)}.small{max-width:760px}\
+details{margin:.8em 0}details summary{cursor:pointer;color:var(--ours)}nav{display:flex;flex-wrap:wrap;gap:4px 18px;margin:1.2em 0}\
+.notes{font-size:.8rem;color:var(--soft);padding-left:1.6em}sup{color:var(--ours)}.small{max-width:900px}.small small{white-space:nowrap}\
 @media(max-width:720px){main{padding:10px}thead{display:none}table,tbody{display:block}\
 tr{display:grid;grid-template-columns:1fr 1fr;border-bottom:1px solid var(--line);padding:8px 0}\
 td{border:0;padding:2px 4px 2px 0;text-align:left}td:first-child{grid-column:1/-1;font-weight:600}\
@@ -100,7 +100,13 @@ fn introduction(page: &mut String, results: &Results, judged: &[Judged<'_>]) {
 fn contents(page: &mut String, tables: &[(&str, Vec<&Judged<'_>>)], results: &Results) {
     page.push_str("<nav><a href=\"#losses\">Losses</a>");
     for (name, rows) in tables {
-        let _ = write!(page, " <a href=\"#{}\">{}</a> <small>{}</small>", anchor(name), escape(name), rows.len());
+        let _ = write!(
+            page,
+            "<span><a href=\"#{}\">{}</a> <small>{}</small></span>",
+            anchor(name),
+            escape(name),
+            rows.len()
+        );
     }
     for (there, anchor, name) in [
         (results.rows.iter().any(|row| row.curve.is_some()), "growth", GROWTH),
@@ -108,7 +114,7 @@ fn contents(page: &mut String, tables: &[(&str, Vec<&Judged<'_>>)], results: &Re
         (!results.builds.is_empty(), "builds", BUILDS),
     ] {
         if there {
-            let _ = write!(page, " <a href=\"#{anchor}\">{name}</a>");
+            let _ = write!(page, "<a href=\"#{anchor}\">{name}</a>");
         }
     }
     page.push_str("</nav>\n");

@@ -28,9 +28,9 @@ pub(super) fn alone(picture: &str) -> String {
     format!("{}{style}{}\n", &picture[..open], &picture[open..])
 }
 
-/// Text that may stand between tags and in quotes.
+/// Text that may stand between tags and in quotes. Backticks are Markdown's, and mean nothing there.
 pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('`', "").replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// Three digits that mean something, thousands apart.

@@ -42,7 +42,7 @@ fn row(page: &mut String, judged: &Judged<'_>, note: Option<usize>) {
     let at = row.curve.as_ref().map_or(String::new(), |(of, many)| format!(", {} {of}", tick(*many as f64)));
     let note = note.map_or(String::new(), |note| format!("<sup>{note}</sup>"));
     let _ =
-        write!(page, "<tr><td>{}{} <small>{}{note}</small></td>", escape(&row.title), escape(&at), escape(&row.unit));
+        write!(page, "<tr><td>{}{}{note} <small>{}</small></td>", escape(&row.title), escape(&at), escape(&row.unit));
     cell(page, "Handcar", &figure(judged.ours.median()));
     cell(page, "tokio", &who(&judged.tokio));
     cell(page, "share of tokio's", &share(&judged.tokio, row.target));
