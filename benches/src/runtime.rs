@@ -8,6 +8,7 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -43,7 +44,9 @@ pub(crate) trait Runtime: 'static {
         F: Future + 'static,
         F::Output: 'static,
     {
-        Self::block_on(async { Self::spawn(future).await.expect("a workload neither panics nor is cancelled") })
+        // Boxed, so that a runtime's own loop is compiled once and not for each workload: it only waits for the task.
+        let task = async { Self::spawn(future).await.expect("a workload neither panics nor is cancelled") };
+        Self::block_on(Box::pin(task) as Pin<Box<dyn Future<Output = F::Output>>>)
     }
 }
 
