@@ -17,6 +17,7 @@
 //! When the body of a task of [`Ending::Own`] panics, the wrapper need not catch it, since the loop does: it polls the wrapper
 //! once more, and there [`take_panic`] has the panic. When all is done the wrapper [ends with](end_with) it.
 
+use std::any::Any;
 use std::cell::Cell;
 use std::future::Future;
 use std::panic::Location;
@@ -24,15 +25,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::abort_handle::AbortHandle;
 use crate::join_error::{CancelKind, CancelReason, PanicPayload};
-use crate::machine::join::{AbortHandle, JoinHandle};
-use crate::machine::task::{Header, TaskInfo};
+use crate::machine::header::Header;
+use crate::machine::join::JoinHandle;
 use crate::machine::waker::TaskId;
 use crate::machine::{context, join};
 use crate::report::Report;
 use crate::reporter;
 use crate::runtime::{self, Runtime};
 use crate::spawn::Spawner;
+use crate::task_info::TaskInfo;
 use crate::time::clock::Instant;
 
 pub use crate::local::{Host, Local, LocalTask};
@@ -54,7 +57,13 @@ pub const FLAGGED: u8 = 1;
 /// The layer has something to tell the wrapper of the task that is being polled.
 pub const ATTACHED: u8 = 2;
 /// The task has panicked and is polled once more, or ends with that.
-const PANICKED: u8 = 4;
+pub const PANICKED: u8 = 4;
+/// Something was [kept](keep) with the task.
+pub const KEPT: u8 = 8;
+/// With [`FLAGGED`] or [`CUT`]: the task has not been polled before.
+pub const NEW: u8 = 16;
+/// The task is not polled any more: its future is being dropped.
+pub const CUT: u8 = 32;
 
 thread_local! {
     static ATTENTION: Cell<u8> = const { Cell::new(0) };
@@ -100,14 +109,32 @@ pub fn end_with(panic: PanicPayload) -> ! {
     panic.resume()
 }
 
+/// Keeps something with the task that is being polled, until `None` is: from its next poll on its attention has [`KEPT`]. Returns what
+/// was kept before.
+pub fn keep(kept: Option<Rc<dyn Any>>) -> Option<Rc<dyn Any>> {
+    let task = context::with_current(|core| core.ask_running(Rc::clone)).flatten()?;
+    task.header().keep(kept)
+}
+
+/// As [`keep`], with a task that was just spawned.
+pub fn keep_with(task: &AbortHandle, kept: Rc<dyn Any>) {
+    task.task.header().keep(Some(kept));
+}
+
+/// What is kept with the task that is being polled.
+pub fn kept() -> Option<Rc<dyn Any>> {
+    context::with_current(|core| core.of_running(Header::kept)).flatten().flatten()
+}
+
 /// Spawns a task on the current runtime that ends as `ending` says.
 ///
 /// # Panics
 ///
-/// Outside a runtime; if the runtime holds as many tasks as it can.
+/// Outside a runtime; if the runtime holds as many tasks as it can: then the future is not even made.
+#[inline]
 #[track_caller]
 pub fn spawn<F>(
-    future: F,
+    future: impl FnOnce() -> F,
     ending: Ending,
     name: Option<Arc<str>>,
     at: &'static Location<'static>,
@@ -140,7 +167,7 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    spawner.core().map(|core| core.spawn(future(), ending, None, at))
+    spawner.core().map(|core| core.spawn(future, ending, None, at))
 }
 
 /// The ending of the task that is being polled, if one is.
@@ -172,7 +199,8 @@ pub fn unpolled(what: &'static str, at: &'static Location<'static>) {
     }
 }
 
-/// Tells of the task that is being dropped and was never polled, if the current runtime is to report that.
+/// Tells of the task that is being dropped and was never polled, if the current runtime is to report that. The kernel does so
+/// itself, but for [members](Ending::Member).
 #[cold]
 pub fn task_unpolled() {
     if let Some(Some(task)) = context::with_current(|core| core.report_unpolled.then(|| core.running())).flatten() {

@@ -20,17 +20,21 @@
 //!
 //! # Reading it
 //!
-//! `machine` is the kernel in the narrow sense, twelve files that one reads in an afternoon, in the order that its essay gives. Around
+//! `machine` is the kernel in the narrow sense, thirteen files that one reads in an afternoon, in the order that its essay gives. Around
 //! it is what programs see of it:
 //!
 //! * `runtime`, `spawn`: building a runtime, running it, spawning on it
 //! * `time`: clocks, sleeping, timeouts, intervals
 //! * `pool`, `job`: threads, and calls that block
+//! * `shutdown`, `discard`, `cells`: how it ends, how results end that nobody wants, and what becomes of the memory of tasks
 //! * `report`, `reporter`, `observe`, `watch`, [`question`]: what nobody waits for, looking on, polls that take too long, and what a
 //!   deadlock report knows
 //! * [`layer`], `local`: what structured concurrency, which stands on top, hooks into
 
+mod abort_handle;
 mod bits;
+mod cells;
+mod discard;
 mod job;
 mod join_error;
 pub mod layer;
@@ -42,16 +46,18 @@ pub mod question;
 mod report;
 mod reporter;
 mod runtime;
+mod shutdown;
 mod spawn;
+mod task_info;
 mod time;
 mod watch;
 
+pub use abort_handle::AbortHandle;
 pub use job::{JobInfo, ToThread, to_thread, try_to_thread};
 pub use join_error::{CancelKind, CancelReason, JoinError, PanicPayload};
 pub use machine::delegate::Delegates;
-pub use machine::join::{AbortHandle, JoinHandle};
+pub use machine::join::JoinHandle;
 pub use machine::mailbox::WakeHandle;
-pub use machine::task::TaskInfo;
 pub use machine::waker::TaskId;
 pub use machine::{budget, park};
 pub use observe::{Cause, Event};
@@ -59,6 +65,7 @@ pub use report::Report;
 pub use reporter::Reports;
 pub use runtime::{Builder, Deadlock, Metrics, OnPanic, RunError, Runtime, Turn, run, try_run};
 pub use spawn::{Spawner, YieldNow, spawn, spawn_named, yield_now};
+pub use task_info::TaskInfo;
 pub use time::clock::{Clock, ClockHold, Instant};
 pub use time::interval::{Interval, MissedTickBehavior, Tick, interval, interval_at};
 pub use time::sleep::{Sleep, sleep, sleep_until};

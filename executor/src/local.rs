@@ -21,8 +21,9 @@ use std::task::Poll;
 use crate::layer::{self, Ending};
 use crate::machine::context;
 use crate::machine::core::Core;
+use crate::machine::header::Header;
 use crate::machine::join::JoinHandle;
-use crate::machine::task::{Header, Join, Progress, Run, TaskCell};
+use crate::machine::task::{Join, Progress, Run, TaskCell};
 use crate::machine::waker::TaskId;
 
 /// A new local task, which borrows for `'a`: both halves of it.
@@ -44,8 +45,7 @@ impl<'a, T> Local<'a, T> {
         T: 'a,
     {
         let core = context::current("a child that borrows");
-        let task = TaskCell::new(future, Header::new(at, name, core.address.incarnation));
-        task.header().ending.set(ending);
+        let task = TaskCell::new(future, Header::new(at, name, ending, core.address.incarnation), &core.cells);
         task.header().borrows.set(true);
         Local { run: Rc::clone(&task) as Rc<dyn Run + 'a>, join: task }
     }
@@ -72,7 +72,7 @@ pub struct LocalTask {
 impl Drop for LocalTask {
     #[inline]
     fn drop(&mut self) {
-        if !self.run.header().finished.get() {
+        if !self.run.header().is_finished() {
             let reporter = context::with_current(|core| core.reporter.clone()).unwrap_or_default();
             self.run.cut(&reporter);
         }
@@ -110,8 +110,7 @@ impl Host {
     #[inline]
     pub fn poll(&self, task: &LocalTask, id: TaskId) -> Poll<()> {
         task.run.header().id.set(id);
-        let before = self.core.hosted.replace(Some(Rc::clone(&task.run)));
-        drop(before);
+        self.change_to(Some(Rc::clone(&task.run)));
         layer::set_attention(0);
         match task.run.poll(&self.core, id) {
             Progress::Pending => Poll::Pending,
@@ -120,11 +119,23 @@ impl Host {
     }
 }
 
+impl Host {
+    /// Another task runs. The last one may have ended, and this may be the last that holds it.
+    #[inline]
+    fn change_to(&self, task: Option<Rc<dyn Run>>) {
+        if let Some(last) = self.core.hosted.replace(task)
+            && Rc::strong_count(&last) == 1
+        {
+            last.recycle(&self.core.cells);
+        }
+    }
+}
+
 impl Drop for Host {
     fn drop(&mut self) {
         layer::set_attention(self.attention);
-        let last = self.core.hosted.replace(self.before.take());
-        drop(last);
+        let before = self.before.take();
+        self.change_to(before);
     }
 }
 

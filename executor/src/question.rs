@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 
 use crate::machine::budget;
 use crate::machine::core::Core;
-use crate::machine::task::{Header, Progress};
+use crate::machine::task::Progress;
 use crate::machine::waker::TaskId;
 use crate::runtime::{Deadlock, RunError};
 
@@ -94,7 +94,7 @@ impl Core {
     /// What a task waits for. Main is on `block_on`'s stack and is asked there.
     fn ask(&self, id: TaskId) -> Vec<String> {
         let task = self.slots.borrow().task(id).cloned();
-        let Some(task) = task.filter(|task| id != self.main.get() && !task.header().finished.get()) else {
+        let Some(task) = task.filter(|task| id != self.main.get() && !task.header().is_finished()) else {
             return Vec::new();
         };
         self.begin_question(id);
@@ -115,16 +115,8 @@ impl Core {
     pub(crate) fn end_question(&self, id: TaskId) -> Vec<String> {
         let mut answers = answers();
         let tasks: Vec<_> = self.slots.borrow().tasks().cloned().collect();
-        let awaited = tasks.iter().filter(|task| is_joined_by(task.header(), id));
+        let awaited = tasks.iter().filter(|task| task.header().is_joined_by(id));
         answers.extend(awaited.map(|task| format!("the end of {}", self.info(task))));
         answers
     }
-}
-
-/// Whether it is `waits` that waits for the end of this task.
-fn is_joined_by(task: &Header, waits: TaskId) -> bool {
-    let joiner = task.joiner.take();
-    let is = joiner.as_ref().is_some_and(|joiner| joiner.will_wake(&waits.waker()));
-    task.joiner.set(joiner);
-    is
 }

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use crate::job::JobInfo;
 use crate::join_error::PanicPayload;
-use crate::machine::task::TaskInfo;
-pub(crate) use crate::reporter::{Reporter, catch, deliver, report_panic};
+pub(crate) use crate::reporter::{Reporter, catch, deliver};
+use crate::task_info::TaskInfo;
 
 /// Something that went wrong where nobody waits for the result.
 ///

@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::join_error::PanicPayload;
 use crate::machine::context;
 use crate::machine::mailbox::{self, Address};
-use crate::machine::task::TaskInfo;
 use crate::report::Report;
+use crate::task_info::TaskInfo;
 use crate::watch::OnStuck;
 
 /// The environment variable that makes the default abort the process, if it is "abort": so that a program or its tests fail

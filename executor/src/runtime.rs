@@ -15,13 +15,13 @@ use crate::layer::Ending;
 use crate::machine::core::{Core, Turned};
 use crate::machine::join::JoinHandle;
 use crate::machine::mailbox::WakeHandle;
-use crate::machine::task::TaskInfo;
 use crate::machine::waker::TaskId;
 use crate::machine::{budget, context};
 use crate::observe::{Event, Observer};
 use crate::pool;
 use crate::report::Report;
 use crate::spawn::Spawner;
+use crate::task_info::TaskInfo;
 use crate::time::clock::{Clock, Instant};
 use crate::watch;
 
@@ -315,7 +315,8 @@ impl Runtime {
             // Without `block_on` a wake of its last future may still stand in the queue: nobody is there to be polled.
             while let Turned::Main = self.core.turn(false)? {}
             self.resume_fatal();
-            Ok(if self.core.has_work() { Turn::More } else { Turn::Idle })
+            let has_work = self.core.slots.borrow().has_queued() || self.core.mailbox.has_mail();
+            Ok(if has_work { Turn::More } else { Turn::Idle })
         })
     }
 
@@ -353,7 +354,12 @@ impl Runtime {
 
     /// The deadline of the earliest timer: when a host loop should call [`turn`](Runtime::turn) next, if nothing else happens.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.core.next_deadline()
+        let timers = &self.core.timers;
+        if timers.is_empty() {
+            return None;
+        }
+        timers.settle(timers.clock.now());
+        timers.next_deadline()
     }
 
     /// Spawns a task; it runs while [`block_on`](Runtime::block_on) or [`turn`](Runtime::turn) do.
@@ -367,7 +373,7 @@ impl Runtime {
         F: Future + 'static,
         F::Output: 'static,
     {
-        self.core.spawn(future, Ending::Dropped, None, Location::caller())
+        self.core.spawn(|| future, Ending::Dropped, None, Location::caller())
     }
 
     /// Something to spawn with from wherever the runtime is not at hand.

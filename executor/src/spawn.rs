@@ -33,7 +33,7 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    context::current("spawn").spawn(future, Ending::Dropped, None, Location::caller())
+    context::current("spawn").spawn(|| future, Ending::Dropped, None, Location::caller())
 }
 
 /// As [`spawn`], with a name for reports, events and errors.
@@ -47,7 +47,7 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    context::current("spawn_named").spawn(future, Ending::Dropped, Some(name.into()), Location::caller())
+    context::current("spawn_named").spawn(|| future, Ending::Dropped, Some(name.into()), Location::caller())
 }
 
 /// Spawns on one runtime from wherever that is not the current one. Made by [`Runtime::spawner`](crate::Runtime::spawner);
@@ -101,14 +101,14 @@ impl Spawner {
         F::Output: 'static,
     {
         let Some(core) = self.core() else { panic!("the runtime of this spawner has ended") };
-        core.spawn(future, Ending::Dropped, None, Location::caller())
+        core.spawn(|| future, Ending::Dropped, None, Location::caller())
     }
 }
 
 impl LocalSpawn for Spawner {
     fn spawn_local_obj(&self, future: LocalFutureObj<'static, ()>) -> Result<(), SpawnError> {
         let core = self.core().ok_or_else(SpawnError::shutdown)?;
-        core.spawn(future, Ending::Dropped, None, Location::caller()).detach();
+        core.spawn(|| future, Ending::Dropped, None, Location::caller()).detach();
         Ok(())
     }
 

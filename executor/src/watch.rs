@@ -24,11 +24,11 @@ use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use crate::machine::mailbox::Mailbox;
-use crate::machine::task::TaskInfo;
 use crate::machine::waker::TaskId;
 use crate::observe::{Event, Observer};
 use crate::report::Report;
 use crate::reporter::Reporter;
+use crate::task_info::TaskInfo;
 
 /// How many looks the watchdog takes in one threshold: it sees a poll late by one of them at the most.
 const LOOKS: u32 = 10;

@@ -39,6 +39,7 @@ mod permit;
 mod receiver;
 mod sender;
 mod sending;
+#[cfg(feature = "sink")]
 mod sink;
 mod weak;
 
@@ -46,6 +47,7 @@ pub use permit::{OwnedPermit, Permit, PermitIterator, Reserve, Room};
 pub use receiver::{Receiver, RecvMany};
 pub use sender::{Bounded, Sender, Unbounded};
 pub use sending::Sending;
+#[cfg(feature = "sink")]
 pub use sink::SenderSink;
 pub use weak::WeakSender;
 

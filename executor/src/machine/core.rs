@@ -31,14 +31,16 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
+use crate::cells::Cells;
 use crate::join_error::{CancelKind, CancelReason};
 use crate::layer::{self, Ending};
+use crate::machine::header::Header;
 use crate::machine::join::JoinHandle;
 use crate::machine::mailbox::{self, Address, Mailbox};
 use crate::machine::pace::Pace;
 use crate::machine::park::{self, Park, ThreadParker};
 use crate::machine::slots::{Slots, Woken};
-use crate::machine::task::{Header, Main, Progress, Run, TaskCell, TaskInfo};
+use crate::machine::task::{Main, Progress, Run, TaskCell};
 use crate::machine::timers::Timers;
 use crate::machine::waker::TaskId;
 use crate::machine::{budget, context};
@@ -46,19 +48,15 @@ use crate::observe::{Cause, Event, Observer};
 use crate::pool::Pool;
 use crate::report::{self, Report, Reporter};
 use crate::runtime::{Builder, RunError};
+use crate::shutdown::Closing;
+use crate::task_info::TaskInfo;
 use crate::time::clock::{Clock, Instant};
 use crate::watch;
-
-/// How often, at shutdown, tasks that destructors spawned are cancelled in their turn.
-const SHUTDOWN_ROUNDS: u32 = 1000;
-
-/// How much longer than the grace period the runtime's end waits for tasks that end by a rule of their own: they keep the
-/// period themselves, and began to count a little later.
-const DRAIN_SLACK: Duration = Duration::from_millis(50);
 
 pub(crate) struct Core {
     pub(crate) address: Address,
     pub(crate) slots: RefCell<Slots>,
+    pub(crate) cells: Cells,
     pub(crate) timers: Rc<Timers>,
     pub(crate) mailbox: Arc<Mailbox>,
     /// Made when it is first needed; the reactor takes its place.
@@ -79,24 +77,14 @@ pub(crate) struct Core {
     /// What else wakes tasks at this moment.
     cause: Cell<Cause>,
     pace: Pace,
-    closing: Cell<Closing>,
+    pub(crate) closing: Cell<Closing>,
     /// Whether there ever was a task that ends by a rule of its own.
-    has_layer: Cell<bool>,
+    pub(crate) has_layer: Cell<bool>,
     /// Whether the tasks were asked what they wait for, because the run had come to a halt.
     pub(crate) asked: Cell<bool>,
     /// Buffers, kept for their memory.
     due: Cell<Vec<Waker>>,
     mail: Cell<Vec<TaskId>>,
-}
-
-/// How far the runtime's end has come.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Closing {
-    Open,
-    /// Tasks that end by a rule of their own are cancelled and run on.
-    Draining,
-    /// Every task is dropped.
-    Closed,
 }
 
 /// How a turn ended.
@@ -119,6 +107,7 @@ impl Core {
         Ok(Rc::new(Core {
             address,
             slots: RefCell::new(Slots::new(address.executor)),
+            cells: Cells::new(),
             timers: Rc::new(Timers::new(clock)),
             pool: Pool::new(builder.blocking_threads),
             mailbox,
@@ -153,7 +142,7 @@ impl Core {
     }
 
     /// Asks the task that is being polled, if one is; `ask` runs no user code.
-    fn ask_running<R>(&self, ask: impl FnOnce(&Rc<dyn Run>) -> R) -> Option<R> {
+    pub(crate) fn ask_running<R>(&self, ask: impl FnOnce(&Rc<dyn Run>) -> R) -> Option<R> {
         match &*self.hosted.borrow() {
             Some(hosted) => Some(ask(hosted)),
             None => self.slots.borrow().task(self.running.get()).map(ask),
@@ -173,9 +162,20 @@ impl Core {
         task.ending.get() == Ending::Dropped || self.closing.get() == Closing::Closed
     }
 
+    /// Tells of a task that is cancelled before its first poll, if that is wanted. A member of something says so itself: it may
+    /// have been polled, and have been kept waiting.
+    pub(crate) fn report_unpolled(&self, task: &Header) {
+        if self.report_unpolled && task.ending.get() != Ending::Member {
+            self.reporter.report(Report::TaskUnpolled { task: task.info() });
+        }
+    }
+
+    /// `future` makes it, after the last reason not to, and runs no user code.
+    #[inline]
+    #[track_caller]
     pub(crate) fn spawn<F>(
         &self,
-        future: F,
+        future: impl FnOnce() -> F,
         ending: Ending,
         name: Option<Arc<str>>,
         at: &'static Location<'static>,
@@ -184,21 +184,16 @@ impl Core {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let task = TaskCell::new(future, Header::new(at, name, self.address.incarnation));
+        let mut slots = self.slots.borrow_mut();
+        slots.expect_room();
+        let task = TaskCell::new(future(), Header::new(at, name, ending, self.address.incarnation), &self.cells);
         let header = task.header();
-        if ending != Ending::Dropped {
-            header.ending.set(ending);
-            self.has_layer.set(true);
-        }
-        let is_late = match self.closing.get() {
-            Closing::Open => false,
-            Closing::Draining => ending != Ending::Member,
-            Closing::Closed => true,
-        };
-        if is_late {
+        self.has_layer.set(self.has_layer.get() || ending != Ending::Dropped);
+        if self.closing.get() != Closing::Open && !self.may_still_spawn(ending) {
             header.flag(CancelReason { kind: CancelKind::Shutdown, at });
         }
-        let id = self.slots.borrow_mut().insert_task(Rc::clone(&task) as Rc<dyn Run>);
+        let id = slots.insert_task(Rc::clone(&task) as Rc<dyn Run>);
+        drop(slots);
         header.id.set(id);
         self.observe(|| Event::Spawned { task: id, name: header.name().map(|name| &**name), at });
         JoinHandle::new(task)
@@ -227,7 +222,7 @@ impl Core {
     }
 
     /// Calls `wake` with `cause` noted as the reason, for the observer.
-    fn because<R>(&self, cause: Cause, wake: impl FnOnce() -> R) -> R {
+    pub(crate) fn because<R>(&self, cause: Cause, wake: impl FnOnce() -> R) -> R {
         let before = self.cause.replace(cause);
         let result = wake();
         self.cause.set(before);
@@ -248,38 +243,47 @@ impl Core {
     /// The loop, up to main's turn or to the end of the next look.
     pub(crate) fn turn(&self, may_block: bool) -> Result<Turned, RunError> {
         while !self.pace.is_over() {
-            let Some((id, task)) = self.next_task().or_else(|| self.next_by_mail()) else { break };
-            let progress = self.run(id, &*task);
+            let Some(task) = self.next_task() else {
+                if self.got_mail() {
+                    continue;
+                }
+                break;
+            };
+            let progress = self.run(&*task);
             if progress != Progress::Over {
                 self.pace.count();
             }
-            if progress == Progress::Main {
-                return Ok(Turned::Main);
+            match progress {
+                Progress::Pending => {}
+                Progress::Finished | Progress::Over => task.recycle(&self.cells),
+                Progress::Main => return Ok(Turned::Main),
             }
         }
         self.look(may_block)?;
         Ok(Turned::Looked)
     }
 
+    /// The next in the run queue. It is the one that runs from now on.
     #[inline]
-    fn next_task(&self) -> Option<(TaskId, Rc<dyn Run>)> {
-        self.slots.borrow_mut().pop()
+    pub(crate) fn next_task(&self) -> Option<Rc<dyn Run>> {
+        self.slots.borrow_mut().pop(&self.running)
     }
 
-    /// Nothing is runnable: mail that came during the polls does not have to wait for the next look.
-    fn next_by_mail(&self) -> Option<(TaskId, Rc<dyn Run>)> {
-        if !self.mailbox.has_mail() {
-            return None;
+    /// Nothing is runnable: mail that came during the polls does not have to wait for the next look. True if there was any.
+    fn got_mail(&self) -> bool {
+        let came = self.mailbox.has_mail();
+        if came {
+            self.end_polls();
+            self.open_mail();
         }
-        self.end_polls();
-        self.open_mail();
-        self.next_task()
+        came
     }
 
     #[inline]
-    fn run(&self, id: TaskId, task: &dyn Run) -> Progress {
+    pub(crate) fn run(&self, task: &dyn Run) -> Progress {
+        let id = self.running.get();
         self.begin_poll(id);
-        if self.observer.is_some() && !task.header().finished.get() {
+        if self.observer.is_some() && !task.header().is_finished() {
             self.observe(|| Event::Polled { task: id });
         }
         let progress = task.poll(self, id);
@@ -317,7 +321,8 @@ impl Core {
     pub(crate) fn queue_main(&self, at: &'static Location<'static>) -> TaskId {
         self.main_at.set(Some(at));
         if self.main.get() == TaskId::NONE {
-            let main = Rc::new(Main(Header::new(at, None, self.address.incarnation)));
+            self.slots.borrow().expect_room();
+            let main = Rc::new(Main(Header::new(at, None, Ending::Dropped, self.address.incarnation)));
             let id = self.slots.borrow_mut().insert_task(Rc::clone(&main) as Rc<dyn Run>);
             main.0.id.set(id);
             self.main.set(id);
@@ -404,7 +409,7 @@ impl Core {
         self.due.set(due);
     }
 
-    fn open_mail(&self) {
+    pub(crate) fn open_mail(&self) {
         let mut mail = self.mail.take();
         let reports = self.mailbox.take(&mut mail);
         for id in mail.drain(..) {
@@ -414,20 +419,6 @@ impl Core {
         for report in reports {
             self.reporter.report(report);
         }
-    }
-
-    /// The earliest deadline of a timer.
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        if self.timers.is_empty() {
-            return None;
-        }
-        self.timers.settle(self.timers.clock.now());
-        self.timers.next_deadline()
-    }
-
-    /// Whether a turn would find something to do at once.
-    pub(crate) fn has_work(&self) -> bool {
-        self.slots.borrow().has_queued() || self.mailbox.has_mail()
     }
 
     pub(crate) fn parker(&self) -> Rc<dyn Park> {
@@ -443,100 +434,6 @@ impl Core {
         let before = self.parker.borrow_mut().replace(Rc::clone(&parker));
         drop(before);
         parker
-    }
-
-    pub(crate) fn waiting_tasks(&self) -> Vec<TaskInfo> {
-        let mut tasks: Vec<_> = self.slots.borrow().tasks().map(|task| self.info(task)).collect();
-        tasks.sort_by_key(|task| task.id != self.main.get());
-        tasks
-    }
-
-    /// How many tasks there are, main not counted.
-    pub(crate) fn task_count(&self) -> usize {
-        self.slots.borrow().tasks().filter(|task| task.header().id.get() != self.main.get()).count()
-    }
-
-    /// Ends every task and the blocking pool, once. This core has to be the current one.
-    pub(crate) fn shut_down(&self) {
-        if self.closing.get() == Closing::Closed {
-            return;
-        }
-        if self.has_layer.get() {
-            self.drain();
-        }
-        self.closing.set(Closing::Closed);
-        self.end_tasks();
-        let jobs = self.pool.shut_down(self.grace);
-        if !jobs.is_empty() {
-            self.reporter.report(Report::JobsLeft { jobs });
-        }
-        self.mailbox.close();
-        if self.mailbox.has_mail() {
-            self.open_mail();
-        }
-        self.end_tasks(); // what a job's captures or a report hook spawned
-        let left = self.slots.borrow_mut().forget_tasks(self.main.get());
-        if !left.is_empty() {
-            self.reporter.report(Report::TasksLeft { tasks: left });
-        }
-        if let Some((task, payload)) = self.reporter.take_fatal() {
-            self.reporter.report(Report::Panicked { task, payload });
-        }
-        self.end_tasks(); // what the hook spawned while it heard that
-        self.slots.borrow_mut().forget_tasks(self.main.get());
-        self.observe(|| Event::Left);
-        mailbox::unregister(self.address.executor);
-    }
-
-    /// Cancels the tasks that end by a rule of their own, and runs the loop until they have, within the grace period.
-    fn drain(&self) {
-        self.closing.set(Closing::Draining);
-        self.cancel_all(|header| header.ending.get() != Ending::Member);
-        let end = self.grace.map(|grace| self.timers.clock.now() + grace + DRAIN_SLACK);
-        let alarm = end.map(|end| self.timers.arm_at(end, TaskId::NONE.waker()));
-        while self.slots.borrow().has_queued() || self.task_count() > 0 {
-            let may_block = !self.slots.borrow().has_queued(); // else the last one may end in this turn
-            if self.turn(may_block).is_err() || end.is_some_and(|end| self.timers.looked_at() >= end) {
-                break;
-            }
-            if let Some((task, payload)) = self.reporter.take_fatal() {
-                self.reporter.report(Report::Panicked { task, payload });
-            }
-        }
-        if let Some(alarm) = alarm {
-            self.timers.disarm(alarm);
-        }
-        self.end_polls();
-        let mut tasks = self.waiting_tasks();
-        tasks.retain(|task| task.id != self.main.get());
-        if !tasks.is_empty() {
-            self.reporter.report(Report::TasksCut { tasks });
-        }
-    }
-
-    fn end_tasks(&self) {
-        let mut rounds = 0;
-        while self.task_count() > 0 && rounds < SHUTDOWN_ROUNDS {
-            // Not more than these: a destructor may spawn a task whose destructor spawns a task.
-            for _ in 0..self.cancel_all(|_| true) {
-                let Some((id, task)) = self.next_task() else { break };
-                self.run(id, &*task);
-            }
-            self.end_polls();
-            rounds += 1;
-        }
-    }
-
-    /// Flags and queues every task that `is_meant`, and says how many there are. Main is not meant: it is `block_on`'s.
-    pub(crate) fn cancel_all(&self, is_meant: impl Fn(&Header) -> bool) -> usize {
-        let main = self.main.get();
-        let is_left = |task: &&Rc<dyn Run>| task.header().id.get() != main && is_meant(task.header());
-        let tasks: Vec<_> = self.slots.borrow().tasks().filter(is_left).cloned().collect();
-        for task in &tasks {
-            task.header().flag(CancelReason::new(CancelKind::Shutdown));
-            let _parent = self.because(Cause::Cancel, || self.mark(task.header().id.get()));
-        }
-        tasks.len()
     }
 }
 

@@ -13,13 +13,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use crate::abort_handle::AbortHandle;
+use crate::discard::discard;
 use crate::join_error::{CancelKind, CancelReason, JoinError};
 use crate::layer::{self, Ending};
-use crate::machine::core;
-use crate::machine::task::{self, Join, Run, TaskInfo};
+use crate::machine::task::{Join, Run};
 use crate::machine::waker::TaskId;
+use crate::machine::{context, core};
 use crate::observe::Cause;
 use crate::report::{self, Report};
+use crate::task_info::TaskInfo;
 
 /// Waits for a task, and cancels it when dropped.
 ///
@@ -62,7 +65,7 @@ impl<T> JoinHandle<T> {
 
     /// Whether the task has ended.
     pub fn is_finished(&self) -> bool {
-        self.task().header().finished.get()
+        self.task().header().is_finished()
     }
 
     /// The result of a task that has ended, once and without waiting.
@@ -110,7 +113,7 @@ impl<T> JoinHandle<T> {
         T: 'static,
     {
         let Some(task) = self.task.take() else { return };
-        let finished = task.header().finished.get();
+        let finished = task.header().is_finished();
         let to_tell = Rc::clone(&task);
         let at_end = move || {
             if let Some(value) = to_tell.take_value() {
@@ -179,11 +182,15 @@ impl<T> Future for JoinHandle<T> {
 }
 
 impl<T> Drop for JoinHandle<T> {
+    #[inline]
     fn drop(&mut self) {
         let Some(task) = self.task.take() else { return };
         if task.header().joined.get() {
-            cancel(&*task, CancelReason::new(CancelKind::HandleDropped));
-            release(task);
+            give_up(task);
+        } else if Rc::strong_count(&task) == 1
+            && let Some(core) = context::with_current(Rc::clone)
+        {
+            task.recycle(&core.cells);
         }
     }
 }
@@ -194,13 +201,20 @@ impl<T> fmt::Debug for JoinHandle<T> {
     }
 }
 
+/// The handle is dropped.
+#[cold]
+fn give_up<T>(task: Rc<dyn Join<T>>) {
+    cancel(&*task, CancelReason::new(CancelKind::HandleDropped));
+    release(task);
+}
+
 /// Gives up the result.
 fn release<T>(task: Rc<dyn Join<T>>) {
     let header = task.header();
     header.joined.set(false);
-    drop(header.joiner.take());
-    if header.finished.get() {
-        task::discard(task);
+    header.forget_joiner();
+    if header.is_finished() {
+        discard(task);
     }
 }
 
@@ -215,39 +229,4 @@ pub(crate) fn cancel(task: &(impl Run + ?Sized), reason: CancelReason) -> bool {
         core::because(Cause::Cancel, || id.wake());
     }
     flagged
-}
-
-/// Cancels a task without waiting for it. Made by [`JoinHandle::abort_handle`].
-#[derive(Clone)]
-pub struct AbortHandle {
-    pub(crate) task: Rc<dyn Run>,
-}
-
-impl AbortHandle {
-    /// As [`JoinHandle::cancel`].
-    #[track_caller]
-    pub fn cancel(&self) -> bool {
-        cancel(&*self.task, CancelReason::new(CancelKind::Explicit))
-    }
-
-    /// Who the task is.
-    pub fn info(&self) -> TaskInfo {
-        self.task.header().info()
-    }
-
-    /// Whether the task has ended.
-    pub fn is_finished(&self) -> bool {
-        self.task.header().finished.get()
-    }
-
-    /// The task's number.
-    pub fn id(&self) -> TaskId {
-        self.task.header().id.get()
-    }
-}
-
-impl fmt::Debug for AbortHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AbortHandle({})", self.task.header().info())
-    }
 }

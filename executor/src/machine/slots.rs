@@ -20,14 +20,16 @@
 //! A slot is 24 bytes. Its generation comes from one counter for the whole slab, since `slab` forgets a removed entry; so a
 //! slot's next tenant has another generation unless exactly a multiple of 65,536 tenants came in between.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::task::Waker;
 
 use slab::Slab;
 
 use crate::machine::delegate::Ready;
-use crate::machine::task::{Run, TaskInfo};
+use crate::machine::task::Run;
 use crate::machine::waker::{MAX_BLOCKS, MAX_SLOTS, TaskId};
+use crate::task_info::TaskInfo;
 
 /// The end of the run queue: no slot has this number.
 const NONE: u32 = u32::MAX;
@@ -76,12 +78,17 @@ impl Slots {
         Slots { executor, generation: 0, slab: Slab::new(), blocks: Slab::new(), head: NONE, tail: NONE }
     }
 
-    /// A slot for a task, queued for its first poll.
+    /// Whether there is room for one more task.
+    #[inline]
     #[track_caller]
+    pub(crate) fn expect_room(&self) {
+        assert!(self.slab.len() < MAX_SLOTS, "a runtime holds at most {MAX_SLOTS} tasks: wait for some to end");
+    }
+
+    /// A slot for a task, queued for its first poll.
     #[inline(never)] // one copy for all types of tasks
     #[allow(clippy::cast_possible_truncation)] // a slot's number is below MAX_SLOTS
     pub(crate) fn insert_task(&mut self, task: Rc<dyn Run>) -> TaskId {
-        assert!(self.slab.len() < MAX_SLOTS, "a runtime holds at most {MAX_SLOTS} tasks: wait for some to end");
         self.generation = TaskId::next_generation(self.generation);
         let slot = self.slab.insert(Slot { generation: self.generation, queued: true, link: NONE, task });
         self.append(slot);
@@ -139,9 +146,10 @@ impl Slots {
         self.tail = slot as u32;
     }
 
-    /// Takes the next task from the run queue; it stays in its slot.
+    /// Takes the next task from the run queue; it stays in its slot. Its number goes into `running`: a pair of both would not
+    /// be returned in registers.
     #[inline]
-    pub(crate) fn pop(&mut self) -> Option<(TaskId, Rc<dyn Run>)> {
+    pub(crate) fn pop(&mut self, running: &Cell<TaskId>) -> Option<Rc<dyn Run>> {
         let head = self.head;
         let slot = self.slab.get_mut(head as usize)?; // NONE is no slot's number
         slot.queued = false;
@@ -149,7 +157,8 @@ impl Slots {
         if slot.link == NONE {
             self.tail = NONE;
         }
-        Some((TaskId::new(self.executor, slot.generation, head), Rc::clone(&slot.task)))
+        running.set(TaskId::new(self.executor, slot.generation, head));
+        Some(Rc::clone(&slot.task))
     }
 
     /// Empties a finished task's slot, unless it is queued: then it comes by once more. The caller drops what it gets after

@@ -15,7 +15,7 @@
 //!                 Taken <---------------------------'
 //! ```
 //!
-//! 1. [`Core::spawn`]  2., 3. [`TaskCell::poll`], [`TaskCell::finish`]  4. [`Join::poll_join`]  5. [`Run::discard`]
+//! 1. [`Core::spawn`]  2., 3. [`TaskCell::poll`], [`TaskCell::end`]  4. [`Join::poll_join`]  5. [`Run::discard`]
 //!
 //! The loop sees the cell as `dyn Run`, the join handle as `dyn Join<T>`: two views of one `Rc`, whose vtables the compiler
 //! writes. No count is kept beside `Rc`'s own, which is not atomic.
@@ -27,24 +27,24 @@
 //! join handle or in a report.
 
 use std::any::Any;
-use std::cell::{Cell, OnceCell, RefCell, UnsafeCell};
-use std::fmt;
-use std::mem::ManuallyDrop;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::cell::UnsafeCell;
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
+use crate::cells::Cells;
 use crate::join_error::{CancelKind, CancelReason, JoinError, PanicPayload};
-use crate::layer::{self, Ending};
+use crate::layer;
 use crate::machine::budget;
 use crate::machine::core::Core;
-use crate::machine::mailbox::Address;
+use crate::machine::header::{Header, state};
 use crate::machine::waker::TaskId;
-use crate::report::{self, Report, Reporter, deliver, report_panic};
+use crate::report::{self, Report, deliver};
+use crate::reporter::{Reporter, report_panic};
 
 /// What the loop sees of a task.
 pub(crate) trait Run {
@@ -58,6 +58,9 @@ pub(crate) trait Run {
 
     /// Ends an unfinished task without another poll: drops the future. Never panics.
     fn cut(&self, reporter: &Reporter);
+
+    /// Drops the task; keeps its memory if this is the last that holds it, and nothing is left to drop.
+    fn recycle(self: Rc<Self>, cells: &Cells);
 }
 
 /// What the join handle sees of a task.
@@ -83,115 +86,6 @@ pub(crate) enum Progress {
     Main,
 }
 
-/// What every task has, whatever its future: 56 bytes.
-pub(crate) struct Header {
-    pub(crate) id: Cell<TaskId>,
-    pub(crate) spawned_at: &'static Location<'static>,
-    pub(crate) joiner: Cell<Option<Waker>>,
-    /// Whether there is a join handle that will want the result.
-    pub(crate) joined: Cell<bool>,
-    pub(crate) finished: Cell<bool>,
-    /// Whether somebody has the stage at this moment: see [`TaskCell::with_stage`].
-    lent: Cell<bool>,
-    /// With the executor's number in `id`: the task's runtime.
-    incarnation: u16,
-    pub(crate) ending: Cell<Ending>,
-    /// Whether the result may borrow, so that it must be gone when the handle is: a local task's.
-    pub(crate) borrows: Cell<bool>,
-    /// The two halves of the `CancelReason`, apart because that saves eight bytes.
-    cancel_kind: Cell<CancelKind>,
-    cancelled_at: Cell<Option<&'static Location<'static>>>,
-    extras: OnceCell<Box<Extras>>,
-}
-
-const _: () = assert!(usize::BITS != 64 || size_of::<Header>() == 56);
-
-/// What few tasks have.
-#[derive(Default)]
-struct Extras {
-    name: Option<Arc<str>>,
-    /// Run at the end of a detached task, with the result still in the cell.
-    at_end: Cell<Option<Box<dyn FnOnce()>>>,
-    /// Where a panic goes whose join handle is dropped unread.
-    reporter: OnceCell<Reporter>,
-}
-
-impl Header {
-    pub(crate) fn new(spawned_at: &'static Location<'static>, name: Option<Arc<str>>, incarnation: u16) -> Header {
-        let extras = OnceCell::new();
-        if name.is_some() {
-            let _ = extras.set(Box::new(Extras { name, ..Extras::default() }));
-        }
-        Header {
-            id: Cell::new(TaskId::NONE),
-            spawned_at,
-            joiner: Cell::new(None),
-            joined: Cell::new(true),
-            finished: Cell::new(false),
-            lent: Cell::new(false),
-            incarnation,
-            ending: Cell::new(Ending::Dropped),
-            borrows: Cell::new(false),
-            cancel_kind: Cell::new(CancelKind::Explicit),
-            cancelled_at: Cell::new(None),
-            extras,
-        }
-    }
-
-    pub(crate) fn name(&self) -> Option<&Arc<str>> {
-        self.extras.get()?.name.as_ref()
-    }
-
-    /// The task's runtime.
-    pub(crate) fn address(&self) -> Address {
-        Address { executor: self.id.get().executor(), incarnation: self.incarnation }
-    }
-
-    pub(crate) fn info(&self) -> TaskInfo {
-        TaskInfo { id: self.id.get(), name: self.name().cloned(), spawned_at: self.spawned_at }
-    }
-
-    /// Flags the task; true if it had neither ended nor been flagged. The first reason stays. The caller wakes it.
-    pub(crate) fn flag(&self, reason: CancelReason) -> bool {
-        let open = !self.finished.get() && self.cancelled_at.get().is_none();
-        if open {
-            self.cancel_kind.set(reason.kind);
-            self.cancelled_at.set(Some(reason.at));
-        }
-        open
-    }
-
-    pub(crate) fn cancelled(&self) -> Option<CancelReason> {
-        self.cancelled_at.get().map(|at| CancelReason { kind: self.cancel_kind.get(), at })
-    }
-
-    /// Has `at_end` run when the task ends.
-    pub(crate) fn at_end(&self, at_end: Box<dyn FnOnce()>) {
-        self.extras.get_or_init(Box::default).at_end.set(Some(at_end));
-    }
-}
-
-/// Who a task is: in reports, events and errors.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct TaskInfo {
-    /// Its number, unique among the living tasks of the process.
-    pub id: TaskId,
-    /// The name it was spawned with.
-    pub name: Option<Arc<str>>,
-    /// The line that spawned it.
-    pub spawned_at: &'static Location<'static>,
-}
-
-impl fmt::Display for TaskInfo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.name {
-            Some(name) => write!(f, "task `{name}` {}, spawned at {}", self.id, self.spawned_at),
-            None => write!(f, "task {}, spawned at {}", self.id, self.spawned_at),
-        }
-    }
-}
-
 pin_project! {
     #[project = StageView]
     #[project_replace = StageTaken]
@@ -209,8 +103,14 @@ pub(crate) struct TaskCell<F: Future> {
 }
 
 impl<F: Future> TaskCell<F> {
-    pub(crate) fn new(future: F, header: Header) -> Rc<TaskCell<F>> {
-        Rc::new(TaskCell { header, stage: UnsafeCell::new(Stage::Running { future }) })
+    #[inline]
+    pub(crate) fn new(future: F, header: Header, cells: &Cells) -> Rc<TaskCell<F>> {
+        let mut task = cells.take::<TaskCell<F>>();
+        let place = Rc::get_mut(&mut task).expect("nobody else has it yet");
+        place.write(TaskCell { header, stage: UnsafeCell::new(Stage::Running { future }) });
+        // SAFETY: it was written in the line before. (In place, because a cell that is moved there is written in small pieces and
+        // read in big ones, for which processors have to wait.)
+        unsafe { task.assume_init() }
     }
 
     /// Lends the stage to `f`: a `RefCell`, but pinned, and with its flag among the header's.
@@ -220,47 +120,74 @@ impl<F: Future> TaskCell<F> {
     /// If it is lent already.
     #[inline]
     fn with_stage<R>(&self, f: impl FnOnce(Pin<&mut Stage<F>>) -> R) -> R {
-        struct Back<'a>(&'a Cell<bool>);
+        struct Back<'a>(&'a Header);
         impl Drop for Back<'_> {
             fn drop(&mut self) {
-                self.0.set(false);
+                self.0.clear(state::LENT);
             }
         }
-        assert!(!self.header.lent.replace(true), "a task's future is used while it is being polled");
-        let _back = Back(&self.header.lent);
-        // SAFETY: exclusive, because `lent` was false, and is true until `_back` is dropped, which is after the reference's
+        assert!(!self.header.is(state::LENT), "a task's future is used while it is being polled");
+        self.header.set(state::LENT | state::BEGUN);
+        let _back = Back(&self.header);
+        // SAFETY: exclusive, because `LENT` was not set, and is until `_back` is dropped, which is after the reference's
         // last use; this is the only place that reaches into the cell, which is not `Sync`. Pinned, because a `TaskCell`
         // exists only within the `Rc` that `new` puts it in and that nobody takes it out of; so the stage lies still until
         // it is dropped in place.
         f(unsafe { Pin::new_unchecked(&mut *self.stage.get()) })
     }
 
-    /// Ends the task: drops the future, keeps the result, and tells whoever waits.
-    fn finish(&self, reporter: &Reporter, result: Result<F::Output, JoinError>) {
+    /// The result is there: tells whoever waits.
+    #[inline]
+    fn tell(&self, reporter: &Reporter) {
         let header = &self.header;
-        let fine = result.is_ok();
-        // The assignment drops the future in place. If its destructor panics, the result is there nevertheless.
-        let drop_future = || self.with_stage(|mut stage| stage.set(Stage::Finished { result }));
-        let dropped = catch_unwind(AssertUnwindSafe(drop_future));
-        header.finished.set(true);
-        if fine && dropped.is_ok() && header.extras.get().is_none() {
-            // The usual end: somebody waits, or the task was detached.
-            match header.joiner.take() {
-                Some(joiner) => wake(joiner),
-                None if header.joined.get() => {}
-                None => catch_unwind(AssertUnwindSafe(|| drop(self.take_result())))
-                    .unwrap_or_else(|payload| self.report(reporter, payload)),
-            }
-            return;
+        header.set(state::FINISHED);
+        if header.has_extras() {
+            self.tell_rarely(reporter);
+        } else if header.joiner.get() != TaskId::NONE {
+            wake(header.joiner.replace(TaskId::NONE));
+        } else if !header.joined.get() {
+            self.drop_result(reporter);
         }
-        self.finish_rarely(reporter, dropped.err());
     }
 
     #[cold]
     #[inline(never)]
-    fn finish_rarely(&self, reporter: &Reporter, panicked: Option<Box<dyn Any + Send>>) {
+    fn tell_rarely(&self, reporter: &Reporter) {
         let header = &self.header;
-        if let Some(payload) = panicked {
+        if let Some(at_end) = header.take_at_end()
+            && let Err(payload) = catch_unwind(AssertUnwindSafe(at_end))
+        {
+            self.report(reporter, payload);
+        }
+        if header.joiner.get() != TaskId::NONE {
+            wake(header.joiner.replace(TaskId::NONE));
+        }
+        if let Some(stranger) = header.take_stranger() {
+            report::catch(|payload| Report::WakerPanicked { payload }, || stranger.wake());
+        }
+        if !header.joined.get() {
+            self.drop_result(reporter);
+        }
+    }
+
+    /// Nobody wants the result.
+    #[inline]
+    fn drop_result(&self, reporter: &Reporter) {
+        match self.take_result() {
+            Some(Err(JoinError::Panicked(payload))) => report_panic(reporter, self.header.info(), payload),
+            result => {
+                let dropped = catch_unwind(AssertUnwindSafe(|| drop(result)));
+                dropped.unwrap_or_else(|payload| self.report(reporter, payload));
+            }
+        }
+    }
+
+    /// Ends the task without a value: drops the future in place. A panic of its destructor says more than a cancel.
+    #[cold]
+    fn end(&self, reporter: &Reporter, error: JoinError) {
+        let result = Err(error);
+        let drop_future = || self.with_stage(|mut stage| stage.set(Stage::Finished { result }));
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(drop_future)) {
             let unreported = self.with_stage(|stage| match stage.project() {
                 StageView::Finished { result: result @ Err(JoinError::Cancelled(_)) } => {
                     *result = Err(JoinError::panicked(payload));
@@ -272,32 +199,55 @@ impl<F: Future> TaskCell<F> {
                 self.report(reporter, payload);
             }
         }
-        if header.joined.get() {
-            let _ = header.extras.get_or_init(Box::default).reporter.set(reporter.clone());
+        if self.header.joined.get() {
+            self.header.report_to(reporter);
         }
-        let at_end = header.extras.get().and_then(|extras| extras.at_end.take());
-        let told = at_end.map_or(Ok(()), |at_end| catch_unwind(AssertUnwindSafe(at_end)));
-        if let Some(joiner) = header.joiner.take() {
-            wake(joiner);
+        self.tell(reporter);
+    }
+
+    /// The future has panicked: in its poll, or in its destructor when the result was there already.
+    #[cold]
+    fn panicked(&self, core: &Core, id: TaskId, payload: Box<dyn Any + Send>) -> Progress {
+        if self.with_stage(|stage| matches!(*stage, Stage::Finished { .. })) {
+            self.report(&core.reporter, payload);
+            self.tell(&core.reporter);
+            return Progress::Finished;
         }
-        let unwanted = if header.joined.get() { None } else { self.take_result() };
-        let dropped = match unwanted {
-            Some(Err(JoinError::Panicked(payload))) => {
-                report_panic(reporter, header.info(), payload);
-                Ok(())
-            }
-            unwanted => catch_unwind(AssertUnwindSafe(|| drop(unwanted))),
-        };
-        for panicked in [told, dropped] {
-            if let Err(payload) = panicked {
-                self.report(reporter, payload);
-            }
+        match layer::take_over(self.header.ending.get(), PanicPayload::new(payload)) {
+            Ok(()) => return self.poll(core, id),
+            Err(payload) => self.end(&core.reporter, JoinError::Panicked(payload)),
         }
+        Progress::Finished
     }
 
     #[cold]
     fn report(&self, reporter: &Reporter, payload: Box<dyn Any + Send>) {
         report_panic(reporter, self.header.info(), PanicPayload::new(payload));
+    }
+
+    /// Something is to be known of the task before it is polled, or it is not polled.
+    #[cold]
+    #[inline(never)]
+    fn before_poll(&self, core: &Core) -> Option<Progress> {
+        let header = &self.header;
+        if header.is_finished() {
+            return Some(Progress::Over);
+        }
+        let mut bits = if header.is(state::KEPT) { layer::KEPT } else { 0 };
+        if let Some(reason) = header.cancelled() {
+            if !header.is(state::BEGUN) {
+                bits |= layer::NEW;
+                core.report_unpolled(header);
+            }
+            if core.drops(header) {
+                layer::set_attention(bits | layer::CUT);
+                self.end(&core.reporter, JoinError::Cancelled(reason));
+                return Some(Progress::Finished);
+            }
+            bits |= layer::FLAGGED;
+        }
+        layer::set_attention(layer::attention() | bits);
+        None
     }
 
     fn take_result(&self) -> Option<Result<F::Output, JoinError>> {
@@ -319,36 +269,29 @@ impl<F: Future> Run for TaskCell<F> {
     #[inline]
     fn poll(&self, core: &Core, id: TaskId) -> Progress {
         let header = &self.header;
-        if header.finished.get() {
-            return Progress::Over;
-        }
-        let flagged = header.cancelled();
-        let result = if let Some(reason) = flagged
-            && core.drops(header)
+        if header.is(!state::BEGUN)
+            && let Some(progress) = self.before_poll(core)
         {
-            Err(JoinError::Cancelled(reason))
-        } else {
-            if flagged.is_some() {
-                layer::raise();
-            }
-            let waker = ManuallyDrop::new(id.waker()); // there is nothing to drop
-            let mut cx = Context::from_waker(&waker);
-            let poll = || {
-                self.with_stage(|stage| match stage.project() {
-                    StageView::Running { future } => future.poll(&mut cx),
-                    _ => unreachable!("an unfinished task has a future"),
-                })
-            };
-            match catch_unwind(AssertUnwindSafe(poll)) {
-                Ok(Poll::Pending) => return Progress::Pending,
-                Ok(Poll::Ready(output)) => Ok(output),
-                Err(payload) => match layer::take_over(header.ending.get(), PanicPayload::new(payload)) {
-                    Ok(()) => return self.poll(core, id),
-                    Err(payload) => Err(JoinError::Panicked(payload)),
-                },
-            }
+            return progress;
+        }
+        let waker = ManuallyDrop::new(id.waker()); // there is nothing to drop
+        let mut cx = Context::from_waker(&waker);
+        let poll = || {
+            self.with_stage(|mut stage| {
+                let StageView::Running { future } = stage.as_mut().project() else {
+                    unreachable!("an unfinished task has a future")
+                };
+                let result = Ok(ready!(future.poll(&mut cx)));
+                // This drops the future in place; if its destructor panics, the result is there nevertheless.
+                stage.set(Stage::Finished { result });
+                Poll::Ready(())
+            })
         };
-        self.finish(&core.reporter, result);
+        match catch_unwind(AssertUnwindSafe(poll)) {
+            Ok(Poll::Pending) => return Progress::Pending,
+            Ok(Poll::Ready(())) => self.tell(&core.reporter),
+            Err(payload) => return self.panicked(core, id, payload),
+        }
         Progress::Finished
     }
 
@@ -361,7 +304,7 @@ impl<F: Future> Run for TaskCell<F> {
                 Err(payload) => PanicPayload::new(payload),
             },
         };
-        match header.extras.get().and_then(|extras| extras.reporter.get()) {
+        match header.reporter() {
             Some(reporter) => report_panic(reporter, header.info(), payload),
             None => deliver(header.address(), Report::Panicked { task: header.info(), payload }),
         }
@@ -370,7 +313,17 @@ impl<F: Future> Run for TaskCell<F> {
     #[cold]
     fn cut(&self, reporter: &Reporter) {
         let unflagged = CancelReason { kind: CancelKind::HandleDropped, at: self.header.spawned_at };
-        self.finish(reporter, Err(JoinError::Cancelled(self.header.cancelled().unwrap_or(unflagged))));
+        self.end(reporter, JoinError::Cancelled(self.header.cancelled().unwrap_or(unflagged)));
+    }
+
+    #[inline]
+    fn recycle(self: Rc<Self>, cells: &Cells) {
+        let is_spent = !self.header.has_extras() && self.with_stage(|stage| matches!(*stage, Stage::Taken));
+        if is_spent && Rc::strong_count(&self) == 1 {
+            // SAFETY: to `MaybeUninit` of the same type, which drops nothing: a header without extras and a stage without future
+            // or result own nothing.
+            cells.keep(unsafe { Rc::from_raw(Rc::into_raw(self).cast::<MaybeUninit<TaskCell<F>>>()) });
+        }
     }
 }
 
@@ -378,14 +331,12 @@ impl<F: Future> Join<F::Output> for TaskCell<F> {
     #[inline]
     fn poll_join(&self, cx: &mut Context<'_>) -> Poll<Result<F::Output, JoinError>> {
         let header = &self.header;
-        if !header.finished.get() {
-            let waker = match header.joiner.take() {
-                Some(kept) if kept.will_wake(cx.waker()) => kept,
-                _ => cx.waker().clone(), // a stranger's code: the task may have finished when it is back
-            };
-            if !header.finished.get() {
-                let crossed = header.joiner.replace(Some(waker));
-                drop(crossed);
+        if !header.is_finished() {
+            match TaskId::of(cx.waker()) {
+                Some(id) => header.joiner.set(id),
+                None => header.await_as_stranger(cx.waker()),
+            }
+            if !header.is_finished() {
                 return Poll::Pending;
             }
         }
@@ -407,9 +358,9 @@ impl<F: Future> Join<F::Output> for TaskCell<F> {
     }
 }
 
-/// Wakes who waits for a task. It may be a stranger, whose panic is no end of the task.
+/// Wakes who waits for a task: maybe a child, whose parent's waker is a stranger's, and its panic is no end of the task.
 #[inline]
-fn wake(joiner: Waker) {
+fn wake(joiner: TaskId) {
     report::catch(|payload| Report::WakerPanicked { payload }, || joiner.wake());
 }
 
@@ -429,33 +380,6 @@ impl Run for Main {
     fn discard(&self) {}
 
     fn cut(&self, _: &Reporter) {}
-}
 
-/// Drops the results of finished tasks, one after the other: a result may own the handle of the next finished task, and so
-/// on, a million deep, and none of it may recurse.
-///
-/// Inside another discard it returns before the result is dropped. A result that borrows cannot wait so long: what it borrows
-/// may be a local of the destructor that drops the handle.
-pub(crate) fn discard(task: Rc<dyn Run>) {
-    if task.header().borrows.get() {
-        return task.discard();
-    }
-    thread_local! {
-        static WAITING: RefCell<Option<Vec<Rc<dyn Run>>>> = const { RefCell::new(None) };
-    }
-    // Where the thread's locals are gone already, recursion is all that is left.
-    let Ok(waits) = WAITING.try_with(|waiting| waiting.borrow_mut().as_mut().map(|tasks| tasks.push(Rc::clone(&task))))
-    else {
-        return task.discard();
-    };
-    if waits.is_some() {
-        return;
-    }
-    WAITING.set(Some(Vec::new()));
-    let mut next = Some(task);
-    while let Some(task) = next {
-        task.discard();
-        next = WAITING.with_borrow_mut(|waiting| waiting.as_mut().and_then(Vec::pop));
-    }
-    WAITING.set(None);
+    fn recycle(self: Rc<Self>, _: &Cells) {}
 }

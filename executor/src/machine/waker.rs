@@ -98,6 +98,12 @@ impl TaskId {
         self.0 & SLOT_MASK
     }
 
+    /// The number of a waker, unless it is a stranger's.
+    #[inline]
+    pub(crate) fn of(waker: &Waker) -> Option<TaskId> {
+        ptr::eq(waker.vtable(), &raw const VTABLE).then(|| TaskId(waker.data().addr()))
+    }
+
     /// The waker with this number.
     #[inline]
     pub(crate) fn waker(self) -> Waker {

@@ -79,7 +79,7 @@ impl Cleanup {
             drop(self);
             return layer::report(Report::CutShort { what: "a cleanup that outlived its runtime", at });
         }
-        layer::spawn(AsTask { cleanup: Some(self), polled: false }, Ending::Member, None, at).detach();
+        layer::spawn(|| AsTask { cleanup: Some(self), polled: false }, Ending::Member, None, at).detach();
     }
 }
 

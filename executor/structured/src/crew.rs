@@ -74,10 +74,15 @@ impl<E: fmt::Display + 'static> Crew<E> {
     }
 
     /// The name of the next child that was not given one.
+    #[inline]
     pub(crate) fn next_name(&self) -> Option<Arc<str>> {
-        let prefix = self.name.as_ref()?;
+        self.name.as_ref().map(|prefix| self.name_below(prefix))
+    }
+
+    #[cold]
+    fn name_below(&self, prefix: &str) -> Arc<str> {
         let number = self.spawned.replace(self.spawned.get() + 1);
-        Some(Arc::from(format!("{prefix}/{number}")))
+        Arc::from(format!("{prefix}/{number}"))
     }
 
     #[allow(clippy::cast_possible_truncation)] // there are never more children than a runtime has slots

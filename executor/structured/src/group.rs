@@ -222,7 +222,7 @@ impl<E: fmt::Display + 'static> TaskGroup<E> {
         F: Future<Output = Result<T, E>> + 'static,
         T: 'static,
     {
-        self.crew.take_on(child, |child| layer::spawn(child, Ending::Member, name, at))
+        self.crew.take_on(child, |child| layer::spawn(|| child, Ending::Member, name, at))
     }
 
     /// Cancels the group: its children and its body. False if it was cancelled before, or has ended.

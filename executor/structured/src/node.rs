@@ -84,8 +84,6 @@ pub(crate) struct Node {
     token: RefCell<Option<Arc<Shared>>>,
     /// The variables that a task has inherited.
     pub(crate) context: OnceCell<Context>,
-    /// It was made for a task that has not been polled.
-    is_new: Cell<bool>,
 }
 
 #[derive(Default)]
@@ -140,7 +138,6 @@ impl Node {
             sets_grace: Cell::new(false),
             token: RefCell::default(),
             context: OnceCell::new(),
-            is_new: Cell::new(false),
         });
         node.link(parent);
         node
@@ -149,21 +146,10 @@ impl Node {
     /// For a task, or for the child of a group, that is to have the current context.
     pub(crate) fn inheriting(group: Option<Rc<Node>>) -> Rc<Node> {
         let node = Node::new(Kind::Task, Location::caller(), group, None);
-        node.is_new.set(true);
         if let Some(context) = context::current() {
             let _ = node.context.set(context);
         }
         node
-    }
-
-    /// Whether its task has not been polled.
-    pub(crate) fn is_new(&self) -> bool {
-        self.is_new.get()
-    }
-
-    /// Its task is polled; true if for the first time.
-    pub(crate) fn begin(&self) -> bool {
-        self.is_new.replace(false)
     }
 
     pub(crate) fn parent(&self) -> Option<Rc<Node>> {

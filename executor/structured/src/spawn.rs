@@ -10,7 +10,7 @@ use handcar_executor as kernel;
 use handcar_executor::layer::{self, Ending};
 
 use crate::join::JoinHandle;
-use crate::task::Task;
+use crate::task::{Task, inherit};
 
 /// Spawns a task on the current runtime. It is polled first when its turn comes, never inside this call.
 ///
@@ -55,7 +55,9 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    JoinHandle::new(layer::spawn(Task::new(future), Ending::Own, name, at))
+    let task = layer::spawn(|| Task::new(future), Ending::Own, name, at);
+    inherit(&task);
+    JoinHandle::new(task)
 }
 
 /// Spawns on one runtime from wherever that is not the current one. Made by [`Runtime::spawner`](crate::Runtime::spawner);
@@ -116,7 +118,9 @@ impl Spawner {
         F::Output: 'static,
     {
         // Where it is refused, it is dropped as it is, and what its destructor defers belongs to the scope here.
-        layer::spawn_on(&self.kernel, || Task::new(future), Ending::Own, at).map(JoinHandle::new)
+        let task = layer::spawn_on(&self.kernel, || Task::new(future), Ending::Own, at)?;
+        inherit(&task);
+        Some(JoinHandle::new(task))
     }
 }
 

@@ -5,13 +5,13 @@
 //! [`layer`](handcar_executor::layer)). Nor does it catch a panic of the body: the loop does, and polls the wrapper once more.
 //!
 //! ```text
-//!     New -- first poll --> Plain -- something attached --> Noded
-//!      |                      |                               |
-//!      | cancelled: never     | cancelled: polled once more,  | cancelled, or it panics:
-//!      v polled               v dropped                       v the rule (scoped.rs)
-//!     ended                 ended                           ended
-//!                             ^
-//!                             '-- Panicked: noted on the way out, and dealt with in the one more poll
+//!     plain -- something attached --> with a node, which the kernel keeps: the rule (scoped.rs)
+//!      |                               |
+//!      | cancelled: polled once more,  | cancelled, or it panics
+//!      v dropped; never polled if new  v
+//!     ended                           ended
+//!      ^
+//!      '-- panicked: dealt with in the one more poll
 //! ```
 //!
 //! The child of a group is much the same, but always has a frame, which names its group: `group_child.rs`.
@@ -21,7 +21,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use handcar_executor::layer;
+use handcar_executor::{self as kernel, layer};
 use pin_project_lite::pin_project;
 
 use crate::context;
@@ -30,40 +30,30 @@ use crate::polls;
 use crate::reason::CancelReason;
 use crate::scoped::{Outcome, Stage, drain_from, drop_body, drop_node, poll_body, poll_node};
 
-enum Link {
-    New,
-    Plain,
-    /// A plain one, whose body has just panicked.
-    Panicked,
-    /// From the start, if it was spawned where context variables are set: the node keeps them.
-    Noded(Rc<Node>),
-}
-
 pin_project! {
     /// What the kernel polls.
     pub(crate) struct Task<F: Future> {
-        link: Link,
         #[pin]
         stage: Stage<F>,
     }
 
     impl<F: Future> PinnedDrop for Task<F> {
         fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
-            match this.link {
-                Link::Noded(node) => {
-                    if node.is_new() {
-                        layer::task_unpolled();
-                    }
-                    drop_node(node, this.stage);
-                }
-                Link::New => drop_new(this.stage),
-                Link::Plain | Link::Panicked => {
-                    let _close = CloseAttached;
-                    this.stage.set(Stage::Over);
-                }
+            let mut stage = this.project().stage;
+            let _close = CloseAttached;
+            match layer::attention() & layer::CUT {
+                0 => stage.set(Stage::Over),
+                _ => cut(stage),
             }
         }
+    }
+}
+
+#[cold]
+fn cut<F: Future>(mut stage: Pin<&mut Stage<F>>) {
+    match take_kept() {
+        Some(node) => drop_node(&node, stage),
+        None => stage.set(Stage::Over),
     }
 }
 
@@ -83,8 +73,19 @@ pub(crate) type Ended<T> = Result<T, CancelReason>;
 
 impl<F: Future> Task<F> {
     pub(crate) fn new(future: F) -> Task<F> {
-        let link = if context::is_set() { Link::Noded(Node::inheriting(None)) } else { Link::New };
-        Task { link, stage: Stage::Body { body: future } }
+        Task { stage: Stage::Body { body: future } }
+    }
+}
+
+/// Has a task that was just spawned inherit the context variables.
+#[inline]
+pub(crate) fn inherit<T>(task: &kernel::JoinHandle<T>) {
+    #[cold]
+    fn keep(task: &kernel::AbortHandle) {
+        layer::keep_with(task, Node::inheriting(None));
+    }
+    if context::is_set() {
+        keep(&task.abort_handle());
     }
 }
 
@@ -93,26 +94,15 @@ impl<F: Future> Future for Task<F> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        /// Notes on the way of a panic that the next poll has to do with it.
-        struct Unwinding<'a>(&'a mut Link);
-        impl Drop for Unwinding<'_> {
-            fn drop(&mut self) {
-                *self.0 = Link::Panicked;
-            }
+        let mut stage = self.project().stage;
+        if layer::attention() & !layer::FLAGGED != 0 {
+            return poll_rarely(stage, cx).map(end);
         }
-        let mut this = self.project();
-        match this.link {
-            Link::Plain => {}
-            Link::New if layer::attention() == 0 => *this.link = Link::Plain,
-            _ => return poll_rarely(this.link, this.stage, cx).map(end),
-        }
-        let unwinding = Unwinding(this.link);
-        let polled = poll_body(this.stage.as_mut(), cx);
-        std::mem::forget(unwinding);
+        let polled = poll_body(stage.as_mut(), cx);
         if layer::attention() == 0 {
             return polled.map(Ok); // what is left of the body goes with the task
         }
-        attend(this.link, this.stage, stepped(polled), cx).map(end)
+        attend(stage, stepped(polled), cx).map(end)
     }
 }
 
@@ -139,20 +129,30 @@ fn flagged() -> CancelReason {
 }
 
 /// The node that something has attached in this poll.
+#[inline]
 fn attached() -> Option<Rc<Node>> {
-    let attention = layer::attention();
-    if attention & layer::ATTACHED == 0 {
-        return None;
-    }
+    if layer::attention() & layer::ATTACHED == 0 { None } else { take_attached() }
+}
+
+#[cold]
+fn take_attached() -> Option<Rc<Node>> {
     let node = polls::take_task()?;
-    layer::set_attention(attention & !layer::ATTACHED);
+    layer::set_attention(layer::attention() & !layer::ATTACHED);
     Some(node)
+}
+
+/// The node that the task has from earlier polls.
+fn kept() -> Option<Rc<Node>> {
+    layer::kept()?.downcast().ok()
+}
+
+fn take_kept() -> Option<Rc<Node>> {
+    layer::keep(None)?.downcast().ok()
 }
 
 /// A plain task was polled, and something happened to it.
 #[cold]
 fn attend<F: Future>(
-    link: &mut Link,
     mut stage: Pin<&mut Stage<F>>,
     mut stepped: Option<Outcome<F::Output>>,
     cx: &mut Context<'_>,
@@ -166,62 +166,41 @@ fn attend<F: Future>(
         node = attached(); // the body's destructor has left a cleanup
     }
     let Some(node) = node else { return stepped.map_or(Poll::Pending, Poll::Ready) };
-    *link = Link::Noded(Rc::clone(&node));
-    go_on(&node, stage, stepped, cx)
+    layer::keep(Some(Rc::clone(&node) as _));
+    go_on(&node, stage, stepped, true, cx)
 }
 
-/// The task has got a node in this poll.
+/// Polls a task with a node, by the rule of scopes.
 fn go_on<F: Future>(
     node: &Rc<Node>,
     mut stage: Pin<&mut Stage<F>>,
     stepped: Option<Outcome<F::Output>>,
+    polled: bool,
     cx: &mut Context<'_>,
 ) -> Poll<Outcome<F::Output>> {
     if let Some(outcome) = stepped {
+        let _context = node.enter_context();
         drain_from(node, stage.as_mut(), outcome);
     }
-    poll_node(node, stage, true, cx).map(|outcome| settled(node, outcome))
-}
-
-fn settled<T>(node: &Node, outcome: Outcome<T>) -> Outcome<T> {
-    match outcome {
+    let Poll::Ready(outcome) = poll_node(node, stage, polled, cx) else { return Poll::Pending };
+    drop(take_kept());
+    Poll::Ready(match outcome {
         Outcome::Cancelled(None) => Outcome::Cancelled(Some(node.reason().unwrap_or_else(flagged))),
         outcome => outcome,
-    }
+    })
 }
 
-/// A task that was cancelled before its first poll, one whose body has panicked, and one with a node.
+/// A task that was cancelled before its first poll, one that has panicked, and one with a node.
 #[inline(never)]
-fn poll_rarely<F: Future>(
-    link: &mut Link,
-    stage: Pin<&mut Stage<F>>,
-    cx: &mut Context<'_>,
-) -> Poll<Outcome<F::Output>> {
-    let outcome = match link {
-        Link::Noded(node) => {
-            let node = Rc::clone(node);
-            let mut stage = stage;
-            if node.begin() && polls::is_task_flagged() {
-                layer::task_unpolled();
-                let _context = node.enter_context();
-                drain_from(&node, stage.as_mut(), Outcome::Cancelled(Some(flagged())));
-            }
-            return poll_node(&node, stage, false, cx).map(|outcome| settled(&node, outcome));
-        }
-        Link::Panicked => Outcome::Panicked(layer::take_panic().expect("the loop leaves what a body panicked with")),
-        Link::New | Link::Plain => {
-            layer::task_unpolled();
-            Outcome::Cancelled(Some(flagged()))
-        }
+fn poll_rarely<F: Future>(stage: Pin<&mut Stage<F>>, cx: &mut Context<'_>) -> Poll<Outcome<F::Output>> {
+    let attention = layer::attention();
+    let outcome = if attention & layer::PANICKED != 0 {
+        layer::take_panic().map(Outcome::Panicked)
+    } else {
+        (attention & layer::NEW != 0).then(|| Outcome::Cancelled(Some(flagged())))
     };
-    *link = Link::Plain;
-    attend(link, stage, Some(outcome), cx)
-}
-
-/// Drops a task that was never polled.
-#[cold]
-fn drop_new<F: Future>(mut stage: Pin<&mut Stage<F>>) {
-    layer::task_unpolled();
-    let _close = CloseAttached;
-    stage.set(Stage::Over);
+    match kept() {
+        Some(node) => go_on(&node, stage, outcome, false, cx),
+        None => attend(stage, outcome, cx),
+    }
 }

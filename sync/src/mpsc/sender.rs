@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 
 use super::error::{SendError, TrySendError};
-use super::{Channel, OwnedPermit, Permit, PermitIterator, Reserve, Room, SenderSink, Sending, WeakSender};
+use super::{Channel, OwnedPermit, Permit, PermitIterator, Reserve, Room, Sending, WeakSender};
 use crate::event::EventWait;
 use crate::semaphore::TryAcquireError;
 
@@ -169,8 +169,9 @@ impl<T> Sender<T> {
     }
 
     /// Turns it into a [`Sink`](futures_sink::Sink).
-    pub fn into_sink(self) -> SenderSink<T> {
-        SenderSink::new(self)
+    #[cfg(feature = "sink")]
+    pub fn into_sink(self) -> super::SenderSink<T> {
+        super::SenderSink::new(self)
     }
 
     #[inline]

@@ -1,0 +1,96 @@
+//! The memory of tasks that have ended serves the next ones, and not without bound. One test in a process of its own, since every
+//! allocation of the process is counted.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
+
+use handcar_executor::{JoinHandle, Runtime, spawn, spawn_named, yield_now};
+
+struct Counting;
+
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+static LIVE: AtomicIsize = AtomicIsize::new(0);
+
+// SAFETY: every call is passed on as it is to the system's allocator, which keeps the contract; the counters allocate nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        CALLS.fetch_add(1, Ordering::Relaxed);
+        LIVE.fetch_add(layout.size().cast_signed(), Ordering::Relaxed);
+        // SAFETY: the caller's promise about `layout` is handed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size().cast_signed(), Ordering::Relaxed);
+        // SAFETY: `block` came from `alloc` above, and so from the system's allocator with this layout.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Spawns `count` tasks of many kinds, and puts their handles into `handles`.
+fn burst(handles: &mut Vec<JoinHandle<u64>>, count: u64) {
+    for number in 0..count {
+        handles.push(match number % 3 {
+            0 => spawn(async move { number }),
+            1 => spawn(async move {
+                yield_now().await;
+                number
+            }),
+            _ => spawn(async move {
+                let held = [number; 4];
+                yield_now().await;
+                held.iter().sum::<u64>() / 4
+            }),
+        });
+        spawn(async move { assert_eq!(number, number.wrapping_add(0)) }).detach();
+    }
+}
+
+async fn join(handles: &mut Vec<JoinHandle<u64>>) {
+    for (number, handle) in handles.drain(..).enumerate() {
+        assert_eq!(handle.await.unwrap(), number as u64);
+    }
+}
+
+#[test]
+fn tasks_are_written_into_the_memory_of_tasks_that_have_ended_and_a_burst_gives_most_of_its_own_back() {
+    Runtime::new().unwrap().block_on(async {}); // what is made once for a process
+    let before_all = LIVE.load(Ordering::Relaxed);
+    let runtime = Runtime::new().unwrap();
+    let mut handles = Vec::with_capacity(30_000);
+    runtime.block_on(async {
+        burst(&mut handles, 300);
+        join(&mut handles).await;
+
+        let calls = CALLS.load(Ordering::Relaxed);
+        for _ in 0..10 {
+            burst(&mut handles, 300);
+            join(&mut handles).await;
+        }
+        assert_eq!(CALLS.load(Ordering::Relaxed), calls, "nothing had to be allocated");
+
+        // What has a name, or ended otherwise than by a value that was taken, is freed as ever.
+        for _ in 0..10 {
+            let named = spawn_named("named", async { String::from("dropped with its task") });
+            let cancelled = spawn(std::future::pending::<()>());
+            yield_now().await;
+            drop((named, cancelled));
+            yield_now().await;
+        }
+
+        let small = LIVE.load(Ordering::Relaxed);
+        burst(&mut handles, 30_000);
+        let big = LIVE.load(Ordering::Relaxed);
+        join(&mut handles).await;
+        let kept = LIVE.load(Ordering::Relaxed);
+        assert!(big - small > 30_000 * 2 * 64, "the burst took memory: {}", big - small);
+        let slots = 2 * 60_000_isize.cast_unsigned().next_power_of_two().cast_signed() * 24; // of the run queue, which never shrinks
+        assert!(kept - small < slots + (1 << 20), "it gave back what it took: {} of {}", kept - small, big - small);
+    });
+    drop(runtime);
+    drop(handles);
+    assert_eq!(LIVE.load(Ordering::Relaxed), before_all, "the end of the runtime frees what is kept");
+}
