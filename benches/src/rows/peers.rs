@@ -81,11 +81,13 @@ mod entrants {
     const HYPER: &str = "its streams for hyper need a feature that changes how it polls";
 
     impl Row {
-        /// Where no kernel is asked, a runtime enters with one of its drivers.
+        /// Where no kernel is asked, a runtime enters with one of its drivers; but compio asks epoll whenever nothing else is ready,
+        /// and `io_uring` by looking at memory, and so it enters with both.
         pub(in crate::rows) fn peers<W: Workload>(self) -> Row {
             self.peer::<Smol>(inside::<Smol, W>)
                 .peer::<Monoio<Epoll>>(inside::<Monoio<Epoll>, W>)
                 .peer::<Compio<Epoll>>(inside::<Compio<Epoll>, W>)
+                .peer::<Compio<Uring>>(inside::<Compio<Uring>, W>)
                 .peer::<Glommio>(inside::<Glommio, W>)
                 .peer::<LocalPool>(inside::<LocalPool, W>)
         }
@@ -94,6 +96,7 @@ mod entrants {
             self.peer_timed::<Smol, W>()
                 .peer_timed::<Monoio<Epoll>, W>()
                 .peer_timed::<Compio<Epoll>, W>()
+                .peer_timed::<Compio<Uring>, W>()
                 .peer_timed::<Glommio, W>()
                 .absent(LocalPool::NAME, NO_TIMERS)
         }
@@ -108,7 +111,7 @@ mod entrants {
         pub(in crate::rows) fn peers_with<W: SyncWorkload>(self) -> Row {
             self.enter(Role::Peer, "async-unsync on handcar", inside::<Handcar, With<W, AsyncUnsync>>)
                 .enter(Role::Peer, "async-unsync on tokio", inside::<Tokio<LocalRuntime>, With<W, AsyncUnsync>>)
-                .enter(Role::Peer, "async-unsync on compio", inside::<Compio<Epoll>, With<W, AsyncUnsync>>)
+                .enter(Role::Peer, "async-unsync on compio", inside::<Compio<Uring>, With<W, AsyncUnsync>>)
                 .enter(Role::Peer, "async-unsync on smol", inside::<Smol, With<W, AsyncUnsync>>)
                 .enter(Role::Peer, "local-sync on handcar", inside::<Handcar, With<W, LocalSync>>)
                 .enter(Role::Peer, "local-sync on monoio", inside::<Monoio<Epoll>, With<W, LocalSync>>)
@@ -130,7 +133,7 @@ mod entrants {
                 .enter(
                     Role::Peer,
                     "async-unsync permit on compio",
-                    inside::<Compio<Epoll>, Locked<W, OnePermit<AsyncUnsync>>>,
+                    inside::<Compio<Uring>, Locked<W, OnePermit<AsyncUnsync>>>,
                 )
                 .enter(
                     Role::Peer,
