@@ -59,7 +59,7 @@ pub(crate) async fn under_load(bencher: &mut Bencher, clients: Vec<TcpStream>, e
 /// clock for a request.
 pub(crate) async fn saturated(bencher: &mut Bencher, mut clients: Vec<TcpStream>, exchange: Exchange) {
     bencher
-        .measure_least(20_000, async |requests| {
+        .measure_least(5000, async |requests| {
             let (give_back, taken) = std::sync::mpsc::channel();
             let mut lent = std::mem::take(&mut clients);
             on_another_thread(move || {
