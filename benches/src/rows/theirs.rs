@@ -77,5 +77,6 @@ fn async_executor() -> Vec<Row> {
     ]
 }
 
-const UNPOLLED: &str = "The sleep is dropped unpolled. glommio's is an async function, which has done nothing by then.";
+const UNPOLLED: &str =
+    "The sleep is dropped unpolled. glommio's and compio's are async functions, which have done nothing by then.";
 const NEW_THREADS: &str = "Each wake comes from a new thread, which is most of its cost.";
