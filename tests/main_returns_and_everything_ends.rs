@@ -23,8 +23,8 @@ use futures::{AsyncReadExt, AsyncWriteExt};
 use handcar::net::{TcpListener, TcpStream};
 use handcar::sync::{Semaphore, mpsc, oneshot};
 use handcar::{
-    Builder, CancelKind, Clock, Event, Instant, JoinError, JoinHandle, Report, Runtime, Turn, interval, sleep, spawn,
-    timeout, to_thread, yield_now,
+    Builder, CancelKind, Clock, Event, Instant, JoinError, JoinHandle, Report, Reports, Runtime, Turn, interval, sleep,
+    spawn, timeout, to_thread, yield_now,
 };
 
 fn alone() -> MutexGuard<'static, ()> {
@@ -487,13 +487,8 @@ fn whatever_outlives_its_runtime_is_inert() {
 fn a_job_that_ends_after_its_runtime_harms_nobody() {
     let _alone = alone();
     let _watchdog = watchdog();
-    let reports = Rc::new(Cell::new(0));
-    let count = Rc::clone(&reports);
-    let hook = move |report: Report| {
-        assert!(matches!(&report, Report::JobsLeft { jobs } if jobs.len() == 1), "{report}");
-        count.set(count.get() + 1);
-    };
-    let runtime = Builder::new().grace(Some(Duration::ZERO)).on_report(hook).build().unwrap();
+    let reports = Reports::new();
+    let runtime = Builder::new().grace(Some(Duration::ZERO)).on_report(reports.hook()).build().unwrap();
     let (go, went) = std::sync::mpsc::channel::<()>();
     let (began, has_begun) = async_channel::bounded(1);
     runtime.block_on(async {
@@ -505,7 +500,9 @@ fn a_job_that_ends_after_its_runtime_harms_nobody() {
         has_begun.recv().await.unwrap();
     });
     drop(runtime);
-    assert_eq!(reports.get(), 1);
+    let told = reports.take();
+    let [Report::JobAbandoned { .. }, Report::JobsLeft { jobs }] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(jobs.len(), 1);
     assert_eq!(threads_named("handcar-blocking"), 1);
     handcar::run(async { spawn(yield_now()).await.unwrap() });
     drop(go);
@@ -588,16 +585,13 @@ fn destructors_that_spawn_again_and_again_do_not_hold_up_the_end_for_ever() {
         }
     }
     let _watchdog = watchdog();
-    let reports = Rc::new(Cell::new(0));
-    let count = Rc::clone(&reports);
-    let hook = move |report: Report| {
-        assert!(matches!(report, Report::TasksLeft { .. }), "{report}");
-        count.set(count.get() + 1);
-    };
-    let runtime = Builder::new().on_report(hook).build().unwrap();
+    let reports = Reports::new();
+    let grace = Some(Duration::from_millis(10));
+    let runtime = Builder::new().grace(grace).on_report(reports.hook()).build().unwrap();
     runtime.block_on(async { spawn(endless()).detach() });
     drop(runtime);
-    assert_eq!(reports.get(), 1);
+    let told = reports.take();
+    assert!(matches!(told[..], [Report::TasksCut { .. }, Report::TasksLeft { .. }]), "{told:?}");
 }
 
 #[test]

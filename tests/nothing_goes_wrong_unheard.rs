@@ -287,7 +287,7 @@ fn a_panic_of_a_job_that_was_left_alone_is_reported() {
             panic!("alone");
         });
         has_begun.recv().await.unwrap();
-        drop(job);
+        drop(job.abandon_on_cancel());
     });
     drop(go);
     drop(runtime);

@@ -12,7 +12,7 @@ use std::task::Wake;
 use std::thread;
 use std::time::Duration;
 
-use common::watchdog;
+use common::{in_a_child, is_child, watchdog};
 use futures::future::select;
 use handcar::{
     Builder, CancelScope, Clock, Reports, bracket, defer, shield, sleep, spawn, spawn_named, task_group, timeout,
@@ -259,6 +259,23 @@ fn what_the_end_of_the_runtime_finds() {
             // end
         }),
     );
+    let endless = told(Builder::new().grace(Some(Duration::ZERO)), async {
+        // program: Tasks that come again and again
+        struct Again;
+        impl Drop for Again {
+            fn drop(&mut self) {
+                let again = Again;
+                spawn(async move { drop(again) }).detach();
+            }
+        }
+        let again = Again;
+        spawn(async move { drop(again) }).detach();
+        // end
+    });
+    let forgotten = endless.last().unwrap();
+    let (before, after) =
+        forgotten.split_once("task #").and_then(|(what, task)| Some((what, task.split_once(',')?.1))).unwrap();
+    check("Tasks that come again and again", &[format!("{before}task #1.1003,{after}")]); // how many there were is chance
     check(
         "A foreign waker that panics",
         &told(simulated(), async {
@@ -276,6 +293,25 @@ fn what_the_end_of_the_runtime_finds() {
             // end
         }),
     );
+}
+
+#[test]
+fn what_comes_after_the_end_of_the_runtime() {
+    let _watchdog = watchdog();
+    if is_child() {
+        // program: A cleanup that comes too late
+        let runtime = handcar::Runtime::new().unwrap();
+        let guard = runtime.block_on(async {
+            defer(async { /* .. */ })
+        });
+        drop(runtime);
+        drop(guard);
+        // end
+        return;
+    }
+    let told = String::from_utf8(in_a_child().stderr).unwrap();
+    let (_, told) = told.split_once("handcar: ").unwrap_or_else(|| panic!("{told}"));
+    check("A cleanup that comes too late", &[told.trim_end().to_owned()]);
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub struct AbortHandle {
 }
 
 impl AbortHandle {
-    /// As [`JoinHandle::cancel`].
+    /// As [`JoinHandle::cancel`](crate::JoinHandle::cancel).
     #[track_caller]
     pub fn cancel(&self) -> bool {
         join::cancel(&*self.task, CancelReason::new(CancelKind::Explicit))

@@ -262,6 +262,11 @@ impl<T> ToThread<T> {
         matches!(self.job.lock().stage, Stage::Done(_))
     }
 
+    /// Has the job's runtime report something, wherever this is called.
+    pub fn report(&self, report: Report) {
+        reporter::deliver(self.runtime, report);
+    }
+
     /// Takes the job back, if it has not started: no thread begins with it until this is polled again. False if it has started.
     pub fn withdraw(&self) -> bool {
         let mut state = self.job.lock();

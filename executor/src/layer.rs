@@ -20,6 +20,7 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::future::Future;
+use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -67,7 +68,8 @@ pub const CUT: u8 = 32;
 
 thread_local! {
     static ATTENTION: Cell<u8> = const { Cell::new(0) };
-    static PANIC: Cell<Option<PanicPayload>> = const { Cell::new(None) };
+    /// Without a destructor: a runtime may end, and its tasks panic, after the thread's other locals have gone.
+    static PANIC: ManuallyDrop<Cell<Option<PanicPayload>>> = const { ManuallyDrop::new(Cell::new(None)) };
 }
 
 /// What the wrapper of the task that is being polled has to look at; zero nearly always.
@@ -94,13 +96,13 @@ pub(crate) fn take_over(ending: Ending, payload: PanicPayload) -> Result<(), Pan
         return Err(payload);
     }
     set_attention(attention() | PANICKED);
-    PANIC.set(Some(payload));
+    PANIC.with(|panic| panic.set(Some(payload)));
     Ok(())
 }
 
 /// What the poll before this one panicked with.
 pub fn take_panic() -> Option<PanicPayload> {
-    PANIC.take()
+    PANIC.with(|panic| panic.take())
 }
 
 /// Ends the task that is being polled with a panic.
@@ -230,6 +232,17 @@ pub fn shut_down(runtime: &Runtime) {
 pub fn report(report: Report) {
     let reporter = context::with_current(|core| core.reporter.clone()).unwrap_or_default();
     reporter.report(report);
+}
+
+/// Has the runtime of `task` report something, wherever this is called.
+pub fn report_of(task: &AbortHandle, report: Report) {
+    reporter::deliver(task.task.header().address(), report);
+}
+
+/// The current runtime, if there is one.
+#[inline]
+pub fn home() -> Option<Spawner> {
+    context::with_current(Spawner::new)
 }
 
 /// Reports a panic that nobody will see, as the runtime's `OnPanic` says.

@@ -23,7 +23,7 @@
 //! `machine` is the kernel in the narrow sense, thirteen files that one reads in an afternoon, in the order that its essay gives. Around
 //! it is what programs see of it:
 //!
-//! * `runtime`, `spawn`: building a runtime, running it, spawning on it
+//! * `runtime`, `main_task`, `spawn`: building a runtime, running it, spawning on it
 //! * `time`: clocks, sleeping, timeouts, intervals
 //! * `pool`, `job`: threads, and calls that block
 //! * `shutdown`, `discard`, `cells`: how it ends, how results end that nobody wants, and what becomes of the memory of tasks
@@ -40,6 +40,7 @@ mod join_error;
 pub mod layer;
 mod local;
 mod machine;
+mod main_task;
 mod observe;
 mod pool;
 pub mod question;

@@ -51,6 +51,8 @@ pub enum Event<'a> {
         /// How many polls it made since it last did.
         polls: u32,
     },
+    /// No task is polled any more: the loop looks, opens its mail, or ends.
+    Paused,
     /// Nothing is runnable: the loop sleeps, for this long at the most.
     Parked {
         /// `None`: until somebody ends it.

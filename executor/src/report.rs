@@ -78,7 +78,7 @@ pub enum Report {
         /// The line that shielded it.
         at: &'static Location<'static>,
     },
-    /// A blocking job was running when the grace period was over, or when a combinator dropped its future. It runs on.
+    /// A blocking job was running when the grace period was over, or when something else dropped its future. It runs on.
     JobAbandoned {
         /// Which job.
         job: JobInfo,
@@ -96,6 +96,11 @@ pub enum Report {
         at: &'static Location<'static>,
         /// What it returned.
         error: Arc<dyn Error + Send + Sync>,
+    },
+    /// A cleanup came when its runtime had ended, and there was no other to run it.
+    CleanupLeft {
+        /// The line that made the cleanup.
+        at: &'static Location<'static>,
     },
     /// A group was cut off by an enclosing cancel before it could return these errors.
     GroupCut {
@@ -172,6 +177,7 @@ impl Report {
             }
             Report::CleanupPanicked { .. } => "another panic goes on already, which says what came first",
             Report::CleanupFailed { .. } => "nobody was left to return it to: handle the error in the cleanup",
+            Report::CleanupLeft { .. } => "drop its guard, or what holds that, before the runtime",
             Report::GroupCut { .. } => {
                 "an outer cancel wins over errors: handle them in the children if they matter even then"
             }
@@ -216,7 +222,7 @@ impl Report {
     fn tell(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Report::Panicked { task, payload } => write!(f, "{task} panicked: {payload}"),
-            Report::Failed { task, error } => write!(f, "{task} failed: {error}"),
+            Report::Failed { task, error } => because(f, format_args!("{task} failed"), error),
             Report::WakerPanicked { payload } => write!(f, "a foreign waker panicked: {payload}"),
             Report::JobPanicked { job, payload } => write!(f, "the abandoned {job} panicked: {payload}"),
             Report::JobsLeft { jobs } => {
@@ -231,8 +237,11 @@ impl Report {
             }
             Report::JobAbandoned { job } => write!(f, "the {job} outlasted whoever waited for it"),
             Report::CleanupPanicked { at, payload } => write!(f, "the cleanup made at {at} panicked: {payload}"),
-            Report::CleanupFailed { at, error } => write!(f, "the cleanup made at {at} failed: {error}"),
-            Report::GroupCut { error } => write!(f, "a group was cancelled from outside: {error}"),
+            Report::CleanupFailed { at, error } => because(f, format_args!("the cleanup made at {at} failed"), error),
+            Report::CleanupLeft { at } => {
+                write!(f, "the cleanup made at {at} was handed over after the end of its runtime, and dropped")
+            }
+            Report::GroupCut { error } => because(f, format_args!("a group was cancelled from outside"), error),
             Report::FutureUnpolled { what, at, task: None } => {
                 write!(f, "the `{what}` made at {at} was dropped and never awaited")
             }
@@ -256,6 +265,11 @@ impl Report {
             }
         }
     }
+}
+
+/// What happened, and the error's own words: not where `{:-}` asks for what runs no stranger's code.
+fn because(f: &mut fmt::Formatter<'_>, what: fmt::Arguments<'_>, error: &dyn Error) -> fmt::Result {
+    if f.sign_minus() { write!(f, "{what}") } else { write!(f, "{what}: {error}") }
 }
 
 /// How many of a list are told by name.

@@ -3,7 +3,7 @@
 //! Each comes once, also while a runtime is being dropped, and after it: what has no runtime any more takes the default. With the
 //! feature `log` the default is the `log` crate, if the program has set a logger.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -57,14 +57,21 @@ impl Reports {
 }
 
 type Hook = Rc<dyn Fn(Report)>;
-type Fatal = Rc<RefCell<Option<(TaskInfo, PanicPayload)>>>;
+
+/// The first panic that nobody waits for.
+#[derive(Default)]
+struct Fatal {
+    panic: RefCell<Option<(TaskInfo, PanicPayload)>>,
+    /// Nobody will resume one any more.
+    over: Cell<bool>,
+}
 
 /// Where a runtime's reports go.
 #[derive(Clone, Default)]
 pub(crate) struct Reporter {
     hook: Option<Hook>,
     /// With `OnPanic::Shutdown`: the first panic, which `block_on` resumes.
-    fatal: Option<Fatal>,
+    fatal: Option<Rc<Fatal>>,
 }
 
 impl Reporter {
@@ -75,33 +82,35 @@ impl Reporter {
     /// Hands a report on. The hook is user code: call this under no borrow.
     #[cold]
     pub(crate) fn report(&self, report: Report) {
-        let told = catch_unwind(AssertUnwindSafe(|| match &self.hook {
-            Some(hook) => hook(report),
-            None => by_default(&report),
-        }));
-        if let Err(payload) = told {
-            say(format_args!("the report hook panicked: {}", PanicPayload::new(payload)));
+        match &self.hook {
+            Some(hook) => tell(report, |report| hook(report)),
+            None => by_default(report),
         }
     }
 
     /// Hands a report to a hook for other threads, or to the default.
     pub(crate) fn tell_from_outside(hook: Option<&OnStuck>, report: Report) {
-        let told = catch_unwind(AssertUnwindSafe(|| match hook {
-            Some(hook) => hook(report),
-            None => by_default(&report),
-        }));
-        if let Err(payload) = told {
-            say(format_args!("the hook for a stuck loop panicked: {}", PanicPayload::new(payload)));
+        match hook {
+            Some(hook) => tell(report, hook),
+            None => by_default(report),
         }
     }
 
-    /// Whether a panic waits for `block_on` to resume it.
+    /// The panic that `block_on` is to resume.
     pub(crate) fn take_fatal(&self) -> Option<(TaskInfo, PanicPayload)> {
-        self.fatal.as_ref()?.take()
+        self.fatal.as_ref()?.panic.take()
     }
 
+    /// The runtime ends: from now on every panic is reported at once. Returns the one that `block_on` has not resumed.
+    pub(crate) fn end_fatal(&self) -> Option<(TaskInfo, PanicPayload)> {
+        let fatal = self.fatal.as_ref()?;
+        fatal.over.set(true);
+        fatal.panic.take()
+    }
+
+    /// Whether a panic waits for `block_on` to resume it.
     pub(crate) fn is_fatal(&self) -> bool {
-        self.fatal.as_ref().is_some_and(|fatal| fatal.borrow().is_some())
+        self.fatal.as_ref().is_some_and(|fatal| fatal.panic.borrow().is_some())
     }
 }
 
@@ -129,21 +138,32 @@ pub(crate) fn catch(into_report: impl FnOnce(PanicPayload) -> Report, strange: i
 #[cold]
 pub(crate) fn report_panic(reporter: &Reporter, task: TaskInfo, payload: PanicPayload) {
     if let Some(fatal) = &reporter.fatal
+        && !fatal.over.get()
         && !reporter.is_fatal()
     {
-        return *fatal.borrow_mut() = Some((task, payload));
+        return *fatal.panic.borrow_mut() = Some((task, payload));
     }
     reporter.report(Report::Panicked { task, payload });
 }
 
-/// What becomes of a report without a hook.
-fn by_default(report: &Report) {
-    #[cfg(feature = "log")]
-    if log::max_level() != log::LevelFilter::Off {
-        let level = if report.is_warning() { log::Level::Warn } else { log::Level::Error };
-        return log::log!(target: "handcar", level, "{report:#}");
+/// Tells `hook`. If that panics, stderr gets the report: without its error's own words, which may be what panicked.
+fn tell(report: Report, hook: impl FnOnce(Report)) {
+    let what = format!("{report:-}");
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| hook(report))) {
+        say(format_args!("{what}; telling so panicked: {}", PanicPayload::new(payload)));
     }
-    say(format_args!("{report:#}"));
+}
+
+/// What becomes of a report without a hook.
+fn by_default(report: Report) {
+    tell(report, |report| {
+        #[cfg(feature = "log")]
+        if log::max_level() != log::LevelFilter::Off {
+            let level = if report.is_warning() { log::Level::Warn } else { log::Level::Error };
+            return log::log!(target: "handcar", level, "{report:#}");
+        }
+        say(format_args!("{report:#}"));
+    });
     if std::env::var_os(ON_REPORT).is_some_and(|wish| wish == "abort") {
         std::process::abort();
     }

@@ -20,6 +20,7 @@ use crate::machine::waker::TaskId;
 use crate::observe::{Cause, Event};
 use crate::report::Report;
 use crate::task_info::TaskInfo;
+use crate::time::clock::Standstill;
 
 /// How often, at shutdown, tasks that destructors spawned are cancelled in their turn.
 const SHUTDOWN_ROUNDS: u32 = 1000;
@@ -50,12 +51,17 @@ impl Core {
         if self.closing.get() == Closing::Closed {
             return;
         }
+        let begun = std::time::Instant::now();
+        if let Some((task, payload)) = self.reporter.end_fatal() {
+            self.reporter.report(Report::Panicked { task, payload });
+        }
         if self.has_layer.get() {
             self.drain();
         }
         self.closing.set(Closing::Closed);
         self.end_tasks();
-        let jobs = self.pool.shut_down(self.grace);
+        let left = |grace: Duration| grace.saturating_sub(begun.elapsed()).max(DRAIN_SLACK.min(grace));
+        let jobs = self.pool.shut_down(self.grace.map(left));
         if !jobs.is_empty() {
             self.reporter.report(Report::JobsLeft { jobs });
         }
@@ -67,9 +73,6 @@ impl Core {
         let left = self.slots.borrow_mut().forget_tasks(self.main.get());
         if !left.is_empty() {
             self.reporter.report(Report::TasksLeft { tasks: left });
-        }
-        if let Some((task, payload)) = self.reporter.take_fatal() {
-            self.reporter.report(Report::Panicked { task, payload });
         }
         self.end_tasks(); // what the hook spawned while it heard that
         self.slots.borrow_mut().forget_tasks(self.main.get());
@@ -83,13 +86,14 @@ impl Core {
         self.cancel_all(|header| header.ending.get() != Ending::Member);
         let end = self.grace.map(|grace| self.timers.clock.now() + grace + DRAIN_SLACK);
         let alarm = end.map(|end| self.timers.arm_at(end, TaskId::NONE.waker()));
+        let mut stands = Standstill::new(&self.timers.clock);
         while self.slots.borrow().has_queued() || self.task_count() > 0 {
             let may_block = !self.slots.borrow().has_queued(); // else the last one may end in this turn
             if self.turn(may_block).is_err() || end.is_some_and(|end| self.timers.looked_at() >= end) {
                 break;
             }
-            if let Some((task, payload)) = self.reporter.take_fatal() {
-                self.reporter.report(Report::Panicked { task, payload });
+            if self.grace.is_some_and(|grace| stands.outlasts(grace, &self.timers.clock)) {
+                break;
             }
         }
         if let Some(alarm) = alarm {

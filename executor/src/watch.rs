@@ -4,7 +4,7 @@
 //!     the loop's thread                                   the watchdog's thread, ten times per threshold
 //!     -----------------                                   ----------------------------------------------
 //!     Polled   count += 1, task := it          ------>    the same count as at the first look that saw it,
-//!     Looked, Ended, the next Polled:                     a threshold ago? Report::Stuck, and again after
+//!     Paused, Ended, the next Polled:                     a threshold ago? Report::Stuck, and again after
 //!              count += 1, task := nobody                 each further threshold
 //!              took too long? Report::SlowPoll, at the loop's next look
 //! ```
@@ -102,7 +102,7 @@ impl Watch {
                 self.end();
                 self.known.remove(task);
             }
-            Event::Looked { .. } | Event::Left => self.end(),
+            Event::Paused => self.end(),
             _ => {}
         }
     }
@@ -143,8 +143,8 @@ struct Known(Mutex<Tasks>);
 
 #[derive(Default)]
 struct Tasks {
-    /// By slot.
-    tasks: Vec<Option<TaskInfo>>,
+    by_slot: Vec<Option<TaskInfo>>,
+    main: Option<TaskId>,
     /// The line that runs the loop: main's own, which changes with each `block_on`.
     entered_at: Option<&'static Location<'static>>,
 }
@@ -156,16 +156,19 @@ impl Known {
 
     fn add(&self, task: TaskInfo) {
         let mut known = self.lock();
-        let slot = task.id.slot();
-        if known.tasks.len() <= slot {
-            known.tasks.resize(slot + 1, None);
+        if task.name.as_deref() == Some("main") && known.entered_at == Some(task.spawned_at) {
+            known.main = Some(task.id); // any task may have the name, but main's line is that which runs the loop
         }
-        known.tasks[slot] = Some(task);
+        let slot = task.id.slot();
+        if known.by_slot.len() <= slot {
+            known.by_slot.resize(slot + 1, None);
+        }
+        known.by_slot[slot] = Some(task);
     }
 
     fn remove(&self, task: TaskId) {
         let mut known = self.lock();
-        if let Some(place) = known.tasks.get_mut(task.slot()) {
+        if let Some(place) = known.by_slot.get_mut(task.slot()) {
             *place = None;
         }
     }
@@ -173,8 +176,8 @@ impl Known {
 
 impl Tasks {
     fn who(&self, id: TaskId) -> Option<TaskInfo> {
-        let mut task = self.tasks.get(id.slot())?.clone().filter(|task| task.id == id)?;
-        if let (Some("main"), Some(at)) = (task.name.as_deref(), self.entered_at) {
+        let mut task = self.by_slot.get(id.slot())?.clone().filter(|task| task.id == id)?;
+        if let Some(at) = self.entered_at.filter(|_| self.main == Some(id)) {
             task.spawned_at = at;
         }
         Some(task)
@@ -244,8 +247,13 @@ fn watch(shared: &Shared, known: &Known, threshold: Duration, on_stuck: Option<&
     let (mut since, mut told) = (Instant::now(), 0);
     let mut over = shared.over.lock().unwrap_or_else(PoisonError::into_inner);
     while !*over {
+        let slept = Instant::now();
         over = shared.ended.wait_timeout(over, pause).unwrap_or_else(PoisonError::into_inner).0;
         let (now, (seen, task)) = (Instant::now(), shared.look());
+        let late = (now - slept).saturating_sub(pause);
+        if late >= threshold {
+            since += late; // the process was stopped, or had no processor: that is not the poll's doing
+        }
         if seen != count {
             (count, since, told) = (seen, now, 0);
         }

@@ -1,6 +1,7 @@
 //! With the feature `log`, reports that no hook takes go to the program's logger.
 #![cfg(feature = "log")]
 
+use std::process::Command;
 use std::sync::Mutex;
 
 use handcar_executor::{Builder, run, sleep, spawn_named, yield_now};
@@ -39,4 +40,20 @@ fn reports_go_to_the_logger_with_their_advice_once_there_is_one() {
     assert_eq!(target, "handcar");
     assert!(panicked.starts_with("task `worker`") && panicked.contains("panicked: oh\n  help: "), "{panicked}");
     assert!(unpolled.starts_with("the `sleep` made at "), "{unpolled}");
+}
+
+#[test]
+fn with_a_logger_too_a_report_aborts_where_that_was_asked_for() {
+    const WISH: &str = "HANDCAR_ON_REPORT";
+    if std::env::var_os(WISH).is_some() {
+        log::set_logger(&LINES).unwrap();
+        log::set_max_level(LevelFilter::Info);
+        return run(async {
+            spawn_named("worker", async { panic!("oh") }).detach();
+            yield_now().await;
+        });
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "with_a_logger_too_a_report_aborts_where_that_was_asked_for"]).env(WISH, "abort");
+    assert!(!child.output().unwrap().status.success());
 }

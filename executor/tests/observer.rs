@@ -43,7 +43,7 @@ impl Events {
             Event::Woken { task, by: Cause::Task(by) } => format!("woken {} by {}", who(task), who(by)),
             Event::Woken { task, by } => format!("woken {} by {by}", who(task)),
             Event::Ended { task } => format!("ended {}", who(task)),
-            Event::Looked { .. } | Event::Entered { .. } | Event::Left => return,
+            Event::Looked { .. } | Event::Paused | Event::Entered { .. } | Event::Left => return,
             Event::Parked { timeout } => format!("parked {timeout:?}"),
             Event::Unparked => "unparked".to_owned(),
             Event::Jumped { by } => format!("jumped {by:?}"),

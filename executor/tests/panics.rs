@@ -516,6 +516,34 @@ fn on_panic_shutdown_loses_no_panic_of_a_destructor_at_shutdown() {
 }
 
 #[test]
+fn on_panic_shutdown_loses_no_panic_of_what_a_hook_spawned_at_the_very_end() {
+    let _dog = watchdog();
+    let reports = Reports::new();
+    let (hook, told) = (reports.hook(), Cell::new(false));
+    let builder = reports.builder().on_panic(OnPanic::Shutdown).on_report(move |report| {
+        hook(report);
+        if !told.replace(true) {
+            let bomb = OnDrop::new(|| panic!("the second"));
+            spawn(async move {
+                let _bomb = bomb;
+                for_ever().await;
+            })
+            .detach();
+        }
+    });
+    let runtime = builder.build().unwrap();
+    runtime
+        .spawn(async {
+            let _bomb = OnDrop::new(|| panic!("the first"));
+            for_ever().await;
+        })
+        .detach();
+    runtime.block_on(yield_now());
+    drop(runtime);
+    assert_eq!(reports.take(), ["panicked: the first", "panicked: the second"]);
+}
+
+#[test]
 fn on_panic_shutdown_reports_the_second_panic() {
     let _dog = watchdog();
     let reports = Reports::new();

@@ -1,13 +1,18 @@
 //! Watchers: polls that take too long, told after them and while they last.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io::{BufRead, BufReader, Write};
+use std::panic::Location;
+use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use handcar_executor::{Builder, Clock, Event, Report, Runtime, sleep, spawn_named, yield_now};
+use handcar_executor::{Builder, Clock, Event, Report, Runtime, layer, sleep, spawn_named, to_thread, yield_now};
 
 mod common;
 use common::watchdog;
@@ -197,6 +202,111 @@ fn a_hook_of_the_watchdog_that_panics_takes_nobody_along() {
             thread::yield_now();
         }
     });
+}
+
+#[test]
+fn a_report_hook_that_takes_long_is_no_slow_poll() {
+    let _dog = watchdog();
+    let told = Told::default();
+    let hook = told.clone();
+    let builder = Builder::new().slow_poll(ms(200)).blocking_threads(1).on_report(move |report| {
+        hook.0.borrow_mut().push(report);
+        thread::sleep(ms(250));
+    });
+    let runtime = builder.build().unwrap();
+    runtime.block_on(async {
+        for _ in 0..200 {
+            yield_now().await; // from now on many polls are made before the loop looks
+        }
+        let (begun, has_begun) = channel();
+        let (go, may_go) = channel::<()>();
+        let panics = to_thread(move || {
+            begun.send(()).unwrap();
+            may_go.recv().unwrap_err();
+            std::panic::resume_unwind(Box::new("without a backtrace, which takes its time"));
+        });
+        has_begun.recv().unwrap();
+        drop(panics);
+        drop(go);
+        let (tell, next_has_begun) = channel();
+        let next = to_thread(move || tell.send(()).unwrap());
+        next_has_begun.recv().unwrap(); // so the report is in the mail when this poll ends
+        next.await;
+    });
+    drop(runtime);
+    let reports = told.0.take();
+    assert!(matches!(reports[..], [Report::JobPanicked { .. }]), "{reports:?}");
+}
+
+#[test]
+fn the_end_of_the_runtime_is_no_poll_of_main() {
+    let _dog = watchdog();
+    let (tell, told) = channel();
+    let runtime = Builder::new().watchdog(ms(100)).on_stuck(move |report| tell.send(report).unwrap()).build().unwrap();
+    runtime.block_on(async {
+        let task = layer::spawn(|| async {}, layer::Ending::Own, None, Location::caller());
+        let (begun, has_begun) = channel();
+        let job = to_thread(move || {
+            begun.send(()).unwrap();
+            thread::sleep(ms(250)); // the runtime's end waits for it
+        });
+        has_begun.recv().unwrap();
+        drop(job);
+        task.await.unwrap();
+        poll_fn(|cx| {
+            cx.waker().wake_by_ref(); // so main stands in the queue when it has ended
+            Poll::Ready(())
+        })
+        .await;
+    });
+    drop(runtime);
+    assert!(told.recv().is_err(), "nobody was stuck");
+}
+
+#[test]
+fn a_task_that_is_called_main_keeps_its_own_line() {
+    let _dog = watchdog();
+    let told = Told::default();
+    let runtime = told.builder().slow_poll(ms(10)).build().unwrap();
+    let line = line!() + 1;
+    runtime.block_on(async { spawn_named("main", async { thread::sleep(ms(15)) }).await.unwrap() });
+    drop(runtime);
+    let reports = told.0.take();
+    let [Report::SlowPoll { task, .. }] = &reports[..] else { panic!("{reports:?}") };
+    assert_eq!((task.spawned_at.line(), task.spawned_at.column()), (line, 30));
+}
+
+#[test]
+fn time_for_which_the_process_was_stopped_is_not_held_against_a_poll() {
+    const CHILD: &str = "HANDCAR_TEST_STOPPED";
+    const THRESHOLD: Duration = ms(2000);
+    let _dog = watchdog();
+    if std::env::var_os(CHILD).is_some() {
+        let runtime = Builder::new().watchdog(THRESHOLD).on_stuck(|_| std::process::exit(9)).build().unwrap();
+        return runtime.block_on(async {
+            thread::sleep(THRESHOLD * 3 / 20); // so that the watchdog has seen this poll
+            println!("begun");
+            std::io::stdin().read_line(&mut String::new()).unwrap();
+        });
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "time_for_which_the_process_was_stopped_is_not_held_against_a_poll", "--nocapture"])
+        .env(CHILD, "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().ends_with("begun")));
+    let signal = |which: &str| {
+        assert!(Command::new("sh").args(["-c", &format!("kill -{which} {}", child.id())]).status().unwrap().success());
+    };
+    signal("STOP");
+    thread::sleep(THRESHOLD * 5 / 4);
+    signal("CONT");
+    child.stdin.take().unwrap().write_all(b"\n").unwrap();
+    let status = child.wait().unwrap();
+    assert!(status.success(), "{status}");
 }
 
 #[test]

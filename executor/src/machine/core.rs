@@ -40,7 +40,7 @@ use crate::machine::mailbox::{self, Address, Mailbox};
 use crate::machine::pace::Pace;
 use crate::machine::park::{self, Park, ThreadParker};
 use crate::machine::slots::{Slots, Woken};
-use crate::machine::task::{Main, Progress, Run, TaskCell};
+use crate::machine::task::{Progress, Run, TaskCell};
 use crate::machine::timers::Timers;
 use crate::machine::waker::TaskId;
 use crate::machine::{budget, context};
@@ -69,7 +69,7 @@ pub(crate) struct Core {
     pub(crate) report_unpolled: bool,
     /// The task of `block_on`'s own future, once there has been one, and who called `block_on` last.
     pub(crate) main: Cell<TaskId>,
-    main_at: Cell<Option<&'static Location<'static>>>,
+    pub(crate) main_at: Cell<Option<&'static Location<'static>>>,
     /// The task that is being polled.
     running: Cell<TaskId>,
     /// The local task that it polls, if it polls one.
@@ -315,22 +315,7 @@ impl Core {
         self.running.set(TaskId::NONE);
         budget::stop();
         layer::set_attention(0);
-    }
-
-    /// Main's place in the run queue; made by the first `block_on`, and queued.
-    pub(crate) fn queue_main(&self, at: &'static Location<'static>) -> TaskId {
-        self.main_at.set(Some(at));
-        if self.main.get() == TaskId::NONE {
-            self.slots.borrow().expect_room();
-            let main = Rc::new(Main(Header::new(at, None, Ending::Dropped, self.address.incarnation)));
-            let id = self.slots.borrow_mut().insert_task(Rc::clone(&main) as Rc<dyn Run>);
-            main.0.id.set(id);
-            self.main.set(id);
-            self.observe(|| Event::Spawned { task: id, name: Some("main"), at });
-        } else {
-            self.mark(self.main.get());
-        }
-        self.main.get()
+        self.observe(|| Event::Paused);
     }
 
     fn look(&self, may_block: bool) -> Result<(), RunError> {
@@ -390,7 +375,7 @@ impl Core {
                     return self.come_to_a_halt();
                 }
             }
-            timeout = None;
+            timeout = self.grace.filter(|_| self.closing.get() == Closing::Draining);
         }
         if self.mailbox.fall_asleep() {
             self.observe(|| Event::Parked { timeout });

@@ -363,23 +363,3 @@ impl<F: Future> Join<F::Output> for TaskCell<F> {
 fn wake(joiner: TaskId) {
     report::catch(|payload| Report::WakerPanicked { payload }, || joiner.wake());
 }
-
-/// The place in the run queue of the future that `block_on` was given. The future itself may borrow, so it stays on
-/// `block_on`'s stack.
-pub(crate) struct Main(pub(crate) Header);
-
-impl Run for Main {
-    fn header(&self) -> &Header {
-        &self.0
-    }
-
-    fn poll(&self, _: &Core, _: TaskId) -> Progress {
-        Progress::Main
-    }
-
-    fn discard(&self) {}
-
-    fn cut(&self, _: &Reporter) {}
-
-    fn recycle(self: Rc<Self>, _: &Cells) {}
-}

@@ -20,8 +20,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context as Polling, Poll, Waker, ready};
 
+use futures_task::LocalSpawn;
 use handcar_executor::layer::{self, Ending};
-use handcar_executor::{PanicPayload, Report};
+use handcar_executor::{PanicPayload, Report, Spawner};
 
 use crate::context::{self, Context};
 use crate::node::{Kind, Node};
@@ -42,19 +43,24 @@ pub(crate) struct Cleanup {
     begun: bool,
     /// What was set where `defer` was called.
     context: Option<Context>,
-    future: Pin<Box<dyn Future<Output = Outcome<()>>>>,
+    /// The runtime in which it was called.
+    home: Option<Spawner>,
+    /// `None` once it is being dropped.
+    future: Option<Pin<Box<dyn Future<Output = Outcome<()>>>>>,
 }
 
 impl Cleanup {
     fn new(place: &mut Place, future: impl Future<Output = ()> + 'static) -> Cleanup {
         let Place { order, at, .. } = *place;
         let future = Box::pin(Scoped::light(Kind::Cleanup, at, None, future));
-        Cleanup { order, at, begun: false, context: place.context.take(), future }
+        let (context, home) = (place.context.take(), place.home.take());
+        Cleanup { order, at, begun: false, context, home, future: Some(future) }
     }
 
     fn poll(&mut self, cx: &mut Polling<'_>) -> Poll<Outcome<()>> {
         self.begun = true;
-        context::enter(self.context.clone(), || self.future.as_mut().poll(cx))
+        let future = self.future.as_mut().expect("only the destructor takes it out");
+        context::enter(self.context.clone(), || future.as_mut().poll(cx))
     }
 
     /// Hands it to `scope`, or to the nearest one around that that lives; at the root it becomes a task.
@@ -73,13 +79,27 @@ impl Cleanup {
         self.run_as_task();
     }
 
-    fn run_as_task(self) {
+    /// On the runtime that it belongs to; if that has ended, on the current one.
+    fn run_as_task(mut self) {
         let at = self.at;
-        if layer::grace().is_none() {
-            drop(self);
-            return layer::report(Report::CutShort { what: "a cleanup that outlived its runtime", at });
-        }
-        layer::spawn(|| AsTask { cleanup: Some(self), polled: false }, Ending::Member, None, at).detach();
+        let lives = |home: &Spawner| home.status_local().is_ok();
+        let Some(home) = self.home.take().filter(lives).or_else(layer::home) else {
+            layer::report(Report::CleanupLeft { at });
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(self))) {
+                layer::report(Report::CleanupPanicked { at, payload: PanicPayload::new(payload) });
+            }
+            return;
+        };
+        let task = AsTask { cleanup: Some(self), polled: false };
+        let spawned = layer::spawn_on(&home, || task, Ending::Member, at);
+        spawned.expect("its runtime lives").detach();
+    }
+}
+
+impl Drop for Cleanup {
+    fn drop(&mut self) {
+        let future = &mut self.future;
+        context::enter(self.context.take(), || *future = None);
     }
 }
 
@@ -240,6 +260,7 @@ pub(crate) struct Place {
     at: &'static Location<'static>,
     scope: Option<Rc<Node>>,
     context: Option<Context>,
+    home: Option<Spawner>,
 }
 
 impl Place {
@@ -247,11 +268,11 @@ impl Place {
     pub(crate) fn here(at: &'static Location<'static>) -> Place {
         let order = NEXT.get();
         NEXT.set(order + 1);
-        Place { order, at, scope: polls::attach_scope(), context: context::current() }
+        Place { order, at, scope: polls::attach_scope(), context: context::current(), home: layer::home() }
     }
 
     fn take(&mut self) -> Place {
-        Place { scope: self.scope.take(), context: self.context.take(), ..*self }
+        Place { scope: self.scope.take(), context: self.context.take(), home: self.home.take(), ..*self }
     }
 
     /// Has `cleanup` run by the scope.

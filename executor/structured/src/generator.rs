@@ -36,7 +36,7 @@ use pin_project_lite::pin_project;
 use crate::cleanup;
 use crate::node::{Kind, Node};
 use crate::polls::{self, Frame, Light};
-use crate::scoped::{Outcome, Stage, drop_body, drop_node, step};
+use crate::scoped::{Outcome, Stage, drop_body, step};
 
 /// A stream of what `body` yields.
 ///
@@ -290,21 +290,21 @@ pin_project! {
             if let Phase::Ended(Outcome::Panicked(payload)) = std::mem::replace(this.phase, Phase::Over) {
                 layer::report(Report::CleanupPanicked { at: this.at, payload });
             }
-            match this.node {
-                Some(node) => drop_node(node, this.stage),
-                None => drop_light(this.at, this.stage),
-            }
+            drop_frame(frame(this.node.as_ref(), this.at), this.at, this.stage);
         }
     }
 }
 
-fn light(at: &'static Location<'static>) -> Frame {
-    Frame::Light(Light { kind: Kind::Scope, at, due: None, flag: None })
+fn frame(node: Option<&Rc<Node>>, at: &'static Location<'static>) -> Frame {
+    match node {
+        Some(node) => Frame::Heavy(Rc::clone(node)),
+        None => Frame::Light(Light { kind: Kind::Scope, at, due: None, flag: None }),
+    }
 }
 
-/// Drops a body whose scope has no node; its destructors may yet leave a cleanup.
-fn drop_light<F: Future>(at: &'static Location<'static>, stage: Pin<&mut Stage<F>>) {
-    let (node, outcome) = polls::under(light(at), || drop_body(stage, Outcome::Cancelled(None)));
+/// Drops a body in its scope, which ends: where that has no node, a destructor may yet leave a cleanup.
+fn drop_frame<F: Future>(scope: Frame, at: &'static Location<'static>, stage: Pin<&mut Stage<F>>) {
+    let (node, outcome) = polls::under(scope, || drop_body(stage, Outcome::Cancelled(None)));
     if let Some(node) = node {
         node.close();
     }
@@ -362,8 +362,7 @@ impl<T, F: Future> Body<T, F> {
     fn run(self: Pin<&mut Self>, cx: &mut Context<'_>) {
         let this = self.project();
         let Phase::Running = this.phase else { return };
-        let frame = this.node.as_ref().map_or_else(|| light(this.at), |node| Frame::Heavy(Rc::clone(node)));
-        let (node, outcome) = polls::under(frame, || {
+        let (node, outcome) = polls::under(frame(this.node.as_ref(), this.at), || {
             this.slot.depth.set(polls::depth());
             step(this.stage, cx)
         });

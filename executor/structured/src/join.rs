@@ -106,8 +106,10 @@ impl<T: 'static, E: 'static> JoinHandle<Result<T, E>> {
     where
         E: Into<Box<dyn Error + Send + Sync>>,
     {
-        let task = self.task.info();
-        self.detach_with(move |error| layer::report(Report::Failed { task, error: Arc::from(error.into()) }));
+        let task = self.abort_handle();
+        self.detach_with(move |error| {
+            layer::report_of(&task, Report::Failed { task: task.info(), error: Arc::from(error.into()) });
+        });
     }
 
     /// Lets the task run on; if it returns an error, `on_error` gets it.

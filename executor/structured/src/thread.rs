@@ -44,8 +44,8 @@ use crate::polls;
 /// # Cancel safety
 ///
 /// When a scope around it is cancelled, a job that has not started never runs. One that has started is awaited, for the grace
-/// period at the most; what it returns counts, if the body ends with it. At the end of the grace period, or where a foreign
-/// combinator drops the future, the job runs on by itself: that is reported.
+/// period at the most; what it returns counts, if the body ends with it. At the end of the grace period, or where
+/// something else drops the future, the job runs on by itself: that is reported.
 #[track_caller]
 pub fn to_thread<T, F>(f: F) -> ToThread<T>
 where
@@ -110,6 +110,7 @@ impl<T> ToThread<T> {
     /// its thread.
     pub fn abandon_on_cancel(mut self) -> ToThread<T> {
         self.mode = Mode::Abandons;
+        self.hold.release();
         self
     }
 
@@ -145,8 +146,9 @@ impl<T: Send + 'static> Future for ToThread<T> {
 
 impl<T> Drop for ToThread<T> {
     fn drop(&mut self) {
-        if self.hold.shield.is_some() && self.job.has_started() && !self.job.is_finished() {
-            layer::report(Report::JobAbandoned { job: self.job.info() });
+        let is_awaited = matches!(self.mode, Mode::New | Mode::Outlasts);
+        if is_awaited && self.job.has_started() && !self.job.is_finished() {
+            self.job.report(Report::JobAbandoned { job: self.job.info() });
         } else if self.mode == Mode::New {
             layer::unpolled("to_thread", self.job.info().at);
         }

@@ -14,7 +14,9 @@ use handcar_structured::{
 };
 
 mod common;
-use common::{Log, OnDrop, Reports, for_ever, panic_of, s, seconds, secs, simulated, test_run, text, watchdog};
+use common::{
+    Log, OnDrop, Reports, for_ever, in_a_child, panic_of, s, seconds, secs, simulated, test_run, text, watchdog,
+};
 
 /// A cleanup that takes a second and notes `what` at its end.
 fn slow(log: &Log, what: &'static str) -> DeferGuard<impl Future<Output = ()> + use<>> {
@@ -208,6 +210,38 @@ fn a_guard_that_outlives_its_task_becomes_a_task_that_the_runtimes_end_awaits() 
     });
     drop(runtime);
     assert_eq!(log.take().len(), 2, "the cleanup ended after main");
+}
+
+#[test]
+fn so_does_one_that_is_dropped_while_no_runtime_is_current_or_another_one_is() {
+    let _dog = watchdog();
+    let (log, reports) = (Log::new(), Reports::default());
+    let (runtime, other) = (reports.builder().build().unwrap(), simulated());
+    let guards = || runtime.block_on(async { (slow(&log, "between two runs"), slow(&log, "in another runtime")) });
+    let (between, elsewhere) = guards();
+    drop(between);
+    other.block_on(async { drop(elsewhere) });
+    assert_eq!(log.take(), [""; 0]);
+    runtime.block_on(async { secs(2).await });
+    assert_eq!(log.take(), ["1 between two runs", "1 in another runtime"]);
+    drop(guards());
+    drop(runtime);
+    assert_eq!(log.take(), ["3 between two runs", "3 in another runtime"], "its end awaits them too");
+    assert_eq!(reports.take(), [""; 0]);
+}
+
+#[test]
+fn of_one_that_is_handed_over_after_its_runtimes_end_its_line_is_told() {
+    let _dog = watchdog();
+    let line = line!() + 3;
+    let Some(told) = in_a_child() else {
+        let runtime = simulated();
+        let guard = runtime.block_on(async { defer(async {}) });
+        drop(runtime);
+        return drop(guard);
+    };
+    let place = format!("the cleanup made at executor/structured/tests/cleanups.rs:{line}:");
+    assert!(told.contains(&place) && told.contains("was handed over after the end of its runtime"), "{told}");
 }
 
 #[test]

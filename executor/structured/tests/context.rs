@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use futures::{FutureExt, StreamExt};
 use handcar_structured::{
-    CancelScope, Runtime, Turn, context_var, defer, gather, generate, run, scope, scope_of, spawn, task_group,
+    CancelScope, Runtime, Turn, context_var, defer, gather, generate, run, scope, scope_of, spawn, task_group, timeout,
     to_thread, yield_now,
 };
 
@@ -211,6 +211,38 @@ fn cleanups_run_in_the_context_in_which_they_were_deferred() {
         drop(left.await.unwrap());
         secs(5).await;
         assert_eq!(log.take(), ["dropped in it: Some(1)", "outside: None", "carried out of it: Some(1)"]);
+    });
+}
+
+#[test]
+fn a_cleanup_is_dropped_in_its_context_whether_it_has_ended_or_is_cut() {
+    test_run(async {
+        let log = Log::new();
+        let drops = || {
+            let log = log.clone();
+            OnDrop::new(move || log.note(format_args!("{:?}", REQUEST.try_get())))
+        };
+        let (in_cut, in_ended) = (drops(), drops());
+        let cut = timeout(
+            s(1),
+            REQUEST.scope(1, async {
+                let _guard = defer(async move {
+                    let _drops = in_cut;
+                    for_ever().await;
+                });
+                for_ever().await;
+            }),
+        );
+        assert!(cut.await.is_err());
+        assert_eq!(log.take(), ["Some(1)"]);
+        let ended = scope_of(REQUEST.scope(2, async {
+            drop(defer(std::future::poll_fn(move |_| {
+                let _kept_until_the_future_is_dropped = &in_ended;
+                std::task::Poll::Ready(())
+            })));
+        }));
+        ended.await.unwrap();
+        assert_eq!(log.take(), ["Some(2)"]);
     });
 }
 

@@ -16,7 +16,8 @@ use handcar_structured::{
 
 mod common;
 use common::{
-    Log, OnDrop, Reports, for_ever, notes_drop, panic_of, s, seconds, secs, simulated, test_run, text, watchdog,
+    Log, OnDrop, Reports, for_ever, in_a_child, notes_drop, panic_of, s, seconds, secs, simulated, test_run, text,
+    watchdog,
 };
 
 fn poll_once<S: Stream>(stream: Pin<&mut S>) -> Poll<Option<S::Item>> {
@@ -457,6 +458,29 @@ fn a_destructor_that_panics_reaches_whoever_drops_the_generator() {
         bad.next().await.unwrap();
         assert_eq!(panic_of(|| drop(bad)), "in the destructor");
     });
+}
+
+#[test]
+fn a_destructor_that_panics_beside_another_panic_is_reported_and_takes_nobody_along() {
+    let _dog = watchdog();
+    if in_a_child().is_some() {
+        return;
+    }
+    let reports = Reports::default();
+    let runtime = reports.builder().build().unwrap();
+    for has_cleanup in [false, true] {
+        let consumer = runtime.spawn(async move {
+            let mut bad = Box::pin(generate(async |y| {
+                let _bad = OnDrop::new(|| panic!("in the destructor"));
+                let _guard = has_cleanup.then(|| defer(async {}));
+                y.yield_(()).await;
+            }));
+            bad.next().await.unwrap();
+            panic!("in the consumer");
+        });
+        assert!(runtime.block_on(consumer).unwrap_err().to_string().contains("in the consumer"));
+        assert_eq!(reports.take(), ["cleanup panicked: in the destructor"]);
+    }
 }
 
 #[test]

@@ -5,11 +5,11 @@ use std::num::ParseIntError;
 use std::time::Duration;
 
 use handcar_structured::{
-    Builder, Clock, Report, Reports, Runtime, defer, scope_of, sleep, spawn, spawn_named, yield_now,
+    Builder, Clock, Report, Reports, Runtime, defer, run, scope_of, sleep, spawn, spawn_named, yield_now,
 };
 
 mod common;
-use common::{OnDrop, for_ever, watchdog};
+use common::{OnDrop, for_ever, in_a_child, watchdog};
 
 fn reporting() -> (Runtime, Reports) {
     let reports = Reports::new();
@@ -105,12 +105,58 @@ fn the_alternate_form_says_what_to_do_and_the_plain_one_is_what_and_where() {
 #[test]
 fn a_hook_that_panics_loses_neither_its_report_nor_the_program() {
     let _dog = watchdog();
-    let runtime = Builder::new().on_report(|_| panic!("in the hook")).build().unwrap();
-    runtime.block_on(async {
-        spawn(async { panic!("oh") }).detach();
-        yield_now().await;
-        sleep(Duration::ZERO).await;
-    });
+    let Some(told) = in_a_child() else {
+        let runtime = Builder::new().on_report(|_| panic!("in the hook")).build().unwrap();
+        return runtime.block_on(async {
+            spawn(async { panic!("oh") }).detach();
+            yield_now().await;
+            sleep(Duration::ZERO).await;
+        });
+    };
+    let said: Vec<_> = told.lines().filter(|line| line.starts_with("handcar: ")).collect();
+    let [line] = said[..] else { panic!("{told}") };
+    assert!(line.starts_with("handcar: task #1.2, spawned at executor/structured/tests/reports.rs:"), "{line}");
+    assert!(line.ends_with("panicked: oh; telling so panicked: in the hook"), "{line}");
+}
+
+#[test]
+fn an_error_that_panics_when_it_is_displayed_hides_neither_its_task_nor_the_others() {
+    #[derive(Debug)]
+    struct Unspeakable;
+    impl std::fmt::Display for Unspeakable {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            panic!("no words")
+        }
+    }
+    impl Error for Unspeakable {}
+    let _dog = watchdog();
+    let Some(told) = in_a_child() else {
+        return run(async {
+            spawn_named("first", async { Err::<(), _>(Unspeakable) }).detach_reporting();
+            spawn_named("second", async { "x".parse::<u8>() }).detach_reporting();
+            yield_now().await;
+        });
+    };
+    let ends = |end: &str| told.lines().any(|line| line.contains("handcar: ") && line.ends_with(end));
+    assert!(ends("failed; telling so panicked: no words"), "{told}");
+    assert!(ends("failed: invalid digit found in string"), "{told}");
+}
+
+#[test]
+fn an_error_of_a_task_that_is_detached_after_its_end_goes_to_the_tasks_own_runtime() {
+    let _dog = watchdog();
+    let (runtime, reports) = reporting();
+    let [one, two] = [(); 2].map(|()| runtime.spawn(async { "seven".parse::<u32>() }));
+    runtime.block_on(yield_now());
+    assert!(one.is_finished() && two.is_finished());
+    one.detach_reporting();
+    let (other, of_other) = reporting();
+    other.block_on(async { two.detach_reporting() });
+    drop(other);
+    drop(runtime);
+    let told = reports.take();
+    assert!(matches!(told[..], [Report::Failed { .. }, Report::Failed { .. }]), "{told:?}");
+    assert!(of_other.take().is_empty());
 }
 
 #[test]

@@ -2,16 +2,17 @@
 
 mod common;
 
-use std::cell::Cell;
-use std::future::{pending, ready};
+use std::future::{pending, poll_fn, ready};
 use std::io;
-use std::rc::Rc;
-use std::time::Duration;
+use std::sync::mpsc::{Sender, channel};
+use std::task::Poll;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use common::{Log, watchdog};
+use common::{Log, Reports, in_a_child, watchdog};
 use handcar_structured::{
     Builder, CancelKind, Clock, JoinError, Report, RunError, Runtime, cancellable, cancelled, defer, shield, sleep,
-    spawn, task_group, yield_now,
+    spawn, task_group, to_thread, yield_now,
 };
 
 /// A runtime of simulated time whose signal comes after `seconds`.
@@ -103,16 +104,8 @@ fn a_group_in_main_drains_and_a_shielded_child_finishes() {
 #[test]
 fn what_does_not_end_is_cut_at_the_end_of_the_grace_period_and_reported() {
     let _watchdog = watchdog();
-    let reports = Rc::new(Cell::new(0));
-    let counter = Rc::clone(&reports);
-    let runtime = builder(1)
-        .grace(Some(Duration::from_secs(2)))
-        .on_report(move |report| {
-            assert!(matches!(report, Report::CutShort { .. }), "{report}");
-            counter.set(counter.get() + 1);
-        })
-        .build()
-        .unwrap();
+    let reports = handcar_structured::Reports::new();
+    let runtime = builder(1).grace(Some(Duration::from_secs(2))).on_report(reports.hook()).build().unwrap();
     let end = runtime.try_block_on(async {
         let _guard = defer(pending());
         pending::<()>().await;
@@ -121,7 +114,8 @@ fn what_does_not_end_is_cut_at_the_end_of_the_grace_period_and_reported() {
     assert_eq!(runtime.block_on(ready(())), ());
     assert_eq!(runtime.enter(common::seconds), 3, "one grace period, not two");
     drop(runtime);
-    assert_eq!(reports.get(), 1);
+    let told = reports.take();
+    assert!(matches!(told[..], [Report::CutShort { .. }]), "{told:?}");
 }
 
 #[test]
@@ -167,4 +161,92 @@ fn a_signal_that_holds_something_of_the_runtime_is_dropped_before_it() {
     runtime.block_on(yield_now());
     drop(runtime);
     assert_eq!(log.take(), ["signal"]);
+}
+
+#[test]
+fn tasks_and_the_blocking_jobs_they_wait_for_share_one_grace_period() {
+    const GRACE: Duration = Duration::from_millis(500);
+    let _watchdog = watchdog();
+    let reports = Reports::default();
+    let runtime = reports.builder().clock(Clock::system()).grace(Some(GRACE)).build().unwrap();
+    let go = runtime.block_on(wait_for_a_hanging_job());
+    let begun = Instant::now();
+    drop(runtime);
+    let took = begun.elapsed();
+    drop(go);
+    assert!(took >= GRACE && took < GRACE * 9 / 5, "{took:?}");
+    assert_eq!(reports.take()[0], "job abandoned: hangs");
+}
+
+#[test]
+fn a_simulated_clock_that_a_job_holds_does_not_hold_up_the_end() {
+    let _watchdog = watchdog();
+    let reports = Reports::default();
+    let runtime = reports.builder().grace(Some(Duration::from_millis(20))).build().unwrap();
+    let go = runtime.block_on(wait_for_a_hanging_job());
+    drop(runtime);
+    drop(go);
+    let told = reports.take();
+    assert!(told.contains(&"job abandoned: hangs".to_owned()), "{told:?}");
+}
+
+#[test]
+fn destructors_that_spawn_without_end_do_not_hold_up_the_end_under_a_simulated_clock() {
+    struct Again;
+    impl Drop for Again {
+        fn drop(&mut self) {
+            let again = Again;
+            spawn(async move { drop(again) }).detach();
+        }
+    }
+    let _watchdog = watchdog();
+    let reports = common::Reports::default();
+    let runtime = reports.builder().build().unwrap();
+    runtime.enter(|| drop(Again));
+    drop(runtime);
+    let told = reports.take();
+    assert!(told.last().is_some_and(|last| last.starts_with("these were spawned by destructors")), "{told:?}");
+}
+
+/// Leaves a task that awaits a job, which ends when the sender is dropped.
+async fn wait_for_a_hanging_job() -> Sender<()> {
+    let (go, wait) = channel::<()>();
+    let (begun, has_begun) = channel();
+    let job = to_thread(move || {
+        begun.send(()).unwrap();
+        let _ = wait.recv();
+    });
+    has_begun.recv().unwrap();
+    spawn(job.named("hangs")).detach();
+    yield_now().await;
+    go
+}
+
+#[test]
+fn a_task_that_panics_when_its_thread_and_the_threads_locals_end_is_reported_as_ever() {
+    thread_local! {
+        static RUNTIME: Runtime = Runtime::new().unwrap();
+    }
+    let _watchdog = watchdog();
+    let panics_at_poll = |last: u32| {
+        let mut polls = 0;
+        poll_fn::<(), _>(move |_| {
+            polls += 1;
+            assert!(polls < last, "at poll {last}");
+            Poll::Pending
+        })
+    };
+    let Some(told) = in_a_child() else {
+        let program = move || {
+            RUNTIME.with(|runtime| {
+                runtime.spawn(panics_at_poll(1)).detach();
+                runtime.spawn(panics_at_poll(2)).detach(); // its second poll is that of its cancellation
+                runtime.block_on(yield_now());
+            });
+        };
+        return thread::spawn(program).join().unwrap();
+    };
+    for panic in ["panicked: at poll 1", "panicked: at poll 2"] {
+        assert!(told.lines().any(|line| line.starts_with("handcar: ") && line.ends_with(panic)), "{told}");
+    }
 }

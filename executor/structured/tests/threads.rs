@@ -328,6 +328,59 @@ fn dropped_by_a_foreign_combinator_a_running_job_is_reported() {
 }
 
 #[test]
+fn a_running_job_that_is_dropped_before_it_was_polled_is_abandoned_and_reported() {
+    let _dog = watchdog();
+    let reports = Reports::default();
+    let runtime = one_thread(&reports);
+    runtime.block_on(async {
+        let (job, go) = blocked();
+        drop(job.named("never polled"));
+        drop(go);
+        let (job, go) = blocked();
+        drop(job.abandon_on_cancel());
+        drop(go);
+    });
+    drop(runtime);
+    assert_eq!(reports.take(), ["job abandoned: never polled"]);
+}
+
+#[test]
+fn a_job_that_is_abandoned_between_two_runs_is_reported_to_its_own_runtime() {
+    let _dog = watchdog();
+    let reports = Reports::default();
+    let runtime = one_thread(&reports);
+    let (job, go) = runtime.block_on(async {
+        let (mut job, go) = blocked();
+        assert!(futures::poll!(&mut job).is_pending());
+        (job, go)
+    });
+    drop(job.named("between"));
+    drop(go);
+    drop(runtime);
+    assert_eq!(reports.take(), ["job abandoned: between"]);
+}
+
+#[test]
+fn a_job_may_be_told_to_be_abandoned_also_after_its_first_poll() {
+    let _dog = watchdog();
+    let reports = Reports::default();
+    let runtime = reports.builder().clock(Clock::system()).grace(None).build().unwrap();
+    runtime.block_on(async {
+        let (mut job, go) = blocked();
+        let scope = CancelScope::new();
+        let body = async {
+            assert!(futures::poll!(&mut job).is_pending());
+            scope.cancel();
+            job.abandon_on_cancel().await
+        };
+        assert!(scope.run(body).await.is_err());
+        drop(go);
+    });
+    drop(runtime);
+    assert_eq!(reports.take(), [""; 0]);
+}
+
+#[test]
 fn a_runtime_that_ends_joins_its_jobs_within_the_grace_period_and_names_the_others() {
     let _dog = watchdog();
     let reports = Reports::default();

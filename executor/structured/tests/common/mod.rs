@@ -7,6 +7,7 @@ use std::fmt;
 use std::future::Future;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Command;
 use std::rc::Rc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -44,6 +45,22 @@ pub(crate) fn test_run<F: Future>(future: F) -> F::Output {
 
 pub(crate) fn simulated() -> Runtime {
     Builder::new().clock(Clock::simulated()).build().unwrap()
+}
+
+/// Runs this very test again, alone in a process of its own, where this returns `None`; elsewhere what that process wrote to
+/// stderr. Fails if the process does.
+pub(crate) fn in_a_child() -> Option<String> {
+    const CHILD: &str = "HANDCAR_TEST_CHILD";
+    if std::env::var_os(CHILD).is_some() {
+        return None;
+    }
+    let test = thread::current().name().expect("the harness names its threads after the tests").to_owned();
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args([&test, "--exact", "--nocapture", "--test-threads=1"]).env(CHILD, "1").env("RUST_BACKTRACE", "0");
+    let output = child.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{}: {told}", output.status);
+    Some(told)
 }
 
 /// What happened, line by line; with the virtual second at which it did where that was asked for.
@@ -133,6 +150,7 @@ fn in_short(report: &Report) -> String {
         Report::Panicked { payload, .. } => format!("panicked: {payload}"),
         Report::Failed { error, .. } => format!("failed: {error}"),
         Report::CutShort { what, .. } => format!("cut short: {what}"),
+        Report::CleanupLeft { .. } => "cleanup left".to_owned(),
         Report::CleanupPanicked { payload, .. } => format!("cleanup panicked: {payload}"),
         Report::ShieldDropped { .. } => "shield dropped".to_owned(),
         Report::JobAbandoned { job } => format!("job abandoned: {}", job.name.as_deref().unwrap_or("-")),
