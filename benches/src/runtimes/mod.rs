@@ -5,7 +5,7 @@ mod handcar;
 pub(crate) mod peers;
 mod tokio;
 
-pub(crate) use self::handcar::Handcar;
+pub(crate) use self::handcar::{Handcar, Observed, SlowPoll, Watchdog, Watched};
 #[cfg(feature = "peers")]
 pub(crate) use self::tokio::Pingora;
-pub(crate) use self::tokio::{LocalRuntime, LocalSet, NoDrivers, TimeoutAt, Tokio};
+pub(crate) use self::tokio::{LocalRuntime, LocalSet, MultiThread, NoDrivers, Spawn, TimeoutAt, Tokio};
