@@ -4,12 +4,26 @@ use std::process::Command;
 use std::{env, fs};
 
 /// Whose versions the results name.
-const PACKAGES: [&str; 8] =
-    ["tokio", "async-executor", "monoio", "compio", "glommio", "futures", "async-unsync", "local-sync"];
+const PACKAGES: [&str; 12] = [
+    "tokio",
+    "async-executor",
+    "async-io",
+    "monoio",
+    "compio",
+    "glommio",
+    "futures",
+    "async-unsync",
+    "local-sync",
+    "async-channel",
+    "async-lock",
+    "hyper",
+];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=../Cargo.lock");
+    println!("cargo::rerun-if-env-changed=CARGO_PROFILE_BENCH_LTO");
+    println!("cargo::rerun-if-env-changed=CARGO_PROFILE_BENCH_CODEGEN_UNITS");
 
     let rustc = env::var("RUSTC").unwrap_or_else(|_| String::from("rustc"));
     let version = Command::new(rustc).arg("--version").output().map(|output| output.stdout);

@@ -15,6 +15,10 @@ use crate::workloads::now;
 /// Batches are multiples of this, so that a workload can share its operations out evenly among up to a thousand tasks.
 pub const STEP: u64 = 1000;
 
+/// Where the bins of a histogram of latencies meet, in nanoseconds: three for each power of ten.
+pub const EDGES: [f64; 19] =
+    [1e2, 2e2, 5e2, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 2e7, 5e7, 1e8];
+
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
 pub enum Effort {
@@ -38,6 +42,7 @@ pub struct Bencher {
     effort: Effort,
     samples: Vec<f64>,
     quantiles: Vec<f64>,
+    histogram: Vec<u64>,
     operations: u64,
     size: u64,
 }
@@ -45,15 +50,15 @@ pub struct Bencher {
 impl Bencher {
     /// One that has measured nothing yet.
     pub fn new(effort: Effort) -> Bencher {
-        Bencher { effort, samples: Vec::new(), quantiles: Vec::new(), operations: 0, size: 0 }
+        Bencher { effort, samples: Vec::new(), quantiles: Vec::new(), histogram: Vec::new(), operations: 0, size: 0 }
     }
 
-    /// Tells the workload how many of them there are to be, where it is measured with more and more.
+    /// Tells the workload how many of them there are to be, or how large, where rows differ in that alone.
     pub fn with_size(self, size: u64) -> Bencher {
         Bencher { size, ..self }
     }
 
-    /// How many of them there are to be.
+    /// How many of them there are to be, or how large.
     pub fn size(&self) -> u64 {
         self.size
     }
@@ -71,6 +76,11 @@ impl Bencher {
     /// The result: the median of what was measured, or the percentiles of the latencies.
     pub fn figures(&self) -> Vec<f64> {
         if self.quantiles.is_empty() { vec![Spread::of(&self.samples).median] } else { self.quantiles.clone() }
+    }
+
+    /// How many latencies lay between each two of [`EDGES`], with those below the first and above the last.
+    pub fn histogram(&self) -> &[u64] {
+        &self.histogram
     }
 
     /// How many operations the last batch had.
@@ -153,10 +163,14 @@ impl Bencher {
         self.operations = things;
     }
 
-    /// Takes latencies that the workload measured itself, in nanoseconds, and keeps their percentiles.
+    /// Takes latencies that the workload measured itself, in nanoseconds, and keeps their percentiles and their histogram.
     pub fn record_latencies(&mut self, quantiles: Quantiles, latencies: &mut [f64]) {
         latencies.sort_unstable_by(f64::total_cmp);
         self.quantiles = quantiles.iter().map(|&(_, share)| quantile(latencies, share)).collect();
+        self.histogram = vec![0; EDGES.len() + 1];
+        for latency in &*latencies {
+            self.histogram[EDGES.partition_point(|edge| edge <= latency)] += 1;
+        }
         self.operations = latencies.len() as u64;
     }
 

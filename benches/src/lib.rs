@@ -31,6 +31,9 @@ mod toolkit;
 mod toolkits;
 mod workloads;
 
+/// What results call the build that all are measured in, unless they say otherwise.
+const STANDARD_BUILD: &str = "standard";
+
 /// What the entrants allocate with.
 #[cfg(not(any(feature = "jemalloc", feature = "mimalloc")))]
 const ALLOCATOR: &str = "glibc";

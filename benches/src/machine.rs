@@ -75,6 +75,12 @@ pub(crate) fn allow_many_descriptors() {
     setrlimit(Resource::Nofile, limit).expect("a process may go up to its own maximum");
 }
 
+/// How many connections to itself this process may have: two descriptors each, from one address with its ports.
+pub(crate) fn most_connections() -> u64 {
+    let descriptors = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
+    (descriptors.saturating_sub(200) / 2).min(25_000) / 100 * 100
+}
+
 /// The processor's name.
 pub(crate) fn cpu_model() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

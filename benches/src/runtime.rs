@@ -3,10 +3,13 @@
 //! A workload is written once, against this trait, and compiled once for each runtime. So the trait says only what every
 //! runtime has, hands out each runtime's own types without wrapping them, and does nothing by itself.
 
+use std::cell::Cell;
 use std::fmt::Debug;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// A runtime that can be measured: a type without values, whose functions are the runtime's own.
@@ -41,7 +44,9 @@ pub(crate) trait Runtime: 'static {
         F: Future + 'static,
         F::Output: 'static,
     {
-        Self::block_on(async { Self::spawn(future).await.expect("a workload neither panics nor is cancelled") })
+        // Boxed, so that a runtime's own loop is compiled once and not for each workload: it only waits for the task.
+        let task = async { Self::spawn(future).await.expect("a workload neither panics nor is cancelled") };
+        Self::block_on(Box::pin(task) as Pin<Box<dyn Future<Output = F::Output>>>)
     }
 }
 
@@ -95,20 +100,44 @@ pub(crate) trait Net: Timers {
     ) -> impl Future<Output = (io::Result<()>, Buffer)>;
 }
 
-/// A runtime's ways to wait for several things.
+/// A runtime's ways to wait for several things; where it brings none, what its programs do instead.
 pub(crate) trait Several: Runtime {
-    /// Waits for many futures in one task.
-    fn all<F: Future>(futures: impl Iterator<Item = F>) -> impl Future<Output = Vec<F::Output>>;
+    /// Waits for many futures in one task: with futures' `join_all`, which works on any runtime.
+    fn all<F: Future>(futures: impl Iterator<Item = F>) -> impl Future<Output = Vec<F::Output>> {
+        futures::future::join_all(futures)
+    }
 
     /// Waits for two futures in one task.
-    fn two<A: Future, B: Future>(a: A, b: B) -> impl Future<Output = (A::Output, B::Output)>;
+    fn two<A: Future, B: Future>(a: A, b: B) -> impl Future<Output = (A::Output, B::Output)> {
+        futures::future::join(a, b)
+    }
 
     /// Spawns the children, and adds their values up.
     fn group<F>(children: impl Iterator<Item = F>) -> impl Future<Output = u64>
     where
-        F: Future<Output = u64> + 'static;
+        F: Future<Output = u64> + 'static,
+    {
+        async {
+            let tasks: Vec<_> = children.map(Self::spawn).collect();
+            let mut sum = 0;
+            for task in tasks {
+                sum += task.await.expect("it neither panics nor is cancelled");
+            }
+            sum
+        }
+    }
 
     /// Spawns so many children, each of which adds one to a counter outside, and waits for them. Where children may borrow they do,
     /// and yield once before.
-    fn counted(children: u64) -> impl Future<Output = u64>;
+    fn counted(children: u64) -> impl Future<Output = u64> {
+        async move {
+            let count = Rc::new(Cell::new(0));
+            let add = |count: Rc<Cell<u64>>| async move { count.set(count.get() + 1) };
+            let tasks: Vec<_> = (0..children).map(|_| Self::spawn(add(Rc::clone(&count)))).collect();
+            for task in tasks {
+                task.await.expect("it neither panics nor is cancelled");
+            }
+            count.get()
+        }
+    }
 }

@@ -5,6 +5,7 @@
 
 use std::fmt::Debug;
 use std::future::Future;
+use std::ops::DerefMut;
 
 /// A family of channels and locks: a type without values.
 pub(crate) trait Toolkit: 'static {
@@ -19,7 +20,7 @@ pub(crate) trait Toolkit: 'static {
     /// Receives from a bounded channel.
     type Receiver<T: 'static>: 'static;
     /// Sends into an unbounded channel.
-    type UnboundedSender<T: 'static>: 'static;
+    type UnboundedSender<T: 'static>: Clone + 'static;
     /// Receives from an unbounded channel.
     type UnboundedReceiver<T: 'static>: 'static;
     /// Lends permits.
@@ -50,4 +51,17 @@ pub(crate) trait Toolkit: 'static {
     fn semaphore(permits: usize) -> Self::Semaphore;
     /// Waits for one permit.
     fn acquire(semaphore: &Self::Semaphore) -> impl Future<Output = Self::Permit<'_>>;
+}
+
+/// A family of channels and locks that has a mutex.
+pub(crate) trait Locks: 'static {
+    /// Guards a number.
+    type Mutex: 'static;
+
+    /// A mutex.
+    fn mutex() -> Self::Mutex;
+    /// Waits for the lock.
+    fn lock(mutex: &Self::Mutex) -> impl Future<Output = impl DerefMut<Target = u64>>;
+    /// What the number is in the end.
+    fn total(mutex: &mut Self::Mutex) -> u64;
 }

@@ -9,7 +9,7 @@ use crate::machine::task::Run;
 use crate::machine::waker::TaskId;
 use crate::task_info::TaskInfo;
 
-/// Cancels a task without waiting for it. Made by [`JoinHandle::abort_handle`].
+/// Cancels a task without waiting for it. Made by [`JoinHandle::abort_handle`](crate::JoinHandle::abort_handle).
 #[derive(Clone)]
 pub struct AbortHandle {
     pub(crate) task: Rc<dyn Run>,

@@ -7,10 +7,11 @@
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::progress::Progress;
 use super::sample::{Printed, itself};
+use super::{About, json};
 use crate::bencher::{Effort, STEP};
 use crate::rows::{Row, Unit};
 
@@ -34,7 +35,7 @@ pub(super) enum Tool {
 }
 
 /// Prints what the tool counts for each operation of the rows, and returns it as JSON.
-pub(super) fn count(tool: Tool, rows: &[Row]) -> Value {
+pub(super) fn count(tool: Tool, rows: &[Row], about: &About) -> Value {
     let mut counted = Vec::new();
     println!("{:46} {:26}{}", "for one operation", "", line(tool.columns().iter().map(|&name| name.to_owned())));
     let rows: Vec<_> = rows.iter().filter(|row| row.unit != Unit::Bytes && row.parts.len() == 1).collect();
@@ -52,10 +53,15 @@ pub(super) fn count(tool: Tool, rows: &[Row]) -> Value {
                 }
             };
             println!("{:46} {:26}{}", row.title, entrant.name, line(counts.iter().map(|count| format!("{count:.2}"))));
-            counted.push(json!({ "row": row.name, "entrant": entrant.name, "counts": counts }));
+            counted.push(
+                serde_json::json!({ "row": row.name, "title": row.title, "entrant": entrant.name, "counts": counts }),
+            );
         }
     }
-    json!({ "columns": tool.columns(), "counted": counted })
+    let mut results = json::document(about, &[]);
+    results["columns"] = serde_json::json!(tool.columns());
+    results["counted"] = serde_json::json!(counted);
+    results
 }
 
 /// What one operation more adds, in the tool's columns.

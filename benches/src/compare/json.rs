@@ -5,8 +5,10 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::{About, RowResult, Series};
-use crate::ALLOCATOR;
+use crate::bencher::EDGES;
 use crate::machine;
+use crate::rows::Capacity;
+use crate::{ALLOCATOR, STANDARD_BUILD};
 
 /// What the figures depend on, as names and values.
 pub(super) fn facts(about: &About) -> Vec<(&'static str, String)> {
@@ -22,9 +24,27 @@ pub(super) fn facts(about: &About) -> Vec<(&'static str, String)> {
         ("commit", commit()),
         ("versions", env!("VERSIONS").to_owned()),
         ("allocator", ALLOCATOR.to_owned()),
+        ("build", build()),
         ("rounds", about.rounds.to_string()),
-        ("capacity", about.capacity.map_or(String::from("not measured"), |rate| format!("{rate} echoes a second"))),
+        ("capacity", capacities(about)),
     ]
+}
+
+/// In what this build differs from the one that everything is measured in: results of others stand beside, as context.
+fn build() -> String {
+    let lto = (env!("BUILD_FLAGS").contains("CARGO_PROFILE_BENCH_LTO=false")).then_some("default --release, no LTO");
+    let allocator = (ALLOCATOR != "glibc").then_some(ALLOCATOR);
+    let other: Vec<_> = lto.into_iter().chain(allocator).collect();
+    if other.is_empty() { STANDARD_BUILD.to_owned() } else { other.join(", ") }
+}
+
+fn capacities(about: &About) -> String {
+    let said = about.capacities.iter().map(|(of, rate)| match of {
+        Capacity::Echo => format!("{rate} echoes a second"),
+        Capacity::Hyper => format!("{rate} requests to hyper a second"),
+    });
+    let said: Vec<_> = said.collect();
+    if said.is_empty() { String::from("not measured") } else { said.join(", ") }
 }
 
 /// Today.
@@ -71,7 +91,11 @@ fn row(result: &RowResult<'_>) -> Value {
         "part": result.part,
         "title": result.row.title,
         "unit": result.row.unit.symbol(),
+        "table": result.row.table,
         "target": result.row.target,
+        "target_of_peers": result.row.target_of_peers,
+        "target_of_bare": result.row.target_of_bare,
+        "edges": result.series.iter().any(|series| !series.histogram.is_empty()).then_some(EDGES),
         "curve": result.row.curve.map(|(of, many)| json!({ "of": of, "many": many })),
         "note": result.row.note,
         "absent": reasons.chain(failed).collect::<Vec<_>>(),
@@ -80,5 +104,9 @@ fn row(result: &RowResult<'_>) -> Value {
 }
 
 fn series(series: &Series) -> Value {
-    json!({ "entrant": series.name, "role": series.role.word(), "samples": series.samples })
+    let mut value = json!({ "entrant": series.name, "role": series.role.word(), "samples": series.samples });
+    if !series.histogram.is_empty() {
+        value["histogram"] = json!(series.histogram);
+    }
+    value
 }

@@ -25,6 +25,7 @@ mod table;
 
 use std::process::ExitCode;
 
+use crate::STANDARD_BUILD;
 use crate::stats::Spread;
 use options::{Options, Task};
 use progress::Progress;
@@ -32,7 +33,7 @@ use serde_json::Value;
 
 use crate::machine;
 use crate::report;
-use crate::rows::{self, Role, Row};
+use crate::rows::{self, Capacity, Role, Row};
 
 /// What the second of the two equal entrants is called.
 const AGAIN: &str = "tokio LocalRuntime again";
@@ -64,11 +65,14 @@ fn perform(options: &Options) -> Result<(), String> {
         Task::Sample { entrant, effort } => sample::take(&rows, entrant, *effort),
         Task::Report { directory } => report::write(directory),
         Task::Sizes => {
-            let about = About { core: 0, load: machine::load(), rounds: 1, capacity: None };
-            write(options, &json::document(&about, &sizes::measure()?))
+            let mut results = json::document(&About::once(), &sizes::measure()?);
+            // These programs bring their own profile, whatever this one was built with.
+            results["about"]["build"] = STANDARD_BUILD.into();
+            results["about"]["flags"] = "stripped programs with their own profile".into();
+            write(options, &results)
         }
         Task::Gate { bless } => gate::run(&rows, *bless),
-        Task::Count(tool) => write(options, &counts::count(*tool, &rows)),
+        Task::Count(tool) => write(options, &counts::count(*tool, &rows, &About::once())),
         Task::Compare => compare(options, &rows),
     }
 }
@@ -77,15 +81,20 @@ fn compare(options: &Options, rows: &[Row]) -> Result<(), String> {
     if cfg!(debug_assertions) {
         return Err(String::from("this build checks itself and measures nothing: use `cargo bench`"));
     }
+    let lacks =
+        |row: &&Row| [Role::Ours, Role::Rival].iter().any(|&role| row.entrants.iter().all(|one| one.role != role));
+    if let Some(row) = rows.iter().find(lacks) {
+        return Err(format!("`{}` needs Handcar and a tokio to be compared", row.name));
+    }
     let load = machine::load();
     let core = machine::pin(options.core)?;
     eprintln!("pinned to core {core}; {} rounds; load average {load}", options.rounds);
     if load > 0.5 {
         eprintln!("this machine is busy with something else: expect a wide spread");
     }
-    let capacity = agree_on_load(rows, options)?;
-    let results = rounds(options, rows)?;
-    let about = About { core, load, rounds: options.rounds, capacity };
+    let capacities = agree_on_loads(rows, options)?;
+    let results = rounds(options, rows, &capacities)?;
+    let about = About { core, load, rounds: options.rounds, capacities };
     print!("{}", table::render(&results, &about));
     write(options, &json::render(&results, &about))
 }
@@ -97,13 +106,23 @@ fn write(options: &Options, results: &Value) -> Result<(), String> {
         .map_err(|error| format!("{} cannot be written: {error}", path.display()))
 }
 
+/// What loads are a share of, in requests a second.
+type Capacities = Vec<(Capacity, f64)>;
+
 /// Under which conditions a run was made.
 struct About {
     core: usize,
     load: f64,
     rounds: usize,
     /// Requests a second, of which the loads are a share.
-    capacity: Option<f64>,
+    capacities: Capacities,
+}
+
+impl About {
+    /// For what need not be repeated: it is the same each time.
+    fn once() -> About {
+        About { core: 0, load: machine::load(), rounds: 1, capacities: Vec::new() }
+    }
 }
 
 /// What one entrant did on one row.
@@ -112,6 +131,8 @@ struct Series {
     role: Role,
     /// One figure for each round.
     samples: Vec<f64>,
+    /// How the latencies of all rounds together are spread.
+    histogram: Vec<u64>,
     /// Why there is none, where there is none.
     failed: Option<String>,
 }
@@ -166,7 +187,11 @@ impl RowResult<'_> {
     }
 }
 
-fn rounds<'a>(options: &Options, rows: &'a [Row]) -> Result<Vec<RowResult<'a>>, String> {
+fn rounds<'a>(
+    options: &Options,
+    rows: &'a [Row],
+    capacities: &[(Capacity, f64)],
+) -> Result<Vec<RowResult<'a>>, String> {
     let mut results: Vec<Vec<_>> = rows.iter().map(parts).collect();
     let mut progress = Progress::new(options.rounds * results.iter().map(|parts| parts[0].series.len()).sum::<usize>());
     for round in 0..options.rounds {
@@ -176,25 +201,7 @@ fn rounds<'a>(options: &Options, rows: &'a [Row]) -> Result<Vec<RowResult<'a>>, 
                 let number = (turn + round) % entrants;
                 let (row, name) = (parts[0].row.name, parts[0].series[number].name);
                 progress.step(&format!("round {} of {}: {row}, {name}", round + 1, options.rounds));
-                let entrant = name.strip_suffix(" again").unwrap_or(name);
-                if parts[0].series[number].failed.is_some() {
-                    continue;
-                }
-                match sample::order(row, entrant, options.effort) {
-                    Ok(figures) => {
-                        for (part, figure) in parts.iter_mut().zip(figures) {
-                            part.series[number].samples.push(figure);
-                        }
-                    }
-                    // Handcar and tokio enter every row; of the others one may not bear this machine.
-                    Err(message) if matches!(parts[0].series[number].role, Role::Peer | Role::Context) => {
-                        eprintln!("{name} leaves the row: {message}");
-                        for part in &mut *parts {
-                            part.series[number].failed = Some(message.clone());
-                        }
-                    }
-                    Err(message) => return Err(message),
-                }
+                turn_of(options, parts, number, capacities)?;
             }
         }
     }
@@ -208,22 +215,56 @@ fn rounds<'a>(options: &Options, rows: &'a [Row]) -> Result<Vec<RowResult<'a>>, 
     Ok(results)
 }
 
+/// One sample of one entrant, which gives a figure for each part of the row.
+fn turn_of(
+    options: &Options,
+    parts: &mut [RowResult<'_>],
+    number: usize,
+    capacities: &[(Capacity, f64)],
+) -> Result<(), String> {
+    let (row, series) = (parts[0].row, &parts[0].series[number]);
+    if series.failed.is_some() {
+        return Ok(());
+    }
+    let entrant = series.name.strip_suffix(" again").unwrap_or(series.name);
+    let capacity = capacities.iter().find(|(of, _)| row.load == Some(*of)).map(|(_, capacity)| *capacity);
+    match sample::order(row.name, entrant, options.effort, capacity) {
+        Ok(printed) => {
+            for (part, figure) in parts.iter_mut().zip(printed.figures) {
+                part.series[number].samples.push(figure);
+            }
+            let histogram = &mut parts[0].series[number].histogram;
+            histogram.resize(printed.histogram.len(), 0);
+            histogram.iter_mut().zip(printed.histogram).for_each(|(all, more)| *all += more);
+            Ok(())
+        }
+        // Handcar and tokio enter every row; of the others one may not bear this machine.
+        Err(message) if matches!(series.role, Role::Peer | Role::Context) => {
+            eprintln!("{} leaves the row: {message}", series.name);
+            for part in parts {
+                part.series[number].failed = Some(message.clone());
+            }
+            Ok(())
+        }
+        Err(message) => Err(message),
+    }
+}
+
 /// The results of a row, with nothing measured.
 fn parts(row: &Row) -> Vec<RowResult<'_>> {
     row.parts.iter().map(|&(part, _)| RowResult { row, part, series: entrants(row), failed: Vec::new() }).collect()
 }
 
-/// Measures the load that some rows are to bear a share of, and has the processes of the samples told.
-fn agree_on_load(rows: &[Row], options: &Options) -> Result<Option<f64>, String> {
-    if !rows.iter().any(Row::loaded) {
-        return Ok(None);
-    }
-    let (row, entrant) = rows::CAPACITY;
-    let times: Vec<_> =
-        (0..5).map(|_| Ok(sample::order(row, entrant, options.effort)?[0])).collect::<Result<_, String>>()?;
-    let capacity = (1e9 / Spread::of(&times).median).round();
-    sample::bear(capacity);
-    Ok(Some(capacity))
+/// Measures the loads that some rows are to bear a share of.
+fn agree_on_loads(rows: &[Row], options: &Options) -> Result<Capacities, String> {
+    let asked = Capacity::ALL.into_iter().filter(|&capacity| rows.iter().any(|row| row.load == Some(capacity)));
+    asked.map(|capacity| Ok((capacity, measure(capacity, options)?))).collect()
+}
+
+fn measure(capacity: Capacity, options: &Options) -> Result<f64, String> {
+    let one = || Ok(sample::order(capacity.row(), Capacity::OF, options.effort, None)?.figures[0]);
+    let times: Vec<_> = (0..5).map(|_| one()).collect::<Result<_, String>>()?;
+    Ok((1e9 / Spread::of(&times).median).round())
 }
 
 /// Everyone who enters, with nothing measured, and one of them twice.
@@ -231,10 +272,22 @@ fn entrants(row: &Row) -> Vec<Series> {
     let mut series: Vec<_> = row
         .entrants
         .iter()
-        .map(|entrant| Series { name: entrant.name, role: entrant.role, samples: Vec::new(), failed: None })
+        .map(|entrant| Series {
+            name: entrant.name,
+            role: entrant.role,
+            samples: Vec::new(),
+            histogram: Vec::new(),
+            failed: None,
+        })
         .collect();
     if series.iter().any(|series| AGAIN.strip_suffix(" again") == Some(series.name)) {
-        series.push(Series { name: AGAIN, role: Role::Context, samples: Vec::new(), failed: None });
+        series.push(Series {
+            name: AGAIN,
+            role: Role::Context,
+            samples: Vec::new(),
+            histogram: Vec::new(),
+            failed: None,
+        });
     }
     series
 }

@@ -12,9 +12,10 @@ use crate::rows::Row;
 pub(super) const HELP: &str = "\
 Compares Handcar with tokio, in one run.
 
-  --quick            fewer and shorter rounds, without the curves and the tails
+  --quick            fewer and shorter rounds, without the curves, the tails and the peers' own benches
   --rounds N         how many rounds
   --only NAME        only rows whose name contains NAME; may be given several times
+  --entrant NAME     only who is called NAME; may be given several times
   --core N           the core to stay on; without it, the last one allowed
   --json FILE        writes the results to FILE: all samples, and what they were measured on
   --instructions     counts instructions and allocations, under valgrind, instead of measuring time
@@ -56,6 +57,7 @@ pub(super) struct Options {
     pub(super) core: Option<usize>,
     pub(super) json: Option<PathBuf>,
     only: Vec<String>,
+    entrants: Vec<String>,
 }
 
 const FULL: Effort = Effort::Timed { batch: Duration::from_millis(5), batches: 11 };
@@ -67,14 +69,22 @@ impl Options {
     }
 
     fn parse(mut parser: lexopt::Parser) -> Result<Options, lexopt::Error> {
-        let mut options =
-            Options { task: Task::Compare, rounds: 0, effort: FULL, core: None, json: None, only: Vec::new() };
+        let mut options = Options {
+            task: Task::Compare,
+            rounds: 0,
+            effort: FULL,
+            core: None,
+            json: None,
+            only: Vec::new(),
+            entrants: Vec::new(),
+        };
         let mut rounds = None;
         while let Some(argument) = parser.next()? {
             match argument {
                 Long("quick") => options.effort = QUICK,
                 Long("rounds") => rounds = Some(parser.value()?.parse()?),
                 Long("only") => options.only.push(parser.value()?.string()?),
+                Long("entrant") => options.entrants.push(parser.value()?.string()?),
                 Long("core") => options.core = Some(parser.value()?.parse()?),
                 Long("json") => options.json = Some(parser.value()?.into()),
                 Long("instructions") => options.task = Task::Count(Tool::Callgrind),
@@ -107,11 +117,17 @@ impl Options {
         if let Some(name) = self.only.iter().find(|name| !rows.iter().any(|row| row.name.contains(&***name))) {
             return Err(format!("no row's name contains `{name}`; `--list` names them"));
         }
-        if self.only.is_empty() && self.quick() {
-            return Ok(rows.into_iter().filter(|row| row.curve.is_none() && !row.slow()).collect());
+        let chosen = |row: &Row| match &self.only[..] {
+            [] => !self.quick() || row.is_main() && !row.slow(),
+            only => only.iter().any(|name| row.name.contains(&**name)),
+        };
+        let mut rows: Vec<_> = rows.into_iter().filter(chosen).collect();
+        if !self.entrants.is_empty() {
+            for row in &mut rows {
+                row.entrants.retain(|one| self.entrants.iter().any(|name| name == one.name));
+            }
         }
-        let chosen = |row: &Row| self.only.is_empty() || self.only.iter().any(|name| row.name.contains(&**name));
-        Ok(rows.into_iter().filter(chosen).collect())
+        Ok(rows)
     }
 }
 

@@ -9,6 +9,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::rows::SIZE;
+
 const MANIFEST: &str = "\
 [package]
 name = \"echo-size\"
@@ -81,8 +83,8 @@ pub(super) fn measure() -> Result<Vec<Value>, String> {
         packages.push(series(count));
     }
     Ok(vec![
-        json!({ "name": "size", "title": "a stripped echo server", "unit": "KB", "series": bytes }),
-        json!({ "name": "packages", "title": "packages built for an echo server", "unit": "packages", "series": packages }),
+        json!({ "name": "size", "table": SIZE, "title": "a stripped echo server", "unit": "KB", "series": bytes }),
+        json!({ "name": "packages", "table": SIZE, "title": "packages built for an echo server", "unit": "packages", "series": packages }),
     ])
 }
 

@@ -30,18 +30,22 @@ impl Judged<'_> {
         self.peer.as_ref().map_or(self.tokio.standing, |peer| peer.standing.min(self.tokio.standing))
     }
 
+    /// Whether it is one of the project's own workloads, and no point of a curve.
+    pub(super) fn is_main(&self) -> bool {
+        self.row.curve.is_none() && self.row.table != crate::rows::THEIRS
+    }
+
     fn closest(&self) -> f64 {
         self.peer.as_ref().map_or(self.tokio.share.median, |peer| peer.share.median.max(self.tokio.share.median))
     }
+}
 
-    pub(super) fn target(&self) -> &'static str {
-        let share = self.tokio.share.median;
-        match self.row.target {
-            None => "",
-            Some(target) if share <= target => "reached",
-            Some(target) if share <= target * (1.0 + TIE) => "nearly",
-            Some(_) => "missed",
-        }
+/// Whether a share is as small as it was to be.
+pub(super) fn reached(share: f64, target: f64) -> &'static str {
+    match share {
+        share if share <= target => "reached",
+        share if share <= target * (1.0 + TIE) => "nearly",
+        _ => "missed",
     }
 }
 
@@ -95,6 +99,7 @@ mod tests {
             entrant: entrant.to_owned(),
             role: role.to_owned(),
             samples: vec![figure; 5],
+            histogram: Vec::new(),
         });
         let series = series.collect();
         let (title, unit) = (name.to_owned(), "ns".to_owned());
@@ -102,10 +107,14 @@ mod tests {
             name: name.to_owned(),
             title,
             unit,
+            table: "Table".to_owned(),
             target: Some(0.5),
+            target_of_peers: None,
+            target_of_bare: None,
             curve: None,
             note: None,
             absent: Vec::new(),
+            edges: Vec::new(),
             series,
         }
     }
@@ -114,6 +123,8 @@ mod tests {
     fn losses_come_first_and_a_faster_peer_is_one() {
         let results = Results {
             about: Vec::new(),
+            builds: Vec::new(),
+            counts: Vec::new(),
             rows: vec![
                 row("won", &[("handcar", "ours", 1.0), ("tokio", "rival", 4.0)]),
                 row("tied", &[("handcar", "ours", 4.1), ("tokio", "rival", 4.0)]),
@@ -123,7 +134,7 @@ mod tests {
         let judged = judge(&results);
         let order: Vec<_> = judged.iter().map(|judged| (judged.row.name.as_str(), judged.worst().word())).collect();
         assert_eq!(order, [("lost", "loss"), ("tied", "tie"), ("won", "win")]);
-        assert_eq!(judged[0].target(), "reached");
+        assert_eq!(reached(judged[0].tokio.share.median, 0.25), "reached");
     }
 
     #[test]

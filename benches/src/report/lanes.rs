@@ -41,9 +41,9 @@ pub(super) fn row(judged: &Judged<'_>) -> String {
     draw(&lanes, band, &format!("All samples of {}", judged.row.title))
 }
 
-/// Handcar's share of tokio's figure on every row, the greatest first.
-pub(super) fn summary(judged: &[Judged<'_>]) -> String {
-    let mut rows: Vec<_> = judged.iter().filter(|judged| judged.row.curve.is_none()).collect();
+/// Handcar's share of tokio's figure on each of these rows, the greatest first.
+pub(super) fn summary<'a>(judged: impl Iterator<Item = &'a Judged<'a>>) -> String {
+    let mut rows: Vec<_> = judged.collect();
     rows.sort_by(|a, b| b.tokio.share.median.total_cmp(&a.tokio.share.median));
     let lanes: Vec<_> = rows
         .into_iter()

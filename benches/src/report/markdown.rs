@@ -6,7 +6,7 @@ use super::judge::{Against, Judged};
 use super::results::Results;
 use super::style::figure;
 
-/// Every row that is no point of a curve, losses first.
+/// Every row of the main tables, losses first.
 pub(super) fn render(results: &Results, judged: &[Judged<'_>]) -> String {
     let mut text = format!(
         "Handcar's share of another's figure, less is better; {}, {}, {}.\n\n\
@@ -15,7 +15,7 @@ pub(super) fn render(results: &Results, judged: &[Judged<'_>]) -> String {
         results.fact("cpu"),
         results.fact("kernel"),
     );
-    for judged in judged.iter().filter(|judged| judged.row.curve.is_none()) {
+    for judged in judged.iter().filter(|judged| judged.is_main()) {
         let ours = figure(judged.ours.median());
         let peer = judged.peer.as_ref().map_or(String::new(), |peer| format!("{} {}", share(peer), peer.other.entrant));
         let (title, unit, tokio) = (&judged.row.title, &judged.row.unit, share(&judged.tokio));

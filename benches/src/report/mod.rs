@@ -11,7 +11,9 @@
 
 #![expect(clippy::cast_precision_loss, reason = "what is drawn is counted in thousands")]
 
+mod context;
 mod curves;
+mod histogram;
 mod interval;
 mod judge;
 mod lanes;
@@ -19,6 +21,7 @@ mod markdown;
 mod page;
 mod results;
 mod style;
+mod table;
 
 use std::fs;
 use std::path::Path;
@@ -54,7 +57,7 @@ fn draw(texts: &[String]) -> Result<Vec<(String, String)>, String> {
     let mut files = vec![
         ("index.html".to_owned(), page::render(&results, &judged)),
         ("summary.md".to_owned(), markdown::render(&results, &judged)),
-        ("summary.svg".to_owned(), style::alone(&lanes::summary(&judged))),
+        ("summary.svg".to_owned(), style::alone(&lanes::summary(judged.iter().filter(|judged| judged.is_main())))),
     ];
     for (of, picture) in curves::all(&results) {
         files.push((format!("curve-{}.svg", of.replace(' ', "-")), style::alone(&picture)));
@@ -97,6 +100,7 @@ mod tests {
     fn the_loss_stands_before_the_win_and_who_is_absent_is_named() {
         let page = draw(&[SMALL.to_owned()]).unwrap().remove(0).1;
         assert!(page.find("<td>B ") < page.find("<td>A &lt;b&gt;"), "{page}");
+        assert!(page.contains("<td>A &lt;b&gt;"), "{page}");
         assert!(page.contains("peer: no timers"));
     }
 

@@ -2,12 +2,19 @@
 
 use std::fmt::Write;
 
-use super::curves;
-use super::judge::{Against, Judged};
-use super::lanes;
+use super::judge::Judged;
 use super::results::Results;
-use super::style::{COLOURS, PICTURE, escape, figure, tick};
+use super::style::{COLOURS, PICTURE, escape};
+use super::{context, curves, histogram, lanes, table};
 use crate::standing::Standing;
+
+const GROWTH: &str = "As there are more of them";
+const COUNTS: &str = "Instructions, allocations, system calls";
+const BUILDS: &str = "Other builds";
+
+const COLUMNS: &str = "<p class=\"soft\">tokio is whichever of its ways to run tasks on one thread is fastest on the row: LocalSet, spawn, LocalRuntime. \
+    <i>tokio / itself</i> is one of them measured twice: what the machine alone does. <i>Best other</i> is the fastest peer. <i>Bare</i> is the \
+    work without a runtime. Under each share stand where its median lies with a confidence of 95 %, and what was to be reached.</p>\n";
 
 /// Wide screens show a table; on narrow ones each row becomes a block, and each cell names its column itself.
 const LAYOUT: &str = "\
@@ -18,10 +25,11 @@ dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 14px;font-size:.9r
 table{border-collapse:collapse;width:100%;font-size:.86rem;font-variant-numeric:tabular-nums}\
 th,td{padding:5px 8px;border-bottom:1px solid var(--line);text-align:right;vertical-align:top}\
 th{font-weight:600;color:var(--soft);position:sticky;top:0;background:var(--ground)}th:first-child,td:first-child{text-align:left}\
-td small{display:block}.loss{color:var(--loss);font-weight:600}.tie{color:var(--tie)}.win{color:var(--win)}\
+td small{display:block;white-space:nowrap}.loss{color:var(--loss);font-weight:600}.tie{color:var(--tie)}.win{color:var(--win)}\
 figure{margin:0;max-width:700px}svg{width:100%;height:auto;display:block}\
 .pictures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:8px 28px}section.row{min-width:0}\
-.row small{display:block}details summary{cursor:pointer}\
+details{margin:.8em 0}details summary{cursor:pointer;color:var(--ours)}nav{display:flex;flex-wrap:wrap;gap:4px 18px;margin:1.2em 0}\
+.notes{font-size:.8rem;color:var(--soft);padding-left:1.6em}sup{color:var(--ours)}.small{max-width:900px}.small small{white-space:nowrap}\
 @media(max-width:720px){main{padding:10px}thead{display:none}table,tbody{display:block}\
 tr{display:grid;grid-template-columns:1fr 1fr;border-bottom:1px solid var(--line);padding:8px 0}\
 td{border:0;padding:2px 4px 2px 0;text-align:left}td:first-child{grid-column:1/-1;font-weight:600}\
@@ -35,14 +43,32 @@ pub(super) fn render(results: &Results, judged: &[Judged<'_>]) -> String {
          <h1>Handcar's benchmarks</h1>\n",
         date = escape(results.fact("date")),
     );
+    let tables = tables(judged);
     introduction(&mut page, results, judged);
-    summary(&mut page, judged);
-    table(&mut page, judged);
-    growth(&mut page, results);
-    samples(&mut page, judged);
+    contents(&mut page, &tables, results);
+    losses(&mut page, judged);
+    for (name, rows) in &tables {
+        section(&mut page, name, rows);
+    }
+    growth(&mut page, results, judged);
+    counts(&mut page, results);
+    builds(&mut page, results, judged);
     notes(&mut page, results);
     page.push_str("</main></body></html>\n");
     page
+}
+
+/// The tables in the order of the results, each with its rows, losses first. The points of curves have a section of their own.
+fn tables<'a>(judged: &'a [Judged<'a>]) -> Vec<(&'a str, Vec<&'a Judged<'a>>)> {
+    let mut tables: Vec<(&str, Vec<&Judged<'_>>)> = Vec::new();
+    for judged in judged.iter().filter(|judged| judged.row.curve.is_none()) {
+        match tables.iter_mut().find(|(name, _)| *name == judged.row.table) {
+            Some((_, rows)) => rows.push(judged),
+            None => tables.push((&judged.row.table, vec![judged])),
+        }
+    }
+    tables.sort_by_key(|(name, _)| crate::rows::TABLES.iter().position(|other| other == name));
+    tables
 }
 
 fn introduction(page: &mut String, results: &Results, judged: &[Judged<'_>]) {
@@ -51,7 +77,8 @@ fn introduction(page: &mut String, results: &Results, judged: &[Judged<'_>]) {
         page,
         "<p>Handcar beside tokio and the other single-threaded runtimes, on the same workloads, in one run. Figures are costs: less is \
          better everywhere. A share is Handcar's figure divided by another's of the same round, so 0.25 means a quarter of \
-         the time or memory. Losses come first.</p>\n\
+         the time or memory. Losses come first. \
+         In the pictures each dot is one round, the tick is the median, the bar where it lies with a confidence of 95 %.</p>\n\
          <p>Against the fastest of all who entered: <span class=\"loss\">{} lost</span>, <span class=\"tie\">{} tied</span>, \
          <span class=\"win\">{} won</span>, of {} rows. A tie is within 5 %, or within what tokio differs from itself on that row.</p>\n",
         count(Standing::Loss),
@@ -69,94 +96,117 @@ fn introduction(page: &mut String, results: &Results, judged: &[Judged<'_>]) {
     );
 }
 
-fn summary(page: &mut String, judged: &[Judged<'_>]) {
-    let _ = write!(
-        page,
-        "<h2>Share of tokio's figure</h2>\n<p>Each dot is one round, the tick is the median, the bar where it lies with a confidence of \
-         95 %. The shaded band is the tie around 1.</p>\n<figure>{}</figure>\n",
-        lanes::summary(judged)
-    );
-}
-
-fn table(page: &mut String, judged: &[Judged<'_>]) {
-    page.push_str(
-        "<h2>Every row</h2>\n<table><thead><tr><th>Row</th><th>Handcar</th><th>tokio</th><th>share of tokio's</th><th>target</th>\
-         <th>tokio / itself</th><th>best other</th><th>share of its</th><th>bare</th></tr></thead><tbody>\n",
-    );
-    for judged in judged {
-        let row = judged.row;
-        let at = row.curve.as_ref().map_or(String::new(), |(of, many)| format!(", {} {of}", tick(*many as f64)));
-        let _ = write!(page, "<tr><td>{}{} <small>{}</small></td>", escape(&row.title), escape(&at), escape(&row.unit));
-        cell(page, "Handcar", &figure(judged.ours.median()));
-        cell(page, "tokio", &who(&judged.tokio));
-        cell(page, "share of tokio's", &share(&judged.tokio));
-        let target =
-            row.target.map_or(String::new(), |target| format!("{target:.2}<small>{}</small>", judged.target()));
-        cell(page, "target", &target);
-        let noise = judged.noise.map_or(String::new(), |noise| format!("{:.2}..{:.2}", noise.low, noise.high));
-        cell(page, "tokio / itself", &noise);
-        cell(page, "best other", &judged.peer.as_ref().map_or(String::new(), who));
-        cell(page, "share of its", &judged.peer.as_ref().map_or(String::new(), share));
-        let bare = judged.bare.map(|bare| figure(bare.median()));
-        cell(page, "bare", &bare.unwrap_or_default());
-        page.push_str("</tr>\n");
-    }
-    page.push_str(
-        "</tbody></table>\n<p class=\"soft\">tokio is whichever of its ways to run local tasks is faster on the row. <i>tokio / itself</i> is one of them \
-         measured twice: what the machine alone does. <i>Best other</i> is the fastest peer. <i>Bare</i> is the work without a runtime.</p>\n",
-    );
-}
-
-fn cell(page: &mut String, of: &str, content: &str) {
-    let class = if content.is_empty() { " class=\"none\"" } else { "" };
-    let _ = write!(page, "<td{class} data-of=\"{of}\">{content}</td>");
-}
-
-fn who(against: &Against<'_>) -> String {
-    format!(
-        "{}<small>{}</small>",
-        figure(against.other.median()),
-        escape(against.other.entrant.trim_start_matches("tokio "))
-    )
-}
-
-fn share(against: &Against<'_>) -> String {
-    let share = against.share;
-    let word = against.standing.word();
-    format!(
-        "<span class=\"{word}\">{:.2} {word}</span><small>{:.2}..{:.2}</small>",
-        share.median, share.low, share.high
-    )
-}
-
-fn growth(page: &mut String, results: &Results) {
-    let curves = curves::all(results);
-    if curves.is_empty() {
-        return;
-    }
-    page.push_str("<h2>As there are more of them</h2>\n<div class=\"pictures\">");
-    for (_, picture) in curves {
-        let _ = write!(page, "<figure>{picture}</figure>");
-    }
-    page.push_str("</div>\n");
-}
-
-fn samples(page: &mut String, judged: &[Judged<'_>]) {
-    page.push_str("<h2>Every sample</h2>\n<p>Each dot is a process. The shaded band is how far tokio's figure strays when it is measured twice.</p>\n<div class=\"pictures\">");
-    for judged in judged.iter().filter(|judged| judged.row.curve.is_none()) {
+/// Where everything is.
+fn contents(page: &mut String, tables: &[(&str, Vec<&Judged<'_>>)], results: &Results) {
+    page.push_str("<nav><a href=\"#losses\">Losses</a>");
+    for (name, rows) in tables {
         let _ = write!(
             page,
-            "<section class=\"row\"><h3>{}, {}</h3><figure>{}</figure>",
+            "<span><a href=\"#{}\">{}</a> <small>{}</small></span>",
+            anchor(name),
+            escape(name),
+            rows.len()
+        );
+    }
+    for (there, anchor, name) in [
+        (results.rows.iter().any(|row| row.curve.is_some()), "growth", GROWTH),
+        (!results.counts.is_empty(), "counts", COUNTS),
+        (!results.builds.is_empty(), "builds", BUILDS),
+    ] {
+        if there {
+            let _ = write!(page, "<a href=\"#{anchor}\">{name}</a>");
+        }
+    }
+    page.push_str("</nav>\n");
+}
+
+fn anchor(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_lowercase()
+}
+
+/// Every row on which somebody was faster or smaller, whatever its table, before anything else.
+fn losses(page: &mut String, judged: &[Judged<'_>]) {
+    page.push_str("<h2 id=\"losses\">Losses</h2>\n");
+    let lost: Vec<_> = judged.iter().filter(|judged| judged.worst() == Standing::Loss).collect();
+    if lost.is_empty() {
+        page.push_str("<p>On no row was anybody ahead by more than the noise.</p>\n");
+        return;
+    }
+    page.push_str("<p>Rows on which tokio or a peer was ahead by more than 5 % and more than the noise; they stand in their tables again.</p>\n");
+    table::render(page, &lost);
+    page.push_str(COLUMNS);
+}
+
+fn section(page: &mut String, name: &str, rows: &[&Judged<'_>]) {
+    let _ = write!(
+        page,
+        "<h2 id=\"{}\">{}</h2>\n<figure>{}</figure>\n",
+        anchor(name),
+        escape(name),
+        lanes::summary(rows.iter().copied())
+    );
+    table::render(page, rows);
+    page.push_str("<details><summary>Every sample</summary>\n<p>Each dot is a process. The shaded band is how far tokio's figure strays when it is measured twice.</p>\n<div class=\"pictures\">");
+    for judged in rows {
+        let _ = writeln!(
+            page,
+            "<section class=\"row\"><h3>{}, {}</h3><figure>{}</figure></section>",
             escape(&judged.row.title),
             escape(&judged.row.unit),
             lanes::row(judged)
         );
-        if let Some(note) = &judged.row.note {
-            let _ = write!(page, "<small>{}</small>", escape(note));
-        }
-        page.push_str("</section>\n");
     }
-    page.push_str("</div>\n");
+    page.push_str("</div></details>\n");
+    let histograms: Vec<_> =
+        rows.iter().filter_map(|judged| Some((judged.row, histogram::draw(judged.row)?))).collect();
+    if histograms.is_empty() {
+        return;
+    }
+    page.push_str("<details><summary>Histograms</summary>\n<p>All rounds together. A bar's height is the root of its share, so that one latency in a thousand is still seen.</p>\n<div class=\"pictures\">");
+    for (row, picture) in histograms {
+        let title = row.title.strip_suffix(": p50").unwrap_or(&row.title);
+        let _ = writeln!(page, "<section class=\"row\"><h3>{}</h3><figure>{picture}</figure></section>", escape(title));
+    }
+    page.push_str("</div></details>\n");
+}
+
+fn growth(page: &mut String, results: &Results, judged: &[Judged<'_>]) {
+    let curves = curves::all(results);
+    if curves.is_empty() {
+        return;
+    }
+    let _ = write!(page, "<h2 id=\"growth\">{GROWTH}</h2>\n<div class=\"pictures\">");
+    for (_, picture) in curves {
+        let _ = write!(page, "<figure>{picture}</figure>");
+    }
+    page.push_str("</div>\n<details><summary>Every point</summary>\n");
+    let points: Vec<_> = judged.iter().filter(|judged| judged.row.curve.is_some()).collect();
+    table::render(page, &points);
+    page.push_str("</details>\n");
+}
+
+fn counts(page: &mut String, results: &Results) {
+    if results.counts.is_empty() {
+        return;
+    }
+    let _ = write!(
+        page,
+        "<h2 id=\"counts\">{COUNTS}</h2>\n<p>Counted under valgrind and with perf, in two runs whose difference is what one more operation \
+         takes. They repeat nearly exactly, and decide ties. tokio's are those of LocalRuntime.</p>\n"
+    );
+    context::counts(page, &results.counts);
+}
+
+fn builds(page: &mut String, results: &Results, judged: &[Judged<'_>]) {
+    if results.builds.is_empty() {
+        return;
+    }
+    let _ = write!(
+        page,
+        "<h2 id=\"builds\">{BUILDS}</h2>\n<p>Everything above was built with fat LTO in one codegen unit, and allocates with glibc. Here both \
+         sides were built or allocated in another way.</p>\n"
+    );
+    context::builds(page, results, judged);
 }
 
 /// Who is missing where, each reason once.

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::STANDARD_BUILD;
 use crate::stats::Spread;
 
 /// What a run measured.
@@ -9,6 +10,22 @@ pub(super) struct Results {
     /// What it was measured on and with.
     pub(super) about: Vec<(String, String)>,
     pub(super) rows: Vec<Row>,
+    /// The same rows in other builds, as context.
+    pub(super) builds: Vec<Build>,
+    pub(super) counts: Vec<Counted>,
+}
+
+/// What was measured in a build that is not the one of all others.
+pub(super) struct Build {
+    pub(super) name: String,
+    pub(super) rows: Vec<Row>,
+}
+
+/// What tools counted for one operation of an entrant, by column.
+pub(super) struct Counted {
+    pub(super) title: String,
+    pub(super) entrant: String,
+    pub(super) counts: Vec<(String, f64)>,
 }
 
 /// One row of it, or one percentile of a row.
@@ -16,12 +33,18 @@ pub(super) struct Row {
     pub(super) name: String,
     pub(super) title: String,
     pub(super) unit: String,
+    /// The table that it stands in.
+    pub(super) table: String,
     pub(super) target: Option<f64>,
+    pub(super) target_of_peers: Option<f64>,
+    pub(super) target_of_bare: Option<f64>,
     /// Of what it is a point of a curve, and how many there were.
     pub(super) curve: Option<(String, u64)>,
     pub(super) note: Option<String>,
     /// Who did not enter, and why.
     pub(super) absent: Vec<(String, String)>,
+    /// Where the bins of histograms meet, if there are any.
+    pub(super) edges: Vec<f64>,
     pub(super) series: Vec<Series>,
 }
 
@@ -30,19 +53,28 @@ pub(super) struct Series {
     pub(super) entrant: String,
     pub(super) role: String,
     pub(super) samples: Vec<f64>,
+    pub(super) histogram: Vec<f64>,
 }
 
 impl Results {
     pub(super) fn parse(texts: &[String]) -> Result<Results, String> {
-        let mut results = Results { about: Vec::new(), rows: Vec::new() };
+        let mut results = Results { about: Vec::new(), rows: Vec::new(), builds: Vec::new(), counts: Vec::new() };
         for text in texts {
             let value: Value = serde_json::from_str(text).map_err(|error| format!("results are no JSON: {error}"))?;
             let about = value["about"].as_object().ok_or("results have no `about`")?;
-            for (name, value) in about {
-                results.learn(name, words(value));
+            if let Some(counted) = value["counted"].as_array() {
+                let columns: Vec<_> = value["columns"].as_array().into_iter().flatten().map(words).collect();
+                results.counts.extend(counted.iter().map(|one| Counted::parse(one, &columns)));
+                continue;
             }
-            for row in value["rows"].as_array().ok_or("results have no `rows`")? {
-                results.rows.push(Row::parse(row)?);
+            let rows = value["rows"].as_array().ok_or("results have no `rows`")?;
+            let rows: Vec<_> = rows.iter().map(Row::parse).collect::<Result<_, _>>()?;
+            let build = words(&value["about"]["build"]);
+            if build.is_empty() || build == STANDARD_BUILD {
+                about.iter().for_each(|(name, value)| results.learn(name, words(value)));
+                results.rows.extend(rows);
+            } else {
+                results.builds.push(Build { name: build, rows });
             }
         }
         if results.rows.is_empty() { Err(String::from("there are no results")) } else { Ok(results) }
@@ -63,6 +95,17 @@ impl Results {
     }
 }
 
+impl Counted {
+    fn parse(value: &Value, columns: &[String]) -> Counted {
+        let counts = value["counts"].as_array().into_iter().flatten().map(|count| count.as_f64().unwrap_or(f64::NAN));
+        Counted {
+            title: words(&value["title"]),
+            entrant: words(&value["entrant"]),
+            counts: columns.iter().cloned().zip(counts).collect(),
+        }
+    }
+}
+
 impl Row {
     fn parse(value: &Value) -> Result<Row, String> {
         let part = words(&value["part"]);
@@ -73,10 +116,14 @@ impl Row {
             name: words(&value["name"]),
             title: if part.is_empty() { title.clone() } else { format!("{title}: {part}") },
             unit: words(&value["unit"]),
+            table: value["table"].as_str().unwrap_or("Rows").to_owned(),
             target: value["target"].as_f64(),
+            target_of_peers: value["target_of_peers"].as_f64(),
+            target_of_bare: value["target_of_bare"].as_f64(),
             curve: value["curve"]["many"].as_u64().map(|many| (words(&value["curve"]["of"]), many)),
             note: value["note"].as_str().map(str::to_owned),
             absent: absent.map(|pair| (words(&pair[0]), words(&pair[1]))).collect(),
+            edges: numbers(&value["edges"]).unwrap_or_default(),
             series: series
                 .iter()
                 .map(Series::parse)
@@ -92,13 +139,18 @@ impl Series {
     }
 
     fn parse(value: &Value) -> Option<Series> {
-        let samples: Vec<f64> = value["samples"].as_array()?.iter().map(Value::as_f64).collect::<Option<_>>()?;
+        let samples = numbers(&value["samples"])?;
         (!samples.is_empty()).then(|| Series {
             entrant: words(&value["entrant"]),
             role: words(&value["role"]),
             samples,
+            histogram: numbers(&value["histogram"]).unwrap_or_default(),
         })
     }
+}
+
+fn numbers(value: &Value) -> Option<Vec<f64>> {
+    value.as_array()?.iter().map(Value::as_f64).collect()
 }
 
 fn words(value: &Value) -> String {

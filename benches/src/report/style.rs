@@ -17,6 +17,7 @@ svg .dots{stroke-linecap:round;stroke-width:5;opacity:.38;fill:none}svg .span{st
 svg .ours{stroke:var(--ours)}svg .rival{stroke:var(--rival)}svg .peer{stroke:var(--peer)}svg .context{stroke:var(--soft)}\
 svg text.ours{fill:var(--ours);stroke:none;font-weight:600}svg text.rival{fill:var(--rival);stroke:none}\
 svg text.peer{fill:var(--peer);stroke:none}svg text.context{fill:var(--soft);stroke:none}\
+svg .bars{stroke:none;opacity:.8}svg .bars.ours{fill:var(--ours)}svg .bars.rival{fill:var(--rival)}svg .bars.peer{fill:var(--peer)}svg .bars.context{fill:var(--soft)}\
 svg .curve{fill:none;stroke-width:1.5;opacity:.75}svg .curve.ours{stroke-width:3;opacity:1}";
 
 /// A picture as a file of its own.
@@ -27,9 +28,9 @@ pub(super) fn alone(picture: &str) -> String {
     format!("{}{style}{}\n", &picture[..open], &picture[open..])
 }
 
-/// Text that may stand between tags and in quotes.
+/// Text that may stand between tags and in quotes. Backticks are Markdown's, and mean nothing there.
 pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('`', "").replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// Three digits that mean something, thousands apart.

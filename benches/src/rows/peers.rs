@@ -1,95 +1,102 @@
 //! The other single-threaded runtimes, and other families of channels and locks, as entrants. Without the feature `peers` nobody
 //! enters, and nothing of theirs is built.
 
-use super::Row;
-use crate::workloads::{NetWorkload, SyncWorkload, TimedWorkload, Workload};
-
 #[cfg(not(feature = "peers"))]
-impl Row {
-    pub(super) fn peers<W: Workload>(self) -> Row {
-        self
-    }
+mod nobody {
+    use crate::rows::Row;
+    use crate::workloads::{LockWorkload, NetWorkload, SeveralWorkload, SyncWorkload, TimedWorkload, Workload};
 
-    pub(super) fn peers_timed<W: TimedWorkload>(self) -> Row {
-        self
-    }
+    impl Row {
+        pub(in crate::rows) fn peers<W: Workload>(self) -> Row {
+            self
+        }
 
-    pub(super) fn pingora<W: TimedWorkload>(self) -> Row {
-        self
-    }
+        pub(in crate::rows) fn peers_timed<W: TimedWorkload>(self) -> Row {
+            self
+        }
 
-    pub(super) fn peers_with<W: SyncWorkload>(self) -> Row {
-        self
-    }
+        pub(in crate::rows) fn pingora<W: TimedWorkload>(self) -> Row {
+            self
+        }
 
-    pub(super) fn peers_net<W: NetWorkload>(self) -> Row {
-        self
-    }
+        pub(in crate::rows) fn peers_with<W: SyncWorkload>(self) -> Row {
+            self
+        }
 
-    pub(super) fn peers_outside(self) -> Row {
-        self
+        pub(in crate::rows) fn peers_locked<W: LockWorkload>(self) -> Row {
+            self
+        }
+
+        pub(in crate::rows) fn peers_net<W: NetWorkload>(self) -> Row {
+            self
+        }
+
+        pub(in crate::rows) fn peers_several<W: SeveralWorkload>(self) -> Row {
+            self
+        }
+
+        pub(in crate::rows) fn peers_outside(self) -> Row {
+            self
+        }
+
+        pub(in crate::rows) fn peers_created(self) -> Row {
+            self
+        }
+
+        pub(in crate::rows) fn ring(self) -> Row {
+            self
+        }
+
+        /// These rows exist with the feature alone.
+        pub(in crate::rows) fn hyper(_: &'static str) -> Vec<Row> {
+            Vec::new()
+        }
+
+        pub(in crate::rows) fn hyper_tails(_: &'static str) -> Vec<Row> {
+            Vec::new()
+        }
     }
 }
-
-/// The rows that exist with the feature alone.
-#[cfg(not(feature = "peers"))]
-pub(super) fn more() -> Vec<Row> {
-    Vec::new()
-}
-
-#[cfg(feature = "peers")]
-pub(super) use entrants::more;
 
 #[cfg(feature = "peers")]
 mod entrants {
-    use super::{NetWorkload, Row, SyncWorkload, TimedWorkload, Workload};
     use crate::bencher::Bencher;
-    use crate::rows::{Role, Unit, inside, inside_net, inside_timed, spawned};
-    use crate::runtime::{Net, Runtime, Timers};
+    use crate::rows::enter::{Drive, inside, inside_net, inside_several, inside_timed, spawned};
+    use crate::rows::tails::SATURATED;
+    use crate::rows::{Capacity, Role, Row, Unit};
+    use crate::runtime::{Net, Runtime, Several, Timers};
     use crate::runtimes::peers::{Compio, Epoll, Glommio, LocalPool, Monoio, Smol, Uring};
-    use crate::runtimes::{Handcar, LocalRuntime, LocalSet, Pingora, Tokio};
-    use crate::toolkits::peers::{AsyncUnsync, LocalSync};
-    use crate::workloads::With;
-    use crate::workloads::http::{Hello, Http};
+    use crate::runtimes::{Handcar, LocalRuntime, LocalSet, MultiThread, Pingora, Spawn, Tokio};
+    use crate::toolkits::peers::{AsyncUnsync, Field, GlommioSync, LocalSync, OnePermit};
+    use crate::workloads::http::{Hello, HelloSaturated, HelloUnder, Http, HttpWorkload};
+    use crate::workloads::ring;
     use crate::workloads::start::Start;
+    use crate::workloads::theirs::async_executor::Create;
+    use crate::workloads::{
+        LockWorkload, Locked, NetWorkload, SeveralWorkload, SyncWorkload, TimedWorkload, With, Workload,
+    };
 
     const NO_TIMERS: &str = "no timers";
     const NO_SOCKETS: &str = "no sockets";
-
-    pub(in crate::rows) fn more() -> Vec<Row> {
-        let hyper = Row::new("hyper", "hyper says hello, 50 connections").unit(Unit::CpuNanoseconds).target(0.97);
-        vec![
-            hyper
-                .enter(Role::Ours, Handcar::NAME, http::<Handcar>)
-                .enter(Role::Rival, Tokio::<LocalSet>::NAME, http::<Tokio<LocalSet>>)
-                .enter(Role::Rival, Tokio::<LocalRuntime>::NAME, http::<Tokio<LocalRuntime>>)
-                .absent(Smol::NAME, HYPER)
-                .absent(Monoio::<Epoll>::NAME, HYPER)
-                .absent(Compio::<Epoll>::NAME, HYPER)
-                .absent(Glommio::NAME, HYPER),
-        ]
-    }
-
-    const HYPER: &str = "hyper reaches it through another adapter, which would be measured instead";
-
-    fn http<R: Http>(bencher: &mut Bencher) {
-        spawned::<R>(bencher, async |bencher| Hello::drive::<R>(bencher).await.expect("the loopback works"));
-    }
+    const HYPER: &str = "its streams for hyper need a feature that changes how it polls";
 
     impl Row {
-        /// Where no kernel is asked, a runtime enters with one of its drivers.
+        /// Where no kernel is asked, a runtime enters with one of its drivers; but compio asks epoll whenever nothing else is ready,
+        /// and `io_uring` by looking at memory, and so it enters with both.
         pub(in crate::rows) fn peers<W: Workload>(self) -> Row {
-            self.peer::<Smol, W>()
-                .peer::<Monoio<Epoll>, W>()
-                .peer::<Compio<Epoll>, W>()
-                .peer::<Glommio, W>()
-                .peer::<LocalPool, W>()
+            self.peer::<Smol>(inside::<Smol, W>)
+                .peer::<Monoio<Epoll>>(inside::<Monoio<Epoll>, W>)
+                .peer::<Compio<Epoll>>(inside::<Compio<Epoll>, W>)
+                .peer::<Compio<Uring>>(inside::<Compio<Uring>, W>)
+                .peer::<Glommio>(inside::<Glommio, W>)
+                .peer::<LocalPool>(inside::<LocalPool, W>)
         }
 
         pub(in crate::rows) fn peers_timed<W: TimedWorkload>(self) -> Row {
             self.peer_timed::<Smol, W>()
                 .peer_timed::<Monoio<Epoll>, W>()
                 .peer_timed::<Compio<Epoll>, W>()
+                .peer_timed::<Compio<Uring>, W>()
                 .peer_timed::<Glommio, W>()
                 .absent(LocalPool::NAME, NO_TIMERS)
         }
@@ -99,17 +106,41 @@ mod entrants {
             self.context_timed::<Tokio<Pingora>, W>()
         }
 
-        /// A family of channels is measured on the executor of ours, which shows the family alone, and on that of a runtime
-        /// it is used with.
+        /// A family of channels is measured on the executor of ours, which shows the family alone, and on those of the runtimes
+        /// that it is used with.
         pub(in crate::rows) fn peers_with<W: SyncWorkload>(self) -> Row {
             self.enter(Role::Peer, "async-unsync on handcar", inside::<Handcar, With<W, AsyncUnsync>>)
                 .enter(Role::Peer, "async-unsync on tokio", inside::<Tokio<LocalRuntime>, With<W, AsyncUnsync>>)
-                .enter(Role::Peer, "async-unsync on compio", inside::<Compio<Epoll>, With<W, AsyncUnsync>>)
+                .enter(Role::Peer, "async-unsync on compio", inside::<Compio<Uring>, With<W, AsyncUnsync>>)
+                .enter(Role::Peer, "async-unsync on smol", inside::<Smol, With<W, AsyncUnsync>>)
                 .enter(Role::Peer, "local-sync on handcar", inside::<Handcar, With<W, LocalSync>>)
                 .enter(Role::Peer, "local-sync on monoio", inside::<Monoio<Epoll>, With<W, LocalSync>>)
-                .enter(Role::Peer, "async-unsync on smol", inside::<Smol, With<W, AsyncUnsync>>)
-                .absent(Glommio::NAME, "its channels have one sender each")
-                .absent(LocalPool::NAME, "its channels are made for threads")
+                .enter(Role::Peer, "async-channel, -lock on smol", inside::<Smol, With<W, Field>>)
+                .enter(Role::Peer, "async-channel, -lock on LocalPool", inside::<LocalPool, With<W, Field>>)
+                .enter(Role::Peer, Glommio::NAME, inside::<Glommio, With<W, GlommioSync>>)
+        }
+
+        /// Of a family without a mutex, a semaphore with one permit.
+        pub(in crate::rows) fn peers_locked<W: LockWorkload>(self) -> Row {
+            self.enter(Role::Peer, "async-lock on handcar", inside::<Handcar, Locked<W, Field>>)
+                .enter(Role::Peer, "async-lock on smol", inside::<Smol, Locked<W, Field>>)
+                .enter(Role::Peer, "async-lock on LocalPool", inside::<LocalPool, Locked<W, Field>>)
+                .enter(
+                    Role::Peer,
+                    "async-unsync permit on handcar",
+                    inside::<Handcar, Locked<W, OnePermit<AsyncUnsync>>>,
+                )
+                .enter(
+                    Role::Peer,
+                    "async-unsync permit on compio",
+                    inside::<Compio<Uring>, Locked<W, OnePermit<AsyncUnsync>>>,
+                )
+                .enter(
+                    Role::Peer,
+                    "local-sync permit on monoio",
+                    inside::<Monoio<Epoll>, Locked<W, OnePermit<LocalSync>>>,
+                )
+                .enter(Role::Peer, "glommio permit", inside::<Glommio, Locked<W, OnePermit<GlommioSync>>>)
         }
 
         pub(in crate::rows) fn peers_net<W: NetWorkload>(self) -> Row {
@@ -122,30 +153,93 @@ mod entrants {
                 .absent(LocalPool::NAME, NO_SOCKETS)
         }
 
-        pub(in crate::rows) fn peers_outside(self) -> Row {
-            self.peer_outside::<Smol>()
-                .peer_outside::<Monoio<Epoll>>()
-                .peer_outside::<Monoio<Uring>>()
-                .peer_outside::<Compio<Epoll>>()
-                .peer_outside::<Compio<Uring>>()
-                .absent(Glommio::NAME, "it takes milliseconds: it sets three rings up and locks their memory")
-                .peer_outside::<LocalPool>()
+        pub(in crate::rows) fn peers_several<W: SeveralWorkload>(self) -> Row {
+            self.peer_several::<Smol, W>()
+                .peer_several::<Monoio<Epoll>, W>()
+                .peer_several::<Compio<Epoll>, W>()
+                .peer_several::<Glommio, W>()
+                .peer_several::<LocalPool, W>()
         }
 
-        fn peer<R: Runtime, W: Workload>(self) -> Row {
-            self.enter(Role::Peer, R::NAME, inside::<R, W>)
+        pub(in crate::rows) fn peers_outside(self) -> Row {
+            self.peer::<Smol>(Start::drive::<Smol>)
+                .peer::<Monoio<Epoll>>(Start::drive::<Monoio<Epoll>>)
+                .peer::<Monoio<Uring>>(Start::drive::<Monoio<Uring>>)
+                .peer::<Compio<Epoll>>(Start::drive::<Compio<Epoll>>)
+                .peer::<Compio<Uring>>(Start::drive::<Compio<Uring>>)
+                .peer::<Glommio>(Start::drive::<Glommio>)
+                .peer::<LocalPool>(Start::drive::<LocalPool>)
+        }
+
+        pub(in crate::rows) fn peers_created(self) -> Row {
+            self.peer::<Smol>(Create::drive::<Smol>)
+                .peer::<Monoio<Epoll>>(Create::drive::<Monoio<Epoll>>)
+                .peer::<Compio<Epoll>>(Create::drive::<Compio<Epoll>>)
+                .peer::<Glommio>(Create::drive::<Glommio>)
+                .peer::<LocalPool>(Create::drive::<LocalPool>)
+        }
+
+        pub(in crate::rows) fn ring(self) -> Row {
+            self.enter(Role::Context, "bare io_uring", ring::round_trip)
+        }
+
+        pub(in crate::rows) fn hyper(table: &'static str) -> Vec<Row> {
+            let row = Row::new(table, "hyper", "hyper says hello, 50 connections").unit(Unit::CpuNanoseconds);
+            vec![row.target(0.97).each_http::<Hello>()]
+        }
+
+        pub(in crate::rows) fn hyper_tails(table: &'static str) -> Vec<Row> {
+            let row = |name, title| Row::new(table, name, title).load(Capacity::Hyper).quantiles().target(1.0);
+            vec![
+                Row::new(table, Capacity::Hyper.row(), "hyper, saturated by clients on another core")
+                    .note(SATURATED)
+                    .each_http::<HelloSaturated>(),
+                row("tail-hyper-50", "hyper under 50 % load").of_size(50).each_http::<HelloUnder>(),
+                row("tail-hyper-80", "hyper under 80 % load").of_size(80).each_http::<HelloUnder>(),
+            ]
+        }
+
+        /// The peers through the adapters for the streams of futures-io.
+        fn each_http<W: HttpWorkload>(self) -> Row {
+            self.enter(Role::Ours, Handcar::NAME, inside_http::<Handcar, W>)
+                .tokio([
+                    inside_http::<Tokio<LocalSet>, W>,
+                    inside_http::<Tokio<LocalRuntime>, W>,
+                    inside_http::<Tokio<Spawn>, W>,
+                    inside_http::<Tokio<MultiThread>, W>,
+                ])
+                .peer::<Smol>(inside_http::<Smol, W>)
+                .peer::<Glommio>(inside_http::<Glommio, W>)
+                .peer::<Compio<Epoll>>(inside_http::<Compio<Epoll>, W>)
+                .peer::<Compio<Uring>>(inside_http::<Compio<Uring>, W>)
+                .absent("monoio", HYPER)
+                .absent(LocalPool::NAME, NO_SOCKETS)
+        }
+
+        /// Says why somebody does not enter.
+        fn absent(mut self, name: &'static str, reason: &'static str) -> Row {
+            self.absent.push((name, reason));
+            self
+        }
+
+        fn peer<R: Runtime>(self, drive: Drive) -> Row {
+            self.enter(Role::Peer, R::NAME, drive)
         }
 
         fn peer_timed<R: Timers, W: TimedWorkload>(self) -> Row {
-            self.enter(Role::Peer, R::NAME, inside_timed::<R, W>)
+            self.peer::<R>(inside_timed::<R, W>)
         }
 
         fn peer_net<R: Net, W: NetWorkload>(self) -> Row {
-            self.enter(Role::Peer, R::NAME, inside_net::<R, W>)
+            self.peer::<R>(inside_net::<R, W>)
         }
 
-        fn peer_outside<R: Runtime>(self) -> Row {
-            self.enter(Role::Peer, R::NAME, Start::drive::<R>)
+        fn peer_several<R: Several, W: SeveralWorkload>(self) -> Row {
+            self.peer::<R>(inside_several::<R, W>)
         }
+    }
+
+    fn inside_http<R: Http, W: HttpWorkload>(bencher: &mut Bencher) {
+        spawned::<R>(bencher, async |bencher| W::drive::<R>(bencher).await.expect("the loopback works"));
     }
 }

@@ -1,42 +1,76 @@
 //! The rows of latencies, each with its percentiles.
 
-use super::Row;
+use super::{Row, TAILS};
+use crate::runtime::Runtime;
+use crate::runtimes::{LocalRuntime, Tokio};
 use crate::workloads::tails::{Lateness, OpenLoop, Saturated, WakeToPoll};
 
-/// The capacity that loads are a share of: the row, and who gives it.
-pub const CAPACITY: (&str, &str) = ("echo-saturated", "tokio LocalRuntime");
+/// What loads are a share of, measured once on tokio, so that all bear the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capacity {
+    /// The echoes that it answers.
+    Echo,
+    /// The requests that hyper answers on it.
+    Hyper,
+}
+
+impl Capacity {
+    /// Every one.
+    pub const ALL: [Capacity; 2] = [Capacity::Echo, Capacity::Hyper];
+    /// Who is measured.
+    pub const OF: &str = Tokio::<LocalRuntime>::NAME;
+
+    /// The row that measures it.
+    pub fn row(self) -> &'static str {
+        match self {
+            Capacity::Echo => "echo-saturated",
+            Capacity::Hyper => "hyper-saturated",
+        }
+    }
+}
 
 pub(super) fn all() -> Vec<Row> {
-    vec![
-        Row::new(CAPACITY.0, "echo server, saturated by clients on another core")
-            .note("Wall time for a request; client and server have a core each. It is the capacity that the loads are a share of.")
+    let mut rows = vec![
+        Row::new(TAILS, Capacity::Echo.row(), "echo server, saturated by clients on another core")
+            .note(SATURATED)
             .each_net::<Saturated>(),
-        Row::new("tail-echo-50", "echo under 50 % load")
-            .target(1.0)
-            .quantiles()
-            .each_net::<OpenLoop<50, 0>>(),
-        Row::new("tail-echo-80", "echo under 80 % load")
-            .target(1.0)
-            .quantiles()
-            .each_net::<OpenLoop<80, 0>>(),
-        Row::new("tail-echo-busy", "echo under 20 % load, beside computations of 200 us")
+        echo("tail-echo-50", "echo under 50 % load").target(1.0).of_size(50).each_net::<OpenLoop<0>>(),
+        echo("tail-echo-80", "echo under 80 % load").target(1.0).of_size(80).each_net::<OpenLoop<0>>(),
+        echo("tail-echo-busy", "echo under 20 % load, beside computations of 200 us")
             .target(0.8)
-            .quantiles()
-            .each_net::<OpenLoop<20, 1>>()
+            .of_size(20)
+            .each_net::<OpenLoop<1>>()
             .without("monoio", MONOIO_STARVES),
-        Row::new("tail-wake", "from wake to poll, 10,000 tasks ready")
+    ];
+    rows.extend(Row::hyper_tails(TAILS));
+    rows.extend([
+        Row::new(TAILS, "tail-wake", "from wake to poll, 10,000 tasks ready")
             .target(0.25)
             .quantiles()
             .each_timed::<WakeToPoll>()
             .without("monoio", MONOIO_STARVES),
-        Row::new("tail-timer", "lateness of 1 ms timers").quantiles().each_timed::<Lateness<0>>(),
-        Row::new("tail-timer-busy", "lateness of 1 ms timers, 10,000 tasks ready")
+        Row::new(TAILS, "tail-timer", "lateness of 1 ms timers")
+            .quantiles()
+            .of_size(0)
+            .each_timed::<Lateness>()
+            .pingora::<Lateness>(),
+        Row::new(TAILS, "tail-timer-busy", "lateness of 1 ms timers, 10,000 tasks ready")
             .target(0.5)
             .quantiles()
-            .each_timed::<Lateness<10_000>>()
+            .of_size(10_000)
+            .each_timed::<Lateness>()
+            .pingora::<Lateness>()
             .without("monoio", MONOIO_STARVES)
             .without("glommio", "two hundred timers did not end within eight seconds"),
-    ]
+    ]);
+    rows
 }
 
-const MONOIO_STARVES: &str = "a task that wakes itself is polled before all others, which would wait for ever";
+fn echo(name: &'static str, title: &'static str) -> Row {
+    Row::new(TAILS, name, title).load(Capacity::Echo).quantiles()
+}
+
+pub(super) const MONOIO_STARVES: &str =
+    "a task that wakes itself is polled before all others, which would wait for ever";
+pub(super) const SATURATED: &str =
+    "Wall time for a request; client and server have a core each. It is the capacity that the loads are a share of.";

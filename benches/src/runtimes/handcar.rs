@@ -1,5 +1,7 @@
 //! Handcar, as a program gets it by default: budgets and panic capture are on.
 
+mod watched;
+
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::Future;
@@ -11,6 +13,7 @@ use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use handcar::net::{TcpListener, TcpStream};
 use handcar::{JoinError, JoinHandle};
 
+pub(crate) use self::watched::{Observed, ReportUnpolled, SlowPoll, Watchdog, Watched};
 use crate::runtime::{Buffer, Net, Runtime, Several, Timers};
 use crate::workloads::several::yield_once;
 

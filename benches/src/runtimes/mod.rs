@@ -4,9 +4,8 @@ mod handcar;
 #[cfg(feature = "peers")]
 pub(crate) mod peers;
 mod tokio;
-pub(crate) mod watched;
 
-pub(crate) use self::handcar::Handcar;
+pub(crate) use self::handcar::{Handcar, Observed, ReportUnpolled, SlowPoll, Watchdog, Watched};
 #[cfg(feature = "peers")]
 pub(crate) use self::tokio::Pingora;
-pub(crate) use self::tokio::{LocalRuntime, LocalSet, NoDrivers, TimeoutAt, Tokio};
+pub(crate) use self::tokio::{LocalRuntime, LocalSet, MultiThread, NoDrivers, Spawn, TimeoutAt, Tokio};

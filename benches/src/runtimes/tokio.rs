@@ -1,9 +1,9 @@
-//! tokio on one thread, in the ways it offers that for futures that are not `Send`.
-//!
-//! Its third way, `spawn` on a current-thread runtime, is the scheduler of `LocalRuntime` with a bound on top.
+//! tokio, in each of the ways that it offers for a single thread.
+
+mod hosts;
+mod ways;
 
 use std::cell::Cell;
-use std::fmt::Debug;
 use std::future::Future;
 use std::io;
 use std::marker::PhantomData;
@@ -13,127 +13,38 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::{Builder, LocalOptions};
-use tokio::task::{JoinError, JoinHandle, JoinSet};
-use tokio::time::Instant;
+use tokio::task::{JoinError, JoinSet};
 
+use self::hosts::Host;
+#[cfg(feature = "peers")]
+pub(crate) use self::hosts::Pingora;
+pub(crate) use self::hosts::{LocalRuntime, LocalSet, MultiThread, NoDrivers, Spawn, TimeoutAt};
+use self::ways::{Locally, Way};
 use crate::runtime::{Buffer, Net, Runtime, Several, Timers};
 
 /// tokio, started by `H`.
 #[derive(Debug)]
 pub(crate) struct Tokio<H>(PhantomData<H>);
 
-/// What of tokio polls the tasks.
-pub(crate) trait Host: Debug + 'static {
-    /// What the tables call it.
-    const NAME: &'static str;
-
-    /// As [`Runtime::block_on`].
-    fn block_on<F: Future>(future: F) -> F::Output;
-
-    /// As [`Timers::timeout`].
-    fn timeout<F: Future>(duration: Duration, future: F) -> impl Future<Output = Option<F::Output>> {
-        async move { tokio::time::timeout(duration, future).await.ok() }
-    }
-}
-
-/// A `LocalSet` on a current-thread runtime: what most programs use.
-#[derive(Debug)]
-pub(crate) struct LocalSet;
-
-impl Host for LocalSet {
-    const NAME: &'static str = "tokio LocalSet";
-
-    fn block_on<F: Future>(future: F) -> F::Output {
-        let runtime = Builder::new_current_thread().enable_all().build().expect("tokio starts");
-        tokio::task::LocalSet::new().block_on(&runtime, future)
-    }
-}
-
-/// `LocalRuntime`, whose own tasks need not be `Send`.
-#[derive(Debug)]
-pub(crate) struct LocalRuntime;
-
-impl Host for LocalRuntime {
-    const NAME: &'static str = "tokio LocalRuntime";
-
-    fn block_on<F: Future>(future: F) -> F::Output {
-        let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
-        runtime.expect("tokio starts").block_on(future)
-    }
-}
-
-/// `LocalRuntime` without I/O and time. It opens no descriptor and parks on a condition variable, as Handcar does before its
-/// first socket; shown where that decides.
-#[derive(Debug)]
-pub(crate) struct NoDrivers;
-
-impl Host for NoDrivers {
-    const NAME: &'static str = "tokio without drivers";
-
-    fn block_on<F: Future>(future: F) -> F::Output {
-        let runtime = Builder::new_current_thread().build_local(LocalOptions::default());
-        runtime.expect("tokio starts").block_on(future)
-    }
-}
-
-/// `LocalRuntime` where a deadline is at hand, so that a timeout need not read the clock.
-#[derive(Debug)]
-pub(crate) struct TimeoutAt;
-
-thread_local! {
-    static DEADLINE: Instant = Instant::now() + Duration::from_secs(3600);
-}
-
-impl Host for TimeoutAt {
-    const NAME: &'static str = "tokio timeout_at";
-
-    fn block_on<F: Future>(future: F) -> F::Output {
-        LocalRuntime::block_on(future)
-    }
-
-    async fn timeout<F: Future>(_: Duration, future: F) -> Option<F::Output> {
-        tokio::time::timeout_at(DEADLINE.with(|deadline| *deadline), future).await.ok()
-    }
-}
-
-/// `LocalRuntime` with the timeouts of pingora: they come on ticks of 10 ms, from a thread of their own.
-#[cfg(feature = "peers")]
-#[derive(Debug)]
-pub(crate) struct Pingora;
-
-#[cfg(feature = "peers")]
-impl Host for Pingora {
-    const NAME: &'static str = "pingora-timeout on tokio";
-
-    fn block_on<F: Future>(future: F) -> F::Output {
-        LocalRuntime::block_on(future)
-    }
-
-    async fn timeout<F: Future>(duration: Duration, future: F) -> Option<F::Output> {
-        pingora_timeout::timeout(duration, future).await.ok()
-    }
-}
-
 impl<H: Host> Runtime for Tokio<H> {
     const NAME: &'static str = H::NAME;
 
-    type JoinHandle<T: 'static> = JoinHandle<T>;
+    type JoinHandle<T: 'static> = <H::Way as Way>::Handle<T>;
     type JoinError = JoinError;
 
     fn block_on<F: Future>(future: F) -> F::Output {
         H::block_on(future)
     }
 
-    fn spawn<F>(future: F) -> JoinHandle<F::Output>
+    fn spawn<F>(future: F) -> Self::JoinHandle<F::Output>
     where
         F: Future + 'static,
         F::Output: 'static,
     {
-        tokio::task::spawn_local(future)
+        H::Way::spawn(future)
     }
 
-    fn detach<T: 'static>(task: JoinHandle<T>) {
+    fn detach<T: 'static>(task: Self::JoinHandle<T>) {
         drop(task);
     }
 
@@ -144,7 +55,7 @@ impl<H: Host> Runtime for Tokio<H> {
 
 impl<H: Host> Timers for Tokio<H> {
     fn sleep(duration: Duration) -> impl Future<Output = ()> {
-        tokio::time::sleep(duration)
+        H::sleep(duration)
     }
 
     fn timeout<F: Future>(duration: Duration, future: F) -> impl Future<Output = Option<F::Output>> {
@@ -196,11 +107,7 @@ impl<H: Host> crate::workloads::http::Http for Tokio<H> {
     }
 }
 
-impl<H: Host> Several for Tokio<H> {
-    fn all<F: Future>(futures: impl Iterator<Item = F>) -> impl Future<Output = Vec<F::Output>> {
-        futures::future::join_all(futures)
-    }
-
+impl<H: Host<Way = Locally>> Several for Tokio<H> {
     async fn two<A: Future, B: Future>(a: A, b: B) -> (A::Output, B::Output) {
         tokio::join!(a, b)
     }

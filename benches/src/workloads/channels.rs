@@ -34,19 +34,20 @@ impl SyncWorkload for PingPong {
     }
 }
 
-/// So many tasks send into one channel that holds a hundred.
+/// As many tasks as the row says send into one channel that holds a hundred.
 #[derive(Debug)]
-pub(crate) struct Producers<const PRODUCERS: u64>;
+pub(crate) struct Producers;
 
-impl<const PRODUCERS: u64> SyncWorkload for Producers<PRODUCERS> {
+impl SyncWorkload for Producers {
     async fn drive<R: Runtime, K: Toolkit>(bencher: &mut Bencher) {
+        let producers = bencher.size();
         bencher
             .measure(async |operations| {
                 let (sender, mut receiver) = K::channel::<u64>(100);
-                for _ in 0..PRODUCERS {
+                for _ in 0..producers {
                     let sender = sender.clone();
                     R::detach(R::spawn(async move {
-                        for number in 0..operations / PRODUCERS {
+                        for number in 0..operations / producers {
                             assert!(K::send(&sender, number).await);
                         }
                     }));
@@ -63,20 +64,21 @@ impl<const PRODUCERS: u64> SyncWorkload for Producers<PRODUCERS> {
     }
 }
 
-/// So many messages are sent into an unbounded channel, and then all are received.
+/// As many messages as the row says are sent into an unbounded channel, and then all are received.
 #[derive(Debug)]
-pub(crate) struct Unbounded<const QUEUED: u64>;
+pub(crate) struct Unbounded;
 
-impl<const QUEUED: u64> SyncWorkload for Unbounded<QUEUED> {
+impl SyncWorkload for Unbounded {
     async fn drive<R: Runtime, K: Toolkit>(bencher: &mut Bencher) {
+        let queued = bencher.size();
         let (sender, mut receiver) = K::unbounded::<u64>();
         bencher
-            .measure_least(QUEUED.max(STEP), async |operations| {
-                for _ in 0..operations / QUEUED {
-                    for number in 0..QUEUED {
+            .measure_least(queued.max(STEP), async |operations| {
+                for _ in 0..operations / queued {
+                    for number in 0..queued {
                         assert!(K::send_unbounded(&sender, number));
                     }
-                    for number in 0..QUEUED {
+                    for number in 0..queued {
                         assert_eq!(K::receive_unbounded(&mut receiver).await, Some(number));
                     }
                 }
@@ -85,15 +87,16 @@ impl<const QUEUED: u64> SyncWorkload for Unbounded<QUEUED> {
     }
 }
 
-/// So many at a time through a queue without waiters.
-pub(crate) fn queue<const QUEUED: u64>(bencher: &mut Bencher) {
+/// As many at a time through a queue without waiters.
+pub(crate) fn queue(bencher: &mut Bencher) {
+    let queued = bencher.size();
     let mut queue = VecDeque::new();
-    bencher.measure_outside_least(QUEUED.max(STEP), |operations| {
-        for _ in 0..operations / QUEUED {
-            for number in 0..QUEUED {
+    bencher.measure_outside_least(queued.max(STEP), |operations| {
+        for _ in 0..operations / queued {
+            for number in 0..queued {
                 queue.push_back(black_box(number));
             }
-            for number in 0..QUEUED {
+            for number in 0..queued {
                 assert_eq!(black_box(&mut queue).pop_front(), Some(number));
             }
         }

@@ -24,51 +24,37 @@ const MESSAGE: usize = 64;
 /// Bytes that a server is ready to read.
 const BUFFER: usize = 1024;
 
-/// So many connections.
-#[derive(Debug)]
-pub(crate) struct Echo<const CONNECTIONS: u64>;
-
-impl<const CONNECTIONS: u64> NetWorkload for Echo<CONNECTIONS> {
-    async fn drive<R: Net>(bencher: &mut Bencher) -> io::Result<()> {
-        echo::<R>(bencher, CONNECTIONS).await
-    }
-}
-
 /// As many connections as the row says.
 #[derive(Debug)]
-pub(crate) struct Connections;
+pub(crate) struct Echo;
 
-impl NetWorkload for Connections {
+impl NetWorkload for Echo {
     async fn drive<R: Net>(bencher: &mut Bencher) -> io::Result<()> {
         let connections = bencher.size();
-        echo::<R>(bencher, connections).await
+        machine::allow_many_descriptors();
+        let listener = R::listen().await?;
+        let address = R::address(&listener)?;
+        let mut clients = Vec::new();
+        let mut servers = Vec::new();
+        for _ in 0..connections {
+            clients.push(connect(address)?);
+            let stream = R::accept(&listener).await?;
+            R::set_nodelay(&stream)?;
+            servers.push(R::spawn(serve::<R>(stream)));
+        }
+        let clients = Arc::new(clients);
+        bencher
+            .measure_cpu(REQUESTS, async |requests| {
+                let clients = Arc::clone(&clients);
+                on_another_thread(move || ask(&clients, requests).expect("the loopback works")).await;
+            })
+            .await;
+        drop(clients);
+        for server in servers {
+            server.await.expect("it neither panics nor is cancelled")?;
+        }
+        Ok(())
     }
-}
-
-async fn echo<R: Net>(bencher: &mut Bencher, connections: u64) -> io::Result<()> {
-    machine::allow_many_descriptors();
-    let listener = R::listen().await?;
-    let address = R::address(&listener)?;
-    let mut clients = Vec::new();
-    let mut servers = Vec::new();
-    for _ in 0..connections {
-        clients.push(connect(address)?);
-        let stream = R::accept(&listener).await?;
-        R::set_nodelay(&stream)?;
-        servers.push(R::spawn(serve::<R>(stream)));
-    }
-    let clients = Arc::new(clients);
-    bencher
-        .measure_cpu(REQUESTS, async |requests| {
-            let clients = Arc::clone(&clients);
-            on_another_thread(move || ask(&clients, requests).expect("the loopback works")).await;
-        })
-        .await;
-    drop(clients);
-    for server in servers {
-        server.await.expect("it neither panics nor is cancelled")?;
-    }
-    Ok(())
 }
 
 /// Answers on one connection until its end.
@@ -111,10 +97,10 @@ fn ask(clients: &[TcpStream], requests: u64) -> io::Result<()> {
 }
 
 /// The same server as a loop around `epoll_wait`, as one writes it in C.
-pub(crate) fn epoll_loop<const CONNECTIONS: u64>(bencher: &mut Bencher) {
+pub(crate) fn epoll_loop(bencher: &mut Bencher) {
     machine::allow_many_descriptors();
     let mut server = EpollLoop::new().expect("the system has epoll");
-    let clients = (0..CONNECTIONS).map(|_| server.accept()).collect::<io::Result<Vec<_>>>();
+    let clients = (0..bencher.size()).map(|_| server.accept()).collect::<io::Result<Vec<_>>>();
     let clients = Arc::new(clients.expect("the loopback works"));
     now(bencher.measure_cpu(REQUESTS, async |requests| {
         let clients = Arc::clone(&clients);

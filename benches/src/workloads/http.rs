@@ -1,9 +1,11 @@
-//! hyper's server, which says hello over HTTP/1.1: how much of a core a request costs it.
+//! hyper's server, which says hello over HTTP/1.1: how much of a core a request costs it, and how long it takes under load.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -13,6 +15,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 
 use super::echo::connect;
+use super::open_loop::{self, Exchange};
 use super::thread_job::on_another_thread;
 use crate::bencher::Bencher;
 use crate::runtime::Net;
@@ -32,25 +35,19 @@ pub(crate) trait Http: Net {
     fn io(stream: Self::Stream) -> Self::Io;
 }
 
-/// Fifty connections.
+/// What one operation is, where hyper does it.
+pub(crate) trait HttpWorkload: 'static {
+    /// As [`Workload::drive`](super::Workload::drive); an error of the system ends the measurement.
+    fn drive<R: Http>(bencher: &mut Bencher) -> impl Future<Output = io::Result<()>>;
+}
+
+/// The CPU time of a request.
 #[derive(Debug)]
 pub(crate) struct Hello;
 
-impl Hello {
-    pub(crate) async fn drive<R: Http>(bencher: &mut Bencher) -> io::Result<()> {
-        let listener = R::listen().await?;
-        let address = R::address(&listener)?;
-        let mut clients = Vec::new();
-        for _ in 0..CONNECTIONS {
-            clients.push(connect(address)?);
-            let stream = R::accept(&listener).await?;
-            R::set_nodelay(&stream)?;
-            R::detach(R::spawn(async move {
-                let connection = http1::Builder::new().serve_connection(R::io(stream), service_fn(hello));
-                connection.await.expect("the clients speak HTTP");
-            }));
-        }
-        let clients = Arc::new(clients);
+impl HttpWorkload for Hello {
+    async fn drive<R: Http>(bencher: &mut Bencher) -> io::Result<()> {
+        let clients = Arc::new(start::<R>().await?);
         bencher
             .measure_cpu(REQUESTS, async |requests| {
                 let clients = Arc::clone(&clients);
@@ -61,22 +58,83 @@ impl Hello {
     }
 }
 
+/// The latencies under as many percent of the load that the machine bears as the row says.
+#[derive(Debug)]
+pub(crate) struct HelloUnder;
+
+impl HttpWorkload for HelloUnder {
+    async fn drive<R: Http>(bencher: &mut Bencher) -> io::Result<()> {
+        let (clients, exchange) = start_and_ask::<R>().await?;
+        open_loop::under_load(bencher, clients, exchange).await;
+        Ok(())
+    }
+}
+
+/// How many requests it bears.
+#[derive(Debug)]
+pub(crate) struct HelloSaturated;
+
+impl HttpWorkload for HelloSaturated {
+    async fn drive<R: Http>(bencher: &mut Bencher) -> io::Result<()> {
+        let (clients, exchange) = start_and_ask::<R>().await?;
+        open_loop::saturated(bencher, clients, exchange).await;
+        Ok(())
+    }
+}
+
+/// A server with connections, each served by a task of its own.
+async fn start<R: Http>() -> io::Result<Vec<TcpStream>> {
+    let listener = R::listen().await?;
+    let address = R::address(&listener)?;
+    let mut clients = Vec::new();
+    for _ in 0..CONNECTIONS {
+        clients.push(connect(address)?);
+        let stream = R::accept(&listener).await?;
+        R::set_nodelay(&stream)?;
+        R::detach(R::spawn(async move {
+            let connection = http1::Builder::new().serve_connection(R::io(stream), service_fn(hello));
+            connection.await.expect("the clients speak HTTP");
+        }));
+    }
+    Ok(clients)
+}
+
+/// A server, and how long its answers are.
+async fn start_and_ask<R: Http>() -> io::Result<(Vec<TcpStream>, Exchange)> {
+    let clients = start::<R>().await?;
+    let one = clients[0].try_clone()?;
+    let answer = Arc::new(AtomicUsize::new(0));
+    on_another_thread({
+        let answer = Arc::clone(&answer);
+        move || answer.store(measure(&one).expect("the loopback works"), Ordering::Release)
+    })
+    .await;
+    Ok((clients, Exchange { request: ASK, answer: answer.load(Ordering::Acquire) }))
+}
+
 async fn hello(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     Ok(Response::new(Full::new(Bytes::from_static(HELLO))))
 }
 
-/// Shares `requests` out among the clients. The server always answers with the same number of bytes.
-fn ask(clients: &[TcpStream], requests: u64) -> io::Result<()> {
+/// Asks once. The server always answers with the same number of bytes.
+fn measure(mut client: &TcpStream) -> io::Result<usize> {
     let mut answer = vec![0; 1024];
-    (&clients[0]).write_all(ASK)?;
-    let length = (&clients[0]).read(&mut answer)?;
+    client.write_all(ASK)?;
+    let length = client.read(&mut answer)?;
     assert!(answer[..length].ends_with(HELLO), "an answer comes in one piece");
+    Ok(length)
+}
+
+/// Shares `requests` out among the clients.
+fn ask(clients: &[TcpStream], requests: u64) -> io::Result<()> {
+    let mut answer = vec![0; measure(&clients[0])?];
     for _ in 0..requests / CONNECTIONS as u64 {
         for mut client in clients {
             client.write_all(ASK)?;
         }
         for mut client in clients {
-            client.read_exact(&mut answer[..length])?;
+            client.read_exact(&mut answer)?;
+            assert!(answer.ends_with(HELLO), "each answer says hello");
         }
     }
     Ok(())

@@ -11,6 +11,9 @@ pub(crate) mod http;
 pub(crate) mod memory;
 pub(crate) mod mutex;
 pub(crate) mod oneshot;
+pub(crate) mod open_loop;
+#[cfg(feature = "peers")]
+pub(crate) mod ring;
 pub(crate) mod semaphore;
 pub(crate) mod several;
 pub(crate) mod sleepers;
@@ -19,6 +22,7 @@ pub(crate) mod start;
 pub(crate) mod switch;
 pub(crate) mod tails;
 pub(crate) mod tcp;
+pub(crate) mod theirs;
 pub(crate) mod thread_job;
 pub(crate) mod thread_wake;
 pub(crate) mod timeout;
@@ -32,7 +36,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::bencher::{Bencher, STEP};
 use crate::runtime::{Net, Runtime, Several, Timers};
-use crate::toolkit::Toolkit;
+use crate::toolkit::{Locks, Toolkit};
 
 /// What one operation is.
 pub(crate) trait Workload: 'static {
@@ -52,6 +56,12 @@ pub(crate) trait SyncWorkload: 'static {
     fn drive<R: Runtime, K: Toolkit>(bencher: &mut Bencher) -> impl Future<Output = ()>;
 }
 
+/// What one operation is, where a lock is taken for it.
+pub(crate) trait LockWorkload: 'static {
+    /// As [`Workload::drive`], with the locks of `K`.
+    fn drive<R: Runtime, K: Locks>(bencher: &mut Bencher) -> impl Future<Output = ()>;
+}
+
 /// What one operation is, where it goes through sockets.
 pub(crate) trait NetWorkload: 'static {
     /// As [`Workload::drive`]; an error of the system ends the measurement.
@@ -68,6 +78,15 @@ pub(crate) trait SeveralWorkload: 'static {
 pub(crate) struct With<W, K>(PhantomData<(W, K)>);
 
 impl<W: SyncWorkload, K: Toolkit> Workload for With<W, K> {
+    fn drive<R: Runtime>(bencher: &mut Bencher) -> impl Future<Output = ()> {
+        W::drive::<R, K>(bencher)
+    }
+}
+
+/// `W` with the locks of `K`.
+pub(crate) struct Locked<W, K>(PhantomData<(W, K)>);
+
+impl<W: LockWorkload, K: Locks> Workload for Locked<W, K> {
     fn drive<R: Runtime>(bencher: &mut Bencher) -> impl Future<Output = ()> {
         W::drive::<R, K>(bencher)
     }
@@ -93,10 +112,14 @@ async fn settle<R: Runtime>() {
     R::spawn(async {}).await.expect("it neither panics nor is cancelled");
 }
 
-/// The least number of operations that so many tasks can share evenly. Many tasks do ten each, so that what is measured is not
-/// their beginning and end.
+/// The least number of operations that so many tasks can share evenly. Many tasks do several each, so that what is measured is
+/// not their beginning and end; but a million of them take seconds for that.
 fn least(tasks: u64) -> u64 {
-    if tasks > STEP { 10 * tasks } else { STEP }
+    match tasks {
+        few if few <= STEP => STEP,
+        many if many <= 100 * STEP => 10 * many,
+        many => 3 * many,
+    }
 }
 
 /// Polls `futures` in turn until all are ready: what a runtime does, without the runtime.

@@ -54,18 +54,19 @@ pub(crate) fn boxes(bencher: &mut Bencher) {
     });
 }
 
-/// Spawns a thousand tasks that nobody joins, and is woken by the last of them.
+/// Spawns as many tasks as the row says, which nobody joins, and is woken by the last of them.
 #[derive(Debug)]
 pub(crate) struct SpawnDetached;
 
 impl Workload for SpawnDetached {
     async fn drive<R: Runtime>(bencher: &mut Bencher) {
+        let tasks = bencher.size();
         let crowd = Rc::new(Crowd { left: Cell::new(0), waiting: Cell::new(None) });
         bencher
             .measure(async |operations| {
-                for _ in 0..operations / STEP {
-                    crowd.left.set(STEP);
-                    for _ in 0..STEP {
+                for _ in 0..operations / tasks {
+                    crowd.left.set(tasks);
+                    for _ in 0..tasks {
                         let crowd = Rc::clone(&crowd);
                         R::detach(R::spawn(async move { crowd.leave() }));
                     }

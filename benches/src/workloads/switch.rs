@@ -6,45 +6,32 @@ use super::{WakeSelf, Workload, least};
 use crate::bencher::Bencher;
 use crate::runtime::Runtime;
 
-/// So many tasks, each of which wakes itself and suspends, over and over.
+/// As many tasks as the row says, each of which wakes itself and suspends, over and over.
 ///
 /// This and not `yield_now` is the measure of a switch: a runtime may look outside at each `yield_now` of a lone task (tokio
 /// does, for one system call), and that is policy.
 #[derive(Debug)]
-pub(crate) struct SelfWake<const TASKS: u64>;
+pub(crate) struct SelfWake;
 
-impl<const TASKS: u64> Workload for SelfWake<TASKS> {
-    async fn drive<R: Runtime>(bencher: &mut Bencher) {
-        switch::<R>(bencher, TASKS).await;
-    }
-}
-
-/// As many tasks as the row says.
-#[derive(Debug)]
-pub(crate) struct Tasks;
-
-impl Workload for Tasks {
+impl Workload for SelfWake {
     async fn drive<R: Runtime>(bencher: &mut Bencher) {
         let tasks = bencher.size();
-        switch::<R>(bencher, tasks).await;
+        bencher
+            .measure_least(least(tasks), async |operations| {
+                let tasks: Vec<_> = (0..tasks).map(|_| R::spawn(WakeSelf(operations / tasks))).collect();
+                for task in tasks {
+                    task.await.expect("it neither panics nor is cancelled");
+                }
+            })
+            .await;
     }
-}
-
-async fn switch<R: Runtime>(bencher: &mut Bencher, tasks: u64) {
-    bencher
-        .measure_least(least(tasks), async |operations| {
-            let tasks: Vec<_> = (0..tasks).map(|_| R::spawn(WakeSelf(operations / tasks))).collect();
-            for task in tasks {
-                task.await.expect("it neither panics nor is cancelled");
-            }
-        })
-        .await;
 }
 
 /// Polls so many futures in turn.
-pub(crate) fn poll_in_turn<const TASKS: u64>(bencher: &mut Bencher) {
+pub(crate) fn poll_in_turn(bencher: &mut Bencher) {
+    let tasks = bencher.size();
     bencher.measure_outside(|operations| {
-        super::poll_in_turn((0..TASKS).map(|_| Box::pin(WakeSelf(operations / TASKS)) as Pin<Box<_>>).collect());
+        super::poll_in_turn((0..tasks).map(|_| Box::pin(WakeSelf(operations / tasks)) as Pin<Box<_>>).collect());
     });
 }
 

@@ -9,37 +9,22 @@ use super::{TimedWorkload, WakeSelf, settle};
 use crate::bencher::Bencher;
 use crate::runtime::Timers;
 
-/// Timeouts around a future that yields once, with so many other timers armed.
+/// Timeouts around a future that yields once, with as many other timers armed as the row says.
 #[derive(Debug)]
-pub(crate) struct Timeout<const ARMED: u64>;
+pub(crate) struct Timeout;
 
-impl<const ARMED: u64> TimedWorkload for Timeout<ARMED> {
+impl TimedWorkload for Timeout {
     async fn drive<R: Timers>(bencher: &mut Bencher) {
-        timeouts::<R>(bencher, ARMED).await;
+        arm::<R>(bencher.size()).await;
+        bencher
+            .measure(async |operations| {
+                for _ in 0..operations {
+                    let yielded = R::timeout(Duration::from_secs(60), WakeSelf(1)).await;
+                    assert!(yielded.is_some(), "a minute is enough");
+                }
+            })
+            .await;
     }
-}
-
-/// As many others armed as the row says.
-#[derive(Debug)]
-pub(crate) struct Armed;
-
-impl TimedWorkload for Armed {
-    async fn drive<R: Timers>(bencher: &mut Bencher) {
-        let armed = bencher.size();
-        timeouts::<R>(bencher, armed).await;
-    }
-}
-
-async fn timeouts<R: Timers>(bencher: &mut Bencher, armed: u64) {
-    arm::<R>(armed).await;
-    bencher
-        .measure(async |operations| {
-            for _ in 0..operations {
-                let yielded = R::timeout(Duration::from_secs(60), WakeSelf(1)).await;
-                assert!(yielded.is_some(), "a minute is enough");
-            }
-        })
-        .await;
 }
 
 /// Lets so many tasks sleep for one to two hours, in no order.

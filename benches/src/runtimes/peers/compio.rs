@@ -4,16 +4,20 @@ use std::future::Future;
 use std::io;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::time::Duration;
 
 use compio::buf::{BufResult, IntoInner, IoBuf};
 use compio::driver::{DriverType, ProactorBuilder};
+use compio::io::compat::AsyncStream;
 use compio::io::{AsyncRead, AsyncWriteExt};
 use compio::net::{TcpListener, TcpStream};
 use compio::runtime::{JoinError, JoinHandle, RuntimeBuilder};
+use smol_hyper::rt::FuturesIo;
 
 use super::{Epoll, Uring};
-use crate::runtime::{Buffer, Net, Runtime, Timers};
+use crate::runtime::{Buffer, Net, Runtime, Several, Timers};
+use crate::workloads::http::Http;
 
 /// compio on `D`.
 #[derive(Debug)]
@@ -109,5 +113,15 @@ impl<D: Driver> Net for Compio<D> {
     async fn write_all(stream: &mut TcpStream, buffer: Buffer, length: usize) -> (io::Result<()>, Buffer) {
         let BufResult(written, slice) = stream.write_all(buffer.slice(..length)).await;
         (written, slice.into_inner())
+    }
+}
+
+impl<D: Driver> Several for Compio<D> {}
+
+impl<D: Driver> Http for Compio<D> {
+    type Io = FuturesIo<Pin<Box<AsyncStream<TcpStream>>>>;
+
+    fn io(stream: TcpStream) -> Self::Io {
+        FuturesIo::new(Box::pin(AsyncStream::new(stream)))
     }
 }

@@ -1,5 +1,6 @@
 //! glommio. It knows `io_uring` alone, and locks memory for it.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -8,9 +9,12 @@ use std::time::Duration;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use glommio::net::{TcpListener, TcpStream};
 use glommio::{LocalExecutorBuilder, Placement, Task};
+use smol_hyper::rt::FuturesIo;
 
 use super::Sure;
-use crate::runtime::{Buffer, Net, Runtime, Timers};
+use crate::runtime::{Buffer, Net, Runtime, Several, Timers};
+use crate::workloads::http::Http;
+use crate::workloads::several::yield_once;
 
 /// glommio.
 #[derive(Debug)]
@@ -86,5 +90,33 @@ impl Net for Glommio {
     async fn write_all(stream: &mut TcpStream, buffer: Buffer, length: usize) -> (io::Result<()>, Buffer) {
         let written = stream.write_all(&buffer[..length]).await;
         (written, buffer)
+    }
+}
+
+impl Several for Glommio {
+    async fn counted(children: u64) -> u64 {
+        let count = Cell::new(0);
+        let mut tasks = Vec::new();
+        for _ in 0..children {
+            let add = async {
+                let one = yield_once().await;
+                count.set(count.get() + one);
+            };
+            // SAFETY: the task must be awaited or dropped before what it borrows goes. The vector of the tasks is dropped before
+            // the counter, wherever this future ends.
+            tasks.push(unsafe { glommio::spawn_scoped_local(add) });
+        }
+        for task in tasks {
+            task.await;
+        }
+        count.get()
+    }
+}
+
+impl Http for Glommio {
+    type Io = FuturesIo<TcpStream>;
+
+    fn io(stream: TcpStream) -> Self::Io {
+        FuturesIo::new(stream)
     }
 }

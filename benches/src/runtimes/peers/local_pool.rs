@@ -8,7 +8,7 @@ use futures::future::RemoteHandle;
 use futures::task::LocalSpawnExt;
 
 use super::Sure;
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, Several};
 
 thread_local! {
     static SPAWNER: RefCell<Option<LocalSpawner>> = const { RefCell::new(None) };
@@ -52,3 +52,5 @@ impl Runtime for LocalPool {
         futures_lite::future::yield_now()
     }
 }
+
+impl Several for LocalPool {}

@@ -18,7 +18,7 @@ use monoio::time::TimeDriver;
 use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
 
 use super::{Epoll, Sure, Uring};
-use crate::runtime::{Buffer, Net, Runtime, Timers};
+use crate::runtime::{Buffer, Net, Runtime, Several, Timers};
 
 /// monoio on `D`.
 #[derive(Debug)]
@@ -121,3 +121,5 @@ impl<D: Driver> Net for Monoio<D> {
         (written.map(|_| ()), slice.into_inner())
     }
 }
+
+impl<D: Driver> Several for Monoio<D> {}

@@ -10,9 +10,11 @@ use std::time::Duration;
 use async_executor::{LocalExecutor, Task};
 use async_io::{Async, Timer};
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
+use smol_hyper::rt::FuturesIo;
 
 use super::Sure;
-use crate::runtime::{Buffer, Net, Runtime, Timers};
+use crate::runtime::{Buffer, Net, Runtime, Several, Timers};
+use crate::workloads::http::Http;
 
 thread_local! {
     static RUNNING: RefCell<Option<Rc<LocalExecutor<'static>>>> = const { RefCell::new(None) };
@@ -54,8 +56,11 @@ impl Runtime for Smol {
 }
 
 impl Timers for Smol {
-    async fn sleep(duration: Duration) {
-        Timer::after(duration).await;
+    fn sleep(duration: Duration) -> impl Future<Output = ()> {
+        let timer = Timer::after(duration);
+        async {
+            timer.await;
+        }
     }
 
     /// As smol's own documentation spells a timeout.
@@ -100,5 +105,15 @@ impl Net for Smol {
     async fn write_all(stream: &mut Self::Stream, buffer: Buffer, length: usize) -> (io::Result<()>, Buffer) {
         let written = stream.write_all(&buffer[..length]).await;
         (written, buffer)
+    }
+}
+
+impl Several for Smol {}
+
+impl Http for Smol {
+    type Io = FuturesIo<Self::Stream>;
+
+    fn io(stream: Self::Stream) -> Self::Io {
+        FuturesIo::new(stream)
     }
 }

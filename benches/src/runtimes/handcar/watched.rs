@@ -1,5 +1,6 @@
-//! Handcar with one of its watchers on, none of which has anything to tell: what each of them costs a switch.
+//! Handcar with what watches it and is off by default, so that its price stands in the tables as well.
 
+use std::cell::Cell;
 use std::fmt::Debug;
 use std::future::Future;
 use std::hint::black_box;
@@ -11,65 +12,67 @@ use handcar::{Builder, JoinError, JoinHandle};
 use super::Handcar;
 use crate::runtime::Runtime;
 
-/// Longer than any poll.
-const LONG: Duration = Duration::from_secs(3600);
-
-/// Handcar with the watcher `W`.
+/// Handcar, watched by `W`.
 #[derive(Debug)]
 pub(crate) struct Watched<W>(PhantomData<W>);
 
+/// What watches.
 pub(crate) trait Watcher: Debug + 'static {
+    /// What the tables call it.
     const NAME: &'static str;
 
-    fn on(builder: Builder) -> Builder;
+    /// Switches it on.
+    fn switch_on(builder: Builder) -> Builder;
 }
 
-/// The clock is read around each poll.
+/// Reports polls that took long.
 #[derive(Debug)]
 pub(crate) struct SlowPoll;
 
 impl Watcher for SlowPoll {
-    const NAME: &'static str = "slow_poll";
+    const NAME: &'static str = "handcar with slow_poll";
 
-    fn on(builder: Builder) -> Builder {
-        builder.slow_poll(LONG)
+    fn switch_on(builder: Builder) -> Builder {
+        builder.slow_poll(Duration::from_secs(1))
     }
 }
 
-/// Another thread looks on.
+/// Reports polls that do not end, from a thread of its own.
 #[derive(Debug)]
 pub(crate) struct Watchdog;
 
 impl Watcher for Watchdog {
-    const NAME: &'static str = "watchdog";
+    const NAME: &'static str = "handcar with watchdog";
 
-    fn on(builder: Builder) -> Builder {
-        builder.watchdog(LONG)
+    fn switch_on(builder: Builder) -> Builder {
+        builder.watchdog(Duration::from_secs(1))
     }
 }
 
-/// Futures that were never awaited are reported.
+/// Reports futures that were never awaited.
 #[derive(Debug)]
 pub(crate) struct ReportUnpolled;
 
 impl Watcher for ReportUnpolled {
-    const NAME: &'static str = "report_unpolled";
+    const NAME: &'static str = "handcar with report_unpolled";
 
-    fn on(builder: Builder) -> Builder {
+    fn switch_on(builder: Builder) -> Builder {
         builder.report_unpolled(true)
     }
 }
 
-/// An observer that looks at each event and does nothing with it.
+/// Is told each step of the machine, and counts them.
 #[derive(Debug)]
-pub(crate) struct Observe;
+pub(crate) struct Observed;
 
-impl Watcher for Observe {
-    const NAME: &'static str = "observe";
+impl Watcher for Observed {
+    const NAME: &'static str = "handcar with an observer";
 
-    fn on(builder: Builder) -> Builder {
-        builder.observe(|event| {
+    fn switch_on(builder: Builder) -> Builder {
+        let steps = Cell::new(0_u64);
+        builder.observe(move |event| {
             black_box(event);
+            steps.set(steps.get() + 1);
         })
     }
 }
@@ -81,7 +84,7 @@ impl<W: Watcher> Runtime for Watched<W> {
     type JoinError = JoinError;
 
     fn block_on<F: Future>(future: F) -> F::Output {
-        W::on(Builder::new()).build().expect("there is room for a runtime").block_on(future)
+        W::switch_on(Builder::new()).build().expect("there is room for a runtime").block_on(future)
     }
 
     fn spawn<F>(future: F) -> JoinHandle<F::Output>

@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Measures everything and draws docs/benchmarks anew: benches/page.sh [--smoke] [DIRECTORY]
+#
+# Some 25 minutes on two quiet cores, of which the builds are ten. Let nothing else run meanwhile. --smoke measures each thing once, in order to try
+# this script; its figures are worth nothing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+rounds() { echo --rounds "$1"; }
+if [[ ${1:-} == --smoke ]]; then
+  rounds() { echo --rounds 1; }
+  shift
+fi
+out=${1:-docs/benchmarks}
+mkdir -p "$out" target/runners
+say() { echo "== $((SECONDS / 60)) min $((SECONDS % 60)) s: $*" >&2; }
+
+# The committed results go when the new ones are there, not before.
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+
+# build NAME [FEATURES]: the runner under that name, since the next build would write over it.
+build() {
+  say "building the runner $1"
+  cargo build --quiet --profile bench -p handcar-benches --bin instructions ${2:+--features "$2"}
+  cp "${CARGO_TARGET_DIR:-target}/release/instructions" "target/runners/$1"
+}
+
+# measure RUNNER NAME ARGUMENTS..: one file of results.
+measure() {
+  local runner=$1 name=$2
+  shift 2
+  say "measuring $name"
+  "target/runners/$runner" "$@" --json "$results/$name.json" >"$results/$name.txt"
+}
+
+# Each lane keeps one core busy: the runner with the peers is one crate, which one core compiles for minutes.
+others() {
+  export CARGO_TARGET_DIR=target/others
+  build jemalloc jemalloc
+  build mimalloc mimalloc
+  CARGO_PROFILE_BENCH_LTO=false CARGO_PROFILE_BENCH_CODEGEN_UNITS=16 build release
+  measure release sizes --sizes
+}
+others &
+lane=$!
+build peers peers
+wait "$lane"
+
+# What is counted minds no company.
+both=(--entrant handcar --entrant "tokio LocalRuntime")
+hot=(spawn- switch-1 yield-now oneshot ping-pong mpsc- unbounded-short semaphore mutex timeout- sleep-dropped gather group scope)
+hot=("${hot[@]/#/--only=}")
+lanes=()
+if command -v valgrind >/dev/null; then measure peers instructions --instructions "${both[@]}" "${hot[@]}" & lanes+=($!); fi
+if command -v perf >/dev/null; then
+  measure peers system-calls --system-calls "${both[@]}" --only=tcp- --only=echo-1 --only=start --only=sleepers &
+  lanes+=($!)
+fi
+for lane in "${lanes[@]}"; do wait "$lane"; done
+
+# shellcheck disable=SC2046 # two words
+{
+  measure peers main --quick $(rounds 5)
+  measure peers tails --quick $(rounds 3) --only=tail- --only=-saturated
+  measure peers theirs --quick $(rounds 3) --only=tokio- --only=compio- --only=smol-
+  measure peers curves --quick $(rounds 2) --only=tasks- --only=timers- --only=waiters- --only=connections-
+  for other in release jemalloc mimalloc; do
+    measure "$other" "$other" --quick $(rounds 3) "${both[@]}" "${hot[@]}" --only=tcp-
+  done
+}
+
+rm -f "$out"/*.json "$out"/*.svg
+cp "$results"/*.json "$out"
+target/runners/peers --report "$out"
+say "done: $out/index.html"

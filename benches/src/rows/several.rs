@@ -1,0 +1,26 @@
+//! Waiting for several things.
+
+use super::{Row, SEVERAL};
+use crate::workloads::several::{Gather, GatherTwo, Group, Scope};
+
+pub(super) fn all() -> Vec<Row> {
+    vec![
+        Row::new(SEVERAL, "gather", "gather of 1000 that yield once")
+            .note("Beside it futures' join_all, on every other runtime.")
+            .target(0.15)
+            .each_several::<Gather>(),
+        Row::new(SEVERAL, "gather-2", "`gather!` of two that yield once")
+            .note("Beside it `tokio::join!`, and futures' join on the peers.")
+            .target(1.0)
+            .each_several::<GatherTwo>(),
+        Row::new(SEVERAL, "group", "task group of 1000, with their values")
+            .note("Beside it tokio's JoinSet; the peers have no groups, and so await the handles in turn.")
+            .target(0.18)
+            .of_peers(0.35)
+            .each_several::<Group>(),
+        Row::new(SEVERAL, "scope", "borrowing scope of 1000 that yield once, JoinSet of 1000 that do not")
+            .note("Handcar's children and glommio's borrow the counter, and yield; the others share it by Rc, and do not yield.")
+            .target(0.24)
+            .each_several::<Scope>(),
+    ]
+}

@@ -1,0 +1,51 @@
+//! Tasks: making them, and switching between them.
+
+use super::{MONOIO_FRONT, Row, TASKS};
+use crate::runtimes::{Observed, ReportUnpolled, SlowPoll, Watchdog, Watched};
+use crate::workloads::spawn::{self, SpawnDetached, SpawnJoin};
+use crate::workloads::switch::{self, SelfWake, Yield};
+
+pub(super) fn all() -> Vec<Row> {
+    vec![
+        Row::new(TASKS, "spawn-join", "spawn + join, 1000 at a time")
+            .target(0.24)
+            .of_peers(0.95)
+            .each::<SpawnJoin>()
+            .context::<Watched<SlowPoll>, SpawnJoin>()
+            .context::<Watched<Watchdog>, SpawnJoin>()
+            .context::<Watched<Observed>, SpawnJoin>()
+            .bare(spawn::boxes),
+        Row::new(TASKS, "spawn-detached", "spawn detached, 1000 at a time")
+            .target(0.26)
+            .of_peers(0.95)
+            .of_size(1000)
+            .each::<SpawnDetached>(),
+        Row::new(TASKS, "switch-1", "self-wake switch, 1 task")
+            .target(0.21)
+            .of_peers(0.4)
+            .of_size(1)
+            .each::<SelfWake>()
+            .bare(switch::poll_in_turn),
+        Row::new(TASKS, "switch-1000", "self-wake switch, 1000 tasks")
+            .note(MONOIO_FRONT)
+            .target(0.21)
+            .of_peers(0.4)
+            .of_size(1000)
+            .each::<SelfWake>()
+            .context::<Watched<ReportUnpolled>, SelfWake>()
+            .context::<Watched<SlowPoll>, SelfWake>()
+            .context::<Watched<Watchdog>, SelfWake>()
+            .context::<Watched<Observed>, SelfWake>()
+            .bare(switch::poll_in_turn),
+        Row::new(TASKS, "yield-now", "`yield_now`, 1000 tasks")
+            .note(YIELDS)
+            .target(0.20)
+            .of_peers(0.3)
+            .of_size(1000)
+            .each::<Yield>()
+            .bare(switch::poll_in_turn),
+    ]
+}
+
+const YIELDS: &str = "tokio's yield_now of a lone task looks at its driver, a system call; among a thousand it does not. monoio, compio and \
+                      LocalPool have none and use futures-lite's; monoio polls a task that wakes itself before all others.";

@@ -1,0 +1,30 @@
+//! Timers.
+
+use super::{Row, TIME, Unit};
+use crate::workloads::sleepers::{self, Sleepers};
+use crate::workloads::timeout::{self, ArmAndDrop, Timeout};
+
+pub(super) fn all() -> Vec<Row> {
+    vec![
+        Row::new(TIME, "timeout-0", "timeout around one yield")
+            .target(0.17)
+            .of_peers(0.22)
+            .of_size(0)
+            .each_timed::<Timeout>()
+            .other_timeouts::<Timeout>()
+            .bare(timeout::deadlines),
+        Row::new(TIME, "timeout-10000", "timeout, 10,000 others armed")
+            .target(0.17)
+            .of_peers(0.22)
+            .of_size(10_000)
+            .each_timed::<Timeout>()
+            .other_timeouts::<Timeout>(),
+        Row::new(TIME, "sleep-dropped", "a sleep, polled once and dropped").each_timed::<ArmAndDrop>(),
+        Row::new(TIME, "sleepers", "100,000 tasks that sleep 1 to 100 ms")
+            .unit(Unit::CpuNanoseconds)
+            .target(0.65)
+            .of_peers(0.65)
+            .each_timed::<Sleepers>()
+            .bare(sleepers::heap),
+    ]
+}

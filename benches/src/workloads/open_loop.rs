@@ -1,0 +1,170 @@
+//! Clients that send on schedule, whether or not the last request was answered ("open loop").
+//!
+//! Each latency counts from the moment at which its request was due. A client that waits for its answer before it asks again would
+//! hide every stall behind the one request that met it. The clients are a thread of their own on a core of its own; only the
+//! server's runtime is under test.
+
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rustix::event::epoll;
+
+use super::tails::QUANTILES;
+use super::thread_job::on_another_thread;
+use crate::bencher::Bencher;
+use crate::machine;
+
+/// For how long requests are sent.
+const LASTS: Duration = Duration::from_millis(400);
+/// Latencies before this moment are not counted.
+const WARM_UP: Duration = Duration::from_millis(50);
+/// Requests a second where nobody said how many the machine bears: a smoke run.
+const UNKNOWN: f64 = 20_000.0;
+
+/// The environment variable that holds the capacity which loads are a share of, in requests a second. The runner measures it
+/// once, on tokio, so that all entrants bear the same load.
+pub(crate) const CAPACITY: &str = "HANDCAR_CAPACITY";
+
+/// What goes over each connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Exchange {
+    /// What is sent.
+    pub(crate) request: &'static [u8],
+    /// Bytes of each answer.
+    pub(crate) answer: usize,
+}
+
+/// Measures the latencies under as many percent of what the machine bears as the row says.
+pub(crate) async fn under_load(bencher: &mut Bencher, clients: Vec<TcpStream>, exchange: Exchange) {
+    let capacity = std::env::var(CAPACITY).ok().and_then(|text| text.parse::<f64>().ok()).unwrap_or(UNKNOWN);
+    #[expect(clippy::cast_precision_loss, reason = "a percentage")]
+    let rate = capacity * bencher.size() as f64 / 100.0;
+    let lasts = if bencher.is_counted() { 2 * WARM_UP } else { LASTS };
+    let latencies = Arc::new(Mutex::new(Vec::new()));
+    on_another_thread({
+        let latencies = Arc::clone(&latencies);
+        move || {
+            let schedule = Schedule::new(clients, exchange, rate, lasts);
+            *latencies.lock().unwrap() = schedule.run().expect("the loopback works");
+        }
+    })
+    .await;
+    bencher.record_latencies(QUANTILES, &mut latencies.lock().unwrap());
+}
+
+/// Measures how many requests the server bears: each client asks again as soon as it is answered. In nanoseconds of the wall's
+/// clock for a request.
+pub(crate) async fn saturated(bencher: &mut Bencher, mut clients: Vec<TcpStream>, exchange: Exchange) {
+    bencher
+        .measure_least(5000, async |requests| {
+            let (give_back, taken) = std::sync::mpsc::channel();
+            let mut lent = std::mem::take(&mut clients);
+            on_another_thread(move || {
+                machine::leave_core();
+                saturate(&mut lent, exchange, requests).expect("the loopback works");
+                give_back.send(lent).expect("the server waits for them");
+            })
+            .await;
+            clients = taken.recv().expect("the clients were given back");
+        })
+        .await;
+}
+
+/// Keeps one request on every connection.
+fn saturate(clients: &mut [TcpStream], exchange: Exchange, requests: u64) -> io::Result<()> {
+    let mut answer = vec![0; exchange.answer];
+    let all = clients.len();
+    for client in &mut *clients {
+        client.write_all(exchange.request)?;
+    }
+    for number in 0..requests {
+        let client = &mut clients[usize::try_from(number).expect("it is small") % all];
+        client.read_exact(&mut answer)?;
+        if number + (all as u64) < requests {
+            client.write_all(exchange.request)?;
+        }
+    }
+    Ok(())
+}
+
+/// Sends what is due and takes what has come, without ever waiting for either.
+struct Schedule {
+    clients: Vec<Client>,
+    exchange: Exchange,
+    epoll: rustix::fd::OwnedFd,
+    interval: Duration,
+    lasts: Duration,
+}
+
+struct Client {
+    stream: TcpStream,
+    /// When its unanswered requests were due.
+    due: VecDeque<Duration>,
+    /// Bytes of an answer that has not come whole.
+    begun: usize,
+}
+
+impl Schedule {
+    fn new(streams: Vec<TcpStream>, exchange: Exchange, rate: f64, lasts: Duration) -> Schedule {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).expect("the system has epoll");
+        for (number, stream) in streams.iter().enumerate() {
+            stream.set_nonblocking(true).expect("it is a socket");
+            let number = epoll::EventData::new_u64(number as u64);
+            epoll::add(&epoll, stream, number, epoll::EventFlags::IN).expect("it is a socket");
+        }
+        let clients = streams.into_iter().map(|stream| Client { stream, due: VecDeque::new(), begun: 0 }).collect();
+        Schedule { clients, exchange, epoll, interval: Duration::from_secs_f64(1.0 / rate), lasts }
+    }
+
+    fn run(mut self) -> io::Result<Vec<f64>> {
+        machine::leave_core();
+        let start = Instant::now();
+        let all = self.clients.len();
+        let (mut next, mut sent) = (Duration::ZERO, 0);
+        let mut latencies = Vec::new();
+        let mut events = Vec::with_capacity(all);
+        while next < self.lasts || self.clients.iter().any(|client| !client.due.is_empty()) {
+            while next <= start.elapsed() && next < self.lasts {
+                let client = &mut self.clients[sent % all];
+                client.due.push_back(next);
+                // A small request fits into any buffer of the kernel's that is not full of hundreds of them.
+                client.stream.write_all(self.exchange.request)?;
+                sent += 1;
+                next += self.interval;
+            }
+            events.clear();
+            epoll::wait(
+                &self.epoll,
+                rustix::buffer::spare_capacity(&mut events),
+                Some(&rustix::event::Timespec::default()),
+            )?;
+            for event in &events {
+                let number = usize::try_from(event.data.u64()).expect("it was one");
+                self.clients[number].take(self.exchange.answer, start, &mut latencies)?;
+            }
+        }
+        Ok(latencies)
+    }
+}
+
+impl Client {
+    /// Reads what there is, and keeps the latency of each answer that it ends.
+    fn take(&mut self, answer: usize, start: Instant, latencies: &mut Vec<f64>) -> io::Result<()> {
+        let read = self.stream.read(&mut [0; 4096])?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let now = start.elapsed();
+        self.begun += read;
+        for due in self.due.drain(..self.begun / answer) {
+            if due > WARM_UP {
+                latencies.push(now.saturating_sub(due).as_secs_f64() * 1e9);
+            }
+        }
+        self.begun %= answer;
+        Ok(())
+    }
+}
