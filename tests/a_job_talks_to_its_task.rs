@@ -3,11 +3,12 @@
 mod common;
 
 use std::pin::pin;
+use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use common::watchdog;
-use handcar::sync::remote;
+use handcar::sync::{Notify, remote};
 use handcar::{Builder, CancelScope, Clock, Reports, cancellable, gather, spawn, task_group, timeout, to_thread};
 
 /// A runtime, and what it reports.
@@ -116,6 +117,8 @@ fn a_job_whose_task_is_cancelled_hears_of_it_by_its_channel_and_is_joined() {
     let (told, hears) = mpsc::channel();
     runtime.block_on(async {
         let (to_task, mut messages) = remote::channel(1);
+        let begun = Rc::new(Notify::new()); // a job that has not is taken back by the cancel
+        let begins = Rc::clone(&begun);
         let task = spawn(async move {
             // Abandoned at once, or the task would wait for a job that waits for the task.
             let job = to_thread(move || {
@@ -124,10 +127,11 @@ fn a_job_whose_task_is_cancelled_hears_of_it_by_its_channel_and_is_joined() {
             });
             let mut job = pin!(job.abandon_on_cancel());
             while messages.recv().await.is_some() {
+                begins.notify_one();
                 let _ = timeout(Duration::ZERO, job.as_mut()).await;
             }
         });
-        handcar::sleep(Duration::from_millis(1)).await;
+        begun.notified().await;
         task.cancel();
         assert!(task.await.is_err());
     });
