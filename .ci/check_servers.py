@@ -31,6 +31,7 @@ def server(*command, descriptors=4096):
         line = process.stdout.readline()
         host, port = re.search(r"([0-9.]+):(\d+)", line).groups()
         yield process, (host, int(port))
+        assert process.poll() is None, "the server has ended by itself"
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

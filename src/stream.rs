@@ -84,6 +84,7 @@ impl<T> TaskYielder<T> {
     /// # Cancel safety
     ///
     /// If it is dropped before the consumer has taken the item, the item is dropped too, and was not yielded.
+    #[track_caller]
     pub fn yield_(&mut self, item: T) -> TaskYield<'_, T> {
         TaskYield { sending: Some(self.sender.send(item)) }
     }

@@ -12,7 +12,9 @@ use std::time::Duration;
 use common::{Living, Log, OnDrop, run, simulated};
 use futures::future::{AbortHandle, Abortable};
 use handcar::sync::{Semaphore, mpsc, oneshot};
-use handcar::{CancelKind, JoinError, JoinHandle, sleep, spawn, timeout, to_thread, yield_now};
+use handcar::{
+    Builder, CancelKind, JoinError, JoinHandle, Report, Reports, sleep, spawn, timeout, to_thread, yield_now,
+};
 
 #[track_caller]
 fn assert_cancelled<T: std::fmt::Debug>(end: Result<T, JoinError>, kind: &CancelKind) {
@@ -232,11 +234,14 @@ fn a_future_that_panics_in_poll_and_in_drop_ends_once_with_the_first_panic() {
             panic!("in drop");
         }
     }
-    run(async {
+    let reports = Reports::new();
+    Builder::new().on_report(reports.hook()).build().unwrap().block_on(async {
         let JoinError::Panicked(payload) = spawn(Twice).await.unwrap_err() else { panic!("no panic") };
         assert_eq!(payload.to_string(), "in poll");
         spawn(async {}).await.unwrap();
     });
+    let [Report::Panicked { payload, .. }] = &reports.take()[..] else { panic!("the second one is reported") };
+    assert_eq!(payload.to_string(), "in drop");
 }
 
 #[test]

@@ -318,17 +318,16 @@ fn what_comes_after_the_end_of_the_runtime() {
 #[allow(clippy::let_underscore_future)] // that is what two of the programs are about
 fn what_the_watchers_see() {
     let _watchdog = watchdog();
-    check(
-        "A poll that took too long",
-        &told(Builder::new().slow_poll(Duration::from_millis(20)), async {
-            // program: A poll that took too long
-            let task = spawn_named("blocks", async {
-                thread::sleep(Duration::from_millis(30));
-            });
-            task.await.unwrap();
-            // end
-        }),
-    );
+    let mut slow = told(Builder::new().slow_poll(Duration::from_millis(20)), async {
+        // program: A poll that took too long
+        let task = spawn_named("blocks", async {
+            thread::sleep(Duration::from_millis(30));
+        });
+        task.await.unwrap();
+        // end
+    });
+    slow.retain(|told| told.contains("task `blocks`")); // a busy machine may hold up main as long
+    check("A poll that took too long", &slow);
     let stuck = told(Builder::new().watchdog(Duration::from_millis(50)), async {
         // program: A poll that does not end
         let task = spawn_named("blocks", async {

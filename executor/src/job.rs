@@ -29,6 +29,7 @@ use crate::question;
 use crate::report::Report;
 use crate::reporter;
 use crate::time::clock::{ClockHold, Holder};
+use crate::unpolled::Unpolled;
 
 /// Runs `f`, which may block, on a thread of the runtime's pool.
 ///
@@ -87,7 +88,7 @@ where
         state: Mutex::new(State { name: None, stage }),
     });
     job.threads.submit(Arc::clone(&job) as Arc<dyn Queued>)?;
-    Ok(ToThread { job, runtime: core.address })
+    Ok(ToThread { job, runtime: core.address, unpolled: Unpolled::new(&"to_thread") })
 }
 
 /// Who a blocking job is: in reports.
@@ -232,6 +233,7 @@ impl<T: Send> Queued for Job<T> {
 pub struct ToThread<T> {
     job: Arc<Job<T>>,
     runtime: Address,
+    unpolled: Unpolled,
 }
 
 impl<T> ToThread<T> {
@@ -268,7 +270,10 @@ impl<T> ToThread<T> {
     }
 
     /// Takes the job back, if it has not started: no thread begins with it until this is polled again. False if it has started.
-    pub fn withdraw(&self) -> bool {
+    ///
+    /// Who calls this waits for the job, and only may not at the moment: it counts as polled.
+    pub fn withdraw(&mut self) -> bool {
+        self.unpolled.forget();
         let mut state = self.job.lock();
         let (hold, waker) = match std::mem::replace(&mut state.stage, Stage::Gone) {
             Stage::Waiting { work, waker, hold } => {
@@ -290,7 +295,8 @@ impl<T> ToThread<T> {
 impl<T: Send + 'static> Future for ToThread<T> {
     type Output = T;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        self.unpolled.forget();
         ready!(question::poll_telling(cx, || format!("the {}", self.info())));
         let new = cx.waker().clone(); // a stranger's code: before the lock
         let mut state = self.job.lock();
@@ -323,7 +329,7 @@ impl<T: Send + 'static> Future for ToThread<T> {
 
 impl<T: Send + 'static> ToThread<T> {
     #[cold]
-    fn queue_again(&self) {
+    fn queue_again(&mut self) {
         if let Err(error) = self.job.threads.submit(Arc::clone(&self.job) as Arc<dyn Queued>) {
             self.withdraw();
             panic!("no thread could be started for a blocking job: {error}");

@@ -192,24 +192,6 @@ pub fn looked_at() -> Option<Instant> {
     context::with_current(|core| core.timers.looked_at())
 }
 
-/// Tells of a leaf future that is dropped and was never polled, if the current runtime is to report that. Call it from `Drop`, with the
-/// name of the function that makes the future.
-#[cold]
-pub fn unpolled(what: &'static str, at: &'static Location<'static>) {
-    if let Some(task) = context::with_current(|core| core.report_unpolled.then(|| core.running())).flatten() {
-        report(Report::FutureUnpolled { what, at, task });
-    }
-}
-
-/// Tells of the task that is being dropped and was never polled, if the current runtime is to report that. The kernel does so
-/// itself, but for [members](Ending::Member).
-#[cold]
-pub fn task_unpolled() {
-    if let Some(Some(task)) = context::with_current(|core| core.report_unpolled.then(|| core.running())).flatten() {
-        report(Report::TaskUnpolled { task });
-    }
-}
-
 /// Cancels a task for a reason of that kind. False if it has ended or was cancelled before.
 #[track_caller]
 pub fn cancel(task: &AbortHandle, kind: CancelKind) -> bool {

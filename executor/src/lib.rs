@@ -52,6 +52,7 @@ mod shutdown;
 mod spawn;
 mod task_info;
 mod time;
+pub mod unpolled;
 mod wake_handle;
 mod watch;
 

@@ -26,6 +26,7 @@ use crate::machine::join::JoinHandle;
 use crate::machine::task::{Join, Progress, Run, TaskCell};
 use crate::machine::waker::TaskId;
 use crate::question;
+use crate::reporter::Reporter;
 
 /// A new local task, which borrows for `'a`: both halves of it.
 pub struct Local<'a, T> {
@@ -83,10 +84,14 @@ impl LocalTask {
 impl Drop for LocalTask {
     #[inline]
     fn drop(&mut self) {
-        if !self.run.header().is_finished() {
-            let reporter = context::with_current(|core| core.reporter.clone()).unwrap_or_default();
-            self.run.cut(&reporter);
+        if self.run.header().is_finished() {
+            return;
         }
+        let Some(core) = context::with_current(Rc::clone) else { return self.run.cut(&Reporter::default()) };
+        let before = core.hosted.replace(Some(Rc::clone(&self.run))); // whose destructors these are
+        self.run.cut(&core.reporter);
+        let cut = core.hosted.replace(before);
+        drop(cut);
     }
 }
 

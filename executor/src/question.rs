@@ -61,6 +61,7 @@ pub fn suspend_telling<T>(cx: &mut Context<'_>, tell: impl FnOnce() -> String) -
 #[inline]
 pub fn poll_around(cx: &mut Context<'_>) -> Poll<()> {
     #[cold]
+    #[inline(never)] // or the budget is kept in a register for it: two instructions in each operation
     fn suspend(cx: &mut Context<'_>) -> Poll<()> {
         if is_question() { Poll::Ready(()) } else { budget::suspend(cx) }
     }

@@ -197,11 +197,12 @@ impl Builder {
         self
     }
 
-    /// Whether to report what was made to be awaited and was dropped without ever having been polled: a `sleep` without its
-    /// `.await`, a task whose handle was dropped at once. See [`Report::FutureUnpolled`] and [`Report::TaskUnpolled`].
+    /// Whether to report what was made to be awaited and was dropped without ever having been polled: any future of Handcar
+    /// without its `.await`, a task whose handle was dropped at once. See [`Report::FutureUnpolled`] and [`Report::TaskUnpolled`].
     ///
-    /// Off by default, since it may be meant so: a cancelled group never polls the children that come late. It costs nothing but
-    /// where there is something to report.
+    /// Off by default, since it may be meant so: a cancelled group never polls the children that come late, and a `select` of others
+    /// may be over before it has polled its second future. What goes down with a panic or a cancelled task is not told. It costs
+    /// nothing but where there is something to report.
     pub fn report_unpolled(mut self, report: bool) -> Builder {
         self.report_unpolled = report;
         self

@@ -91,7 +91,7 @@ impl Watch {
                 self.known.add(TaskInfo { id: task, name: name.map(Arc::from), spawned_at: at });
             }
             Event::Polled { task } => {
-                let now = self.slow_poll.map(|_| Instant::now());
+                let now = self.slow_poll.map(|_| now());
                 self.end_poll(now);
                 self.poll.set(Some((task, now)));
                 if let Some(dog) = &self.dog {
@@ -112,7 +112,7 @@ impl Watch {
         if self.poll.get().is_none() {
             return;
         }
-        self.end_poll(self.slow_poll.map(|_| Instant::now()));
+        self.end_poll(self.slow_poll.map(|_| now()));
         if let Some(dog) = &self.dog {
             dog.shared.begin(TaskId::NONE);
         }
@@ -243,25 +243,17 @@ impl Drop for Dog {
 /// The watchdog's life.
 fn watch(shared: &Shared, known: &Known, threshold: Duration, on_stuck: Option<&OnStuck>) {
     let pause = (threshold / LOOKS).max(SHORTEST_PAUSE);
-    let (mut count, _) = shared.look();
-    let (mut since, mut told) = (Instant::now(), 0);
+    let mut vigil = Vigil { threshold, count: shared.look().0, since: Instant::now(), told: 0 };
     let mut over = shared.over.lock().unwrap_or_else(PoisonError::into_inner);
     while !*over {
         let slept = Instant::now();
         over = shared.ended.wait_timeout(over, pause).unwrap_or_else(PoisonError::into_inner).0;
-        let (now, (seen, task)) = (Instant::now(), shared.look());
+        let (now, (count, task)) = (Instant::now(), shared.look());
         let late = (now - slept).saturating_sub(pause);
         if late >= threshold {
-            since += late; // the process was stopped, or had no processor: that is not the poll's doing
+            vigil.since += late; // the process was stopped, or had no processor: that is not the poll's doing
         }
-        if seen != count {
-            (count, since, told) = (seen, now, 0);
-        }
-        let stuck_for = now - since;
-        if task == TaskId::NONE || stuck_for < threshold * (told + 1) {
-            continue;
-        }
-        told = u32::try_from(stuck_for.as_nanos() / threshold.as_nanos()).unwrap_or(u32::MAX - 1);
+        let Some(stuck_for) = vigil.look(now, count, task) else { continue };
         let Some(task) = known.lock().who(task) else { continue };
         drop(over); // the hook may take its time, or be what ends the runtime
         Reporter::tell_from_outside(on_stuck, Report::Stuck { task, stuck_for });
@@ -269,11 +261,157 @@ fn watch(shared: &Shared, known: &Known, threshold: Duration, on_stuck: Option<&
     }
 }
 
+/// What the watchdog has seen.
+struct Vigil {
+    threshold: Duration,
+    count: u64,
+    /// When it saw this count first.
+    since: Instant,
+    /// How many thresholds ago that was when it told of it.
+    told: u32,
+}
+
+impl Vigil {
+    /// For how long the poll that is under way has lasted, at the least, if that is to be told.
+    fn look(&mut self, now: Instant, count: u64, task: TaskId) -> Option<Duration> {
+        if count != self.count {
+            (self.count, self.since, self.told) = (count, now, 0);
+        }
+        let stuck_for = now - self.since;
+        if task == TaskId::NONE || stuck_for < self.threshold * (self.told + 1) {
+            return None;
+        }
+        self.told = u32::try_from(stuck_for.as_nanos() / self.threshold.as_nanos()).unwrap_or(u32::MAX - 1);
+        Some(stuck_for)
+    }
+}
+
+/// The time, which the tests set.
+#[cfg(not(test))]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+use tests::now;
+
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
             .field("slow_poll", &self.slow_poll)
             .field("watchdog", &self.watchdog)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const THRESHOLD: Duration = Duration::from_millis(100);
+
+    thread_local! {
+        static NOW: Cell<Instant> = Cell::new(Instant::now());
+    }
+
+    pub(super) fn now() -> Instant {
+        NOW.get()
+    }
+
+    fn pass(millis: u64) {
+        NOW.set(now() + Duration::from_millis(millis));
+    }
+
+    fn task(number: usize) -> TaskId {
+        TaskId(number)
+    }
+
+    /// Looks as often as the watchdog does, for `looks` times, and says after how many milliseconds it told, and what.
+    fn told(vigil: &mut Vigil, looks: u32, count: u64, task: TaskId) -> Vec<(u128, u128)> {
+        let from = vigil.since;
+        let looked = (1..=looks).map(|look| (look, from + THRESHOLD / LOOKS * look));
+        let told = looked.filter_map(|(look, now)| Some((look, vigil.look(now, count, task)?)));
+        told.map(|(look, stuck_for)| ((THRESHOLD / LOOKS * look).as_millis(), stuck_for.as_millis())).collect()
+    }
+
+    fn vigil() -> Vigil {
+        Vigil { threshold: THRESHOLD, count: 0, since: Instant::now(), told: 0 }
+    }
+
+    #[test]
+    fn a_poll_is_told_within_a_tenth_more_than_the_threshold_and_again_with_each_further_one() {
+        let mut vigil = vigil();
+        // It began just after the last look; so each is told late by one look.
+        let told = told(&mut vigil, 41, 1, task(7));
+        assert_eq!(told, [(110, 100), (210, 200), (310, 300), (410, 400)]);
+    }
+
+    #[test]
+    fn polls_that_end_in_time_are_not_told_however_many_there_are() {
+        let mut vigil = vigil();
+        for count in 1..100 {
+            assert_eq!(told(&mut vigil, 10, count, task(7)), [], "poll {count}");
+        }
+    }
+
+    #[test]
+    fn a_loop_that_polls_nobody_is_not_stuck() {
+        assert_eq!(told(&mut vigil(), 1000, 1, TaskId::NONE), []);
+    }
+
+    #[test]
+    fn a_watchdog_that_was_held_up_itself_tells_once_and_goes_on_with_the_next_threshold() {
+        let mut vigil = vigil();
+        let from = vigil.since;
+        assert_eq!(vigil.look(from, 1, task(7)), None);
+        assert_eq!(vigil.look(from + THRESHOLD * 7 / 2, 1, task(7)), Some(THRESHOLD * 7 / 2));
+        assert_eq!(vigil.look(from + THRESHOLD * 39 / 10, 1, task(7)), None);
+        assert_eq!(vigil.look(from + THRESHOLD * 4, 1, task(7)), Some(THRESHOLD * 4));
+    }
+
+    /// A watch for polls of 100 ms, and what it has told.
+    fn slow_polls() -> (Watch, impl Fn() -> Vec<(TaskId, u128)>) {
+        let mailbox = Arc::new(Mailbox::new());
+        let settings = Settings { slow_poll: Some(THRESHOLD), ..Settings::default() };
+        let watch = Watch::new(settings, &mailbox).unwrap().unwrap();
+        for number in [1, 2] {
+            watch.see(&Event::Spawned { task: task(number), name: None, at: Location::caller() });
+        }
+        let told = move || {
+            let reports = mailbox.take(&mut Vec::new());
+            let told = reports.into_iter().map(|report| match report {
+                Report::SlowPoll { task, took, limit: THRESHOLD } => (task.id, took.as_millis()),
+                other => panic!("{other}"),
+            });
+            told.collect()
+        };
+        (watch, told)
+    }
+
+    #[test]
+    fn a_slow_poll_is_told_with_what_it_took_whatever_ends_it() {
+        let (watch, told) = slow_polls();
+        for end in [Event::Polled { task: task(2) }, Event::Ended { task: task(2) }, Event::Paused, Event::Paused] {
+            watch.see(&Event::Polled { task: task(1) });
+            pass(100);
+            watch.see(&end);
+            assert_eq!(told(), [(task(1), 100)], "{end:?}");
+        }
+        watch.see(&Event::Polled { task: task(1) });
+        pass(99);
+        watch.see(&Event::Paused);
+        assert_eq!(told(), []);
+    }
+
+    #[test]
+    fn time_between_polls_is_nobodys() {
+        let (watch, told) = slow_polls();
+        watch.see(&Event::Polled { task: task(1) });
+        watch.see(&Event::Paused);
+        pass(1000);
+        watch.see(&Event::Polled { task: task(1) });
+        watch.see(&Event::Paused);
+        pass(1000);
+        assert_eq!(told(), []);
     }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use handcar_executor::{JoinHandle, Runtime, spawn, yield_now};
 
 mod common;
-use common::{Drops, for_ever, watchdog};
+use common::{Drops, Reports, for_ever, watchdog};
 
 const STACK: usize = 256 * 1024;
 
@@ -156,7 +156,8 @@ fn a_chain_through_panics_is_dropped_iteratively_too() {
     let _dog = watchdog();
     on_a_small_stack(|| {
         let drops = Drops::new();
-        let runtime = Runtime::new().unwrap();
+        let reports = Reports::new();
+        let runtime = reports.builder().build().unwrap();
         let mut next = runtime.spawn(async {});
         for _ in 0..1000 {
             let token = drops.token();
@@ -169,6 +170,7 @@ fn a_chain_through_panics_is_dropped_iteratively_too() {
         let result = runtime.block_on(next);
         assert!(result.is_err());
         assert_eq!(drops.count(), 1000);
+        assert_eq!(reports.take(), ["panicked: quietly"; 999], "nobody waited for the others");
     });
 }
 

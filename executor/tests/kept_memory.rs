@@ -1,27 +1,30 @@
-//! The memory of tasks that have ended serves the next ones, and not without bound. One test in a process of its own, since every
-//! allocation of the process is counted.
+//! The memory of tasks that have ended serves the next ones, and not without bound. Every allocation of the test's
+//! thread is counted.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
+use std::cell::Cell;
 
 use handcar_executor::{JoinHandle, Runtime, spawn, spawn_named, yield_now};
 
 struct Counting;
 
-static CALLS: AtomicUsize = AtomicUsize::new(0);
-static LIVE: AtomicIsize = AtomicIsize::new(0);
+// Of each thread, for the test harness allocates on its own. No destructor and no allocation: the allocator may use them at any time.
+thread_local! {
+    static CALLS: Cell<usize> = const { Cell::new(0) };
+    static LIVE: Cell<isize> = const { Cell::new(0) };
+}
 
 // SAFETY: every call is passed on as it is to the system's allocator, which keeps the contract; the counters allocate nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        CALLS.fetch_add(1, Ordering::Relaxed);
-        LIVE.fetch_add(layout.size().cast_signed(), Ordering::Relaxed);
+        CALLS.set(CALLS.get() + 1);
+        LIVE.set(LIVE.get() + layout.size().cast_signed());
         // SAFETY: the caller's promise about `layout` is handed on.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size().cast_signed(), Ordering::Relaxed);
+        LIVE.set(LIVE.get() - layout.size().cast_signed());
         // SAFETY: `block` came from `alloc` above, and so from the system's allocator with this layout.
         unsafe { System.dealloc(block, layout) }
     }
@@ -58,19 +61,19 @@ async fn join(handles: &mut Vec<JoinHandle<u64>>) {
 #[test]
 fn tasks_are_written_into_the_memory_of_tasks_that_have_ended_and_a_burst_gives_most_of_its_own_back() {
     Runtime::new().unwrap().block_on(async {}); // what is made once for a process
-    let before_all = LIVE.load(Ordering::Relaxed);
+    let before_all = LIVE.get();
     let runtime = Runtime::new().unwrap();
     let mut handles = Vec::with_capacity(30_000);
     runtime.block_on(async {
         burst(&mut handles, 300);
         join(&mut handles).await;
 
-        let calls = CALLS.load(Ordering::Relaxed);
+        let calls = CALLS.get();
         for _ in 0..10 {
             burst(&mut handles, 300);
             join(&mut handles).await;
         }
-        assert_eq!(CALLS.load(Ordering::Relaxed), calls, "nothing had to be allocated");
+        assert_eq!(CALLS.get(), calls, "nothing had to be allocated");
 
         // What has a name, or ended otherwise than by a value that was taken, is freed as ever.
         for _ in 0..10 {
@@ -81,16 +84,16 @@ fn tasks_are_written_into_the_memory_of_tasks_that_have_ended_and_a_burst_gives_
             yield_now().await;
         }
 
-        let small = LIVE.load(Ordering::Relaxed);
+        let small = LIVE.get();
         burst(&mut handles, 30_000);
-        let big = LIVE.load(Ordering::Relaxed);
+        let big = LIVE.get();
         join(&mut handles).await;
-        let kept = LIVE.load(Ordering::Relaxed);
+        let kept = LIVE.get();
         assert!(big - small > 30_000 * 2 * 64, "the burst took memory: {}", big - small);
         let slots = 2 * 60_000_isize.cast_unsigned().next_power_of_two().cast_signed() * 24; // of the run queue, which never shrinks
         assert!(kept - small < slots + (1 << 20), "it gave back what it took: {} of {}", kept - small, big - small);
     });
     drop(runtime);
     drop(handles);
-    assert_eq!(LIVE.load(Ordering::Relaxed), before_all, "the end of the runtime frees what is kept");
+    assert_eq!(LIVE.get(), before_all, "the end of the runtime frees what is kept");
 }

@@ -10,7 +10,9 @@ use std::task::Context;
 use std::thread::ThreadId;
 use std::time::Duration;
 
-use handcar_executor::{Builder, Instant, ToThread, current_task, run, sleep, spawn, timeout, to_thread, yield_now};
+use handcar_executor::{
+    Builder, Instant, ToThread, current_task, run, sleep, spawn, timeout, to_thread, try_to_thread, yield_now,
+};
 
 mod common;
 use common::{Call, Drops, Reports, calling, panic_of, panics_when_dropped, poll_once, test_run, watchdog};
@@ -402,7 +404,7 @@ fn a_job_that_was_taken_back_starts_only_once_it_is_polled_again() {
 fn a_job_that_has_started_cannot_be_taken_back() {
     let _dog = watchdog();
     one_thread().build().unwrap().block_on(async {
-        let (job, go) = blocked();
+        let (mut job, go) = blocked();
         assert!(!job.withdraw());
         assert!(job.has_started() && !job.is_finished());
         go.send(()).unwrap();
@@ -419,7 +421,7 @@ fn a_job_of_a_runtime_that_has_ended_stays_pending_and_what_it_captured_is_gone(
     let token = drops.token();
     let mut late = runtime.enter(|| {
         let (first, go) = blocked();
-        let late = to_thread(move || drop(token));
+        let mut late = to_thread(move || drop(token));
         assert!(late.withdraw());
         drop((first, go));
         late
@@ -431,4 +433,62 @@ fn a_job_of_a_runtime_that_has_ended_stays_pending_and_what_it_captured_is_gone(
     drop(late);
     assert_eq!(drops.count(), 1);
     assert!(reports.take().is_empty());
+}
+
+/// Runs a test of this file again in a process that has `address_space` kilobytes, and where each thread asks for `stack` bytes.
+fn in_little_room(test: &str, address_space: u64, stack: u64) -> bool {
+    const INSIDE: &str = "HANDCAR_TEST_LITTLE_ROOM";
+    if std::env::var_os(INSIDE).is_some() {
+        return true;
+    }
+    let mut limited = std::process::Command::new("sh");
+    limited
+        .args(["-c", &format!("ulimit -v {address_space}; exec \"$@\""), "sh"])
+        .arg(std::env::current_exe().unwrap());
+    // Without threads of the harness, which would take as much.
+    limited.args([test, "--exact", "--test-threads=1"]).env(INSIDE, "1").env("RUST_MIN_STACK", stack.to_string());
+    let output = limited.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{output:?}");
+    false
+}
+
+const GIB: u64 = 1 << 30;
+
+#[test]
+#[cfg(target_os = "linux")]
+fn where_the_system_gives_no_second_thread_the_first_does_all_jobs() {
+    if in_little_room("where_the_system_gives_no_second_thread_the_first_does_all_jobs", 7 << 20, 2 * GIB) {
+        let idle = || std::thread::Builder::new().spawn(std::thread::park);
+        let mut others: Vec<_> = std::iter::from_fn(|| idle().ok()).collect();
+        let last = others.pop().expect("one at least");
+        last.thread().unpark();
+        last.join().unwrap(); // now there is room for one
+        run(async {
+            let (first, go) = blocked();
+            let threads: Vec<_> = (0..10).map(|_| to_thread(|| std::thread::current().id())).collect();
+            go.send(()).unwrap();
+            first.await;
+            let mut used = Vec::new();
+            for thread in threads {
+                used.push(thread.await);
+            }
+            used.dedup();
+            assert_eq!(used.len(), 1, "no other one was started");
+        });
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn where_the_system_gives_no_thread_at_all_that_is_an_error_and_the_loop_goes_on() {
+    if in_little_room("where_the_system_gives_no_thread_at_all_that_is_an_error_and_the_loop_goes_on", 3 << 20, 4 * GIB)
+    {
+        run(async {
+            assert!(try_to_thread(|| ()).is_err());
+            let panicked = panic_of(|| drop(to_thread(|| ())));
+            assert!(panicked.starts_with("no thread could be started for a blocking job: "), "{panicked}");
+            sleep(Duration::from_millis(1)).await;
+        });
+    }
 }

@@ -61,7 +61,7 @@ struct HyperSleep {
 
 impl HyperSleep {
     fn boxed(sleep: handcar::Sleep) -> Pin<Box<dyn Sleep>> {
-        Box::pin(HyperSleep { sleep: SendWrapper::new(sleep) })
+        Box::pin(HyperSleep { sleep: SendWrapper::new(sleep.unreported()) })
     }
 }
 

@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::vec;
 
+use handcar_executor::unpolled::Unpolled;
 use handcar_executor::{ToThread, budget, try_to_thread};
 
 /// What may stand for a socket address: an address, several, or a host name with a port.
@@ -72,16 +73,27 @@ use sealed::{Resolve, Resolved};
 /// # Cancel safety
 ///
 /// Nothing is lost but the answer. A look-up that has begun ends in its thread.
+#[track_caller]
 pub fn lookup_host(host: impl ToSocketAddrs) -> LookupHost {
-    LookupHost(match host.resolve() {
+    look_up(&"lookup_host", host)
+}
+
+/// For a function of another name.
+#[track_caller]
+pub(crate) fn look_up(what: &'static &'static str, host: impl ToSocketAddrs) -> LookupHost {
+    let stage = match host.resolve() {
         Resolved::Now(addrs) => Lookup::Known(addrs),
         Resolved::ByName(host, port) => Lookup::Named(host, port),
-    })
+    };
+    LookupHost { unpolled: Unpolled::new(what), stage }
 }
 
 /// Looks addresses up: see [`lookup_host`].
 #[must_use = "futures do nothing unless awaited"]
-pub struct LookupHost(Lookup);
+pub struct LookupHost {
+    unpolled: Unpolled,
+    stage: Lookup,
+}
 
 enum Lookup {
     Known(io::Result<Vec<SocketAddr>>),
@@ -94,27 +106,28 @@ impl Future for LookupHost {
     type Output = io::Result<vec::IntoIter<SocketAddr>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.unpolled.forget();
         loop {
-            match std::mem::replace(&mut self.0, Lookup::Done) {
+            match std::mem::replace(&mut self.stage, Lookup::Done) {
                 Lookup::Known(addrs) => {
                     // Also under `connect` and `bind`: a loop over one that fails at once has to yield.
                     if budget::poll(cx).is_pending() {
-                        self.0 = Lookup::Known(addrs);
+                        self.stage = Lookup::Known(addrs);
                         return Poll::Pending;
                     }
                     budget::spend();
                     return Poll::Ready(addrs.map(Vec::into_iter));
                 }
                 Lookup::Named(host, port) => {
-                    self.0 = match try_to_thread(move || ask(&host, port)) {
+                    self.stage = match try_to_thread(move || ask(&host, port)) {
                         Ok(answer) => Lookup::Asked(answer),
                         Err(no_thread) => Lookup::Known(Err(no_thread)),
                     };
                 }
                 Lookup::Asked(mut answer) => match Pin::new(&mut answer).poll(cx) {
-                    Poll::Ready(addrs) => self.0 = Lookup::Known(addrs),
+                    Poll::Ready(addrs) => self.stage = Lookup::Known(addrs),
                     Poll::Pending => {
-                        self.0 = Lookup::Asked(answer);
+                        self.stage = Lookup::Asked(answer);
                         return Poll::Pending;
                     }
                 },

@@ -7,6 +7,8 @@ use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use handcar_executor::unpolled::Unpolled;
+
 use crate::ready::Direction;
 use crate::site::{Site, Stand};
 use crate::source::Source;
@@ -20,8 +22,8 @@ pub struct Readiness<'a> {
 }
 
 impl<'a> Readiness<'a> {
-    pub(crate) fn new(site: Site<'a>) -> Readiness<'a> {
-        Readiness { stand: Some(Stand::new(site)) }
+    pub(crate) fn new(site: Site<'a>, unpolled: Unpolled) -> Readiness<'a> {
+        Readiness { stand: Some(Stand::new(site, unpolled)) }
     }
 }
 
@@ -48,8 +50,8 @@ pub struct Operation<'a, T: AsFd, F> {
 }
 
 impl<'a, T: AsFd, F> Operation<'a, T, F> {
-    pub(crate) fn new(source: &'a Source<T>, direction: Direction, op: F) -> Self {
-        Operation { source, op, stand: Some(Stand::new(source.site(direction))) }
+    pub(crate) fn new(source: &'a Source<T>, direction: Direction, unpolled: Unpolled, op: F) -> Self {
+        Operation { source, op, stand: Some(Stand::new(source.site(direction), unpolled)) }
     }
 }
 

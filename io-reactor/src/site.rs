@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use handcar_executor::budget;
+use handcar_executor::unpolled::Unpolled;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::entry::Place;
@@ -108,11 +109,12 @@ impl Site<'_> {
 pub(crate) struct Stand<'a> {
     site: Site<'a>,
     place: Option<Place>,
+    pub(crate) unpolled: Unpolled,
 }
 
 impl<'a> Stand<'a> {
-    pub(crate) fn new(site: Site<'a>) -> Stand<'a> {
-        Stand { site, place: None }
+    pub(crate) fn new(site: Site<'a>, unpolled: Unpolled) -> Stand<'a> {
+        Stand { site, place: None, unpolled }
     }
 
     pub(crate) fn poll_io<R>(
@@ -120,6 +122,7 @@ impl<'a> Stand<'a> {
         cx: &mut Context<'_>,
         op: impl FnMut() -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
+        self.unpolled.forget();
         self.site.poll_io(cx, Some(&mut self.place), op)
     }
 

@@ -12,6 +12,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use handcar_executor::unpolled::Unpolled;
+
 use crate::operation::{Operation, Readiness};
 use crate::reactor::{Key, Reactor};
 use crate::ready::{Direction, Ready};
@@ -179,8 +181,9 @@ impl<T: AsFd> Source<T> {
     /// # Cancel safety
     ///
     /// Nothing is lost: nothing is taken.
+    #[track_caller]
     pub fn readable(&self) -> Readiness<'_> {
-        Readiness::new(self.site(Direction::Read))
+        Readiness::new(self.site(Direction::Read), Unpolled::new(&"readable"))
     }
 
     /// Waits until the descriptor is ready for writing, or has failed.
@@ -205,8 +208,9 @@ impl<T: AsFd> Source<T> {
     /// # Cancel safety
     ///
     /// As [`readable`](Source::readable).
+    #[track_caller]
     pub fn writable(&self) -> Readiness<'_> {
-        Readiness::new(self.site(Direction::Write))
+        Readiness::new(self.site(Direction::Write), Unpolled::new(&"writable"))
     }
 
     /// Calls `op`, which reads, and again each time the descriptor becomes ready, until it does something else than to
@@ -233,11 +237,12 @@ impl<T: AsFd> Source<T> {
     /// # Cancel safety
     ///
     /// The future completes in the poll in which `op` has done something, so nothing that it did is lost.
+    #[track_caller]
     pub fn read_with<R, F>(&self, op: F) -> Operation<'_, T, F>
     where
         F: FnMut(&T) -> io::Result<R>,
     {
-        Operation::new(self, Direction::Read, op)
+        Operation::new(self, Direction::Read, Unpolled::new(&"read_with"), op)
     }
 
     /// Calls `op`, which writes, as [`read_with`](Source::read_with) does.
@@ -261,11 +266,12 @@ impl<T: AsFd> Source<T> {
     /// # Cancel safety
     ///
     /// As [`read_with`](Source::read_with).
+    #[track_caller]
     pub fn write_with<R, F>(&self, op: F) -> Operation<'_, T, F>
     where
         F: FnMut(&T) -> io::Result<R>,
     {
-        Operation::new(self, Direction::Write, op)
+        Operation::new(self, Direction::Write, Unpolled::new(&"write_with"), op)
     }
 
     /// Calls `op`, which reads, once and without waiting.

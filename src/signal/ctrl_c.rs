@@ -6,6 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use handcar_structured::unpolled::Unpolled;
 use signal_hook::consts::SIGINT;
 
 use super::Signals;
@@ -38,12 +39,13 @@ use super::Signals;
 /// A signal that has come and was not awaited is gone with the future; poll it by reference to keep it.
 #[track_caller]
 pub fn ctrl_c() -> CtrlC {
-    CtrlC { listening: Some(Signals::new([SIGINT])) }
+    CtrlC { unpolled: Unpolled::new(&"ctrl_c"), listening: Some(Signals::new([SIGINT])) }
 }
 
 /// Waits for Ctrl-C. Made by [`ctrl_c`].
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct CtrlC {
+    unpolled: Unpolled,
     listening: Option<io::Result<Signals>>,
 }
 
@@ -51,6 +53,7 @@ impl Future for CtrlC {
     type Output = io::Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.unpolled.forget();
         let result = match &mut self.listening {
             Some(Ok(listening)) => ready!(listening.poll_recv(cx)).map(drop),
             Some(Err(_)) => Ok(()),

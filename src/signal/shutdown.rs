@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
+use handcar_structured::unpolled::Unpolled;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::low_level::unregister;
 use signal_hook::{SigId, flag};
@@ -47,12 +48,13 @@ const IMPATIENT: c_int = 130;
 /// A signal that has come and was not awaited is gone with the future; poll it by reference to keep it.
 #[track_caller]
 pub fn shutdown() -> ShutdownSignal {
-    ShutdownSignal { listening: Some(Listening::start()) }
+    ShutdownSignal { unpolled: Unpolled::new(&"shutdown"), listening: Some(Listening::start()) }
 }
 
 /// Waits until the program is asked to end. Made by [`shutdown`].
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct ShutdownSignal {
+    unpolled: Unpolled,
     listening: Option<io::Result<Listening>>,
 }
 
@@ -93,6 +95,7 @@ impl Future for ShutdownSignal {
     type Output = io::Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.unpolled.forget();
         let result = match &mut self.listening {
             Some(Ok(listening)) => ready!(listening.signals.poll_recv(cx)).map(drop),
             Some(Err(_)) => Ok(()),

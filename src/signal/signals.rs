@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use handcar_io_reactor::Source;
+use handcar_structured::unpolled::Unpolled;
 use signal_hook::SigId;
 use signal_hook::consts::FORBIDDEN;
 use signal_hook::flag;
@@ -92,8 +93,9 @@ impl Signals {
     /// # Cancel safety
     ///
     /// A signal is taken in the poll that returns it.
+    #[track_caller]
     pub fn recv(&mut self) -> RecvSignal<'_> {
-        RecvSignal { signals: self }
+        RecvSignal { unpolled: Unpolled::new(&"recv"), signals: self }
     }
 
     pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<c_int>> {
@@ -133,6 +135,7 @@ impl fmt::Debug for Signals {
 #[derive(Debug)]
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct RecvSignal<'a> {
+    unpolled: Unpolled,
     signals: &'a mut Signals,
 }
 
@@ -140,6 +143,7 @@ impl Future for RecvSignal<'_> {
     type Output = io::Result<c_int>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<c_int>> {
+        self.unpolled.forget();
         self.signals.poll_recv(cx)
     }
 }

@@ -44,8 +44,9 @@ impl Barrier {
     /// # Cancel safety
     ///
     /// Dropping the future before the group is complete takes it out of the group: another one has to come in its place.
+    #[track_caller]
     pub fn wait(&self) -> BarrierWait<'_> {
-        BarrierWait { barrier: self, ticket: Ticket::New, round: 0 }
+        BarrierWait { barrier: self, ticket: Ticket::new(), round: 0 }
     }
 
     fn complete(&self) -> Option<Outcome> {
@@ -79,8 +80,9 @@ impl Future for BarrierWait<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<BarrierWaitResult> {
         let barrier = self.barrier;
-        let is_new = matches!(self.ticket, Ticket::New);
+        let is_new = matches!(self.ticket, Ticket::New(_));
         if !question::has_left() {
+            self.ticket.is_polled();
             return question::suspend_telling(cx, || barrier.what_for());
         }
         let poll = barrier.queue.poll(&mut self.ticket, cx, &WAIT, || barrier.complete());
@@ -95,7 +97,7 @@ impl Future for BarrierWait<'_> {
 impl Drop for BarrierWait<'_> {
     fn drop(&mut self) {
         let barrier = self.barrier;
-        let left = barrier.queue.leave(&mut self.ticket);
+        let left = barrier.queue.leave(&mut self.ticket, "wait");
         // The round may be complete, and its waiters not all woken yet.
         if matches!(left, Some(State::Waiting(_))) && self.round == barrier.rounds.get() {
             barrier.arrived.set(barrier.arrived.get() - 1);

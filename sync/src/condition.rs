@@ -8,6 +8,8 @@ use std::pin::Pin;
 use std::ptr;
 use std::task::{Context, Poll, ready};
 
+use handcar_executor::unpolled::Unpolled;
+
 use crate::Hold;
 use crate::lock::Lock;
 use crate::mutex::{Guard, Mutex};
@@ -62,7 +64,7 @@ impl Condition {
     #[track_caller]
     pub fn wait<T: ?Sized, M: Hold<Mutex<T>>>(&self, guard: Guard<T, M>) -> ConditionWait<'_, T, M> {
         self.check(&guard);
-        ConditionWait { condition: self, stage: Stage::New(guard) }
+        ConditionWait { unpolled: Unpolled::new(&"wait"), condition: self, stage: Stage::New(guard) }
     }
 
     /// Waits for as long as `is_so` says yes; looks first, and again after each notification.
@@ -77,7 +79,9 @@ impl Condition {
         M: Hold<Mutex<T>>,
         F: FnMut(&mut T) -> bool,
     {
-        WaitWhile { wait: self.wait(guard), is_so }
+        self.check(&guard);
+        let unpolled = Unpolled::new(&"wait_while");
+        WaitWhile { wait: ConditionWait { unpolled, condition: self, stage: Stage::New(guard) }, is_so }
     }
 
     /// Notifies the one that has waited longest, if somebody waits.
@@ -126,6 +130,7 @@ fn address<T: ?Sized, M: Hold<Mutex<T>>>(mutex: &M) -> *const () {
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
 pub struct ConditionWait<'a, T: ?Sized, M: Hold<Mutex<T>>> {
+    unpolled: Unpolled,
     condition: &'a Condition,
     stage: Stage<T, M>,
 }
@@ -143,9 +148,10 @@ impl<T: ?Sized, M: Hold<Mutex<T>>> Future for ConditionWait<'_, T, M> {
     type Output = Guard<T, M>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { condition, stage } = &mut *self;
+        let Self { unpolled, condition, stage } = &mut *self;
+        unpolled.forget();
         if let Stage::New(guard) = stage {
-            let mut ticket = Ticket::New;
+            let mut ticket = Ticket::New(None);
             let enter = || {
                 // Once more: others may have come since it was made, even while the waker was cloned.
                 condition.check(guard);
@@ -153,7 +159,7 @@ impl<T: ?Sized, M: Hold<Mutex<T>>> Future for ConditionWait<'_, T, M> {
                 None
             };
             let _ = condition.queue.poll(&mut ticket, cx, &WAIT, enter);
-            if let Ticket::New = ticket {
+            if let Ticket::New(_) = ticket {
                 // The budget of this poll is used up.
                 return Poll::Pending;
             }
@@ -180,7 +186,7 @@ impl<T: ?Sized, M: Hold<Mutex<T>>> Drop for ConditionWait<'_, T, M> {
             Stage::New(_) | Stage::Done => false,
             Stage::Locking(outcome, _) => *outcome == Outcome::Granted,
             Stage::Waiting(ticket, _) => {
-                matches!(queue.leave(ticket), Some(State::Settled(Outcome::Granted)))
+                matches!(queue.leave(ticket, "wait"), Some(State::Settled(Outcome::Granted)))
             }
         };
         if unused {
@@ -205,6 +211,7 @@ impl<T: ?Sized, M: Hold<Mutex<T>>, F: FnMut(&mut T) -> bool> Future for WaitWhil
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
+        this.wait.unpolled.forget();
         loop {
             if let Stage::New(guard) = &mut this.wait.stage
                 && !(this.is_so)(guard)

@@ -63,13 +63,15 @@ impl Event {
     /// # Cancel safety
     ///
     /// Dropping the future undoes the wait, and nothing else.
+    #[track_caller]
     pub fn wait(&self) -> EventWait<'_> {
         self.wait_as(&WAIT)
     }
 
     /// [`wait`](Self::wait) by another name, for what has an event inside.
+    #[track_caller]
     pub(crate) const fn wait_as(&self, wait: &'static Wait) -> EventWait<'_> {
-        EventWait { event: self, ticket: Ticket::New, wait }
+        EventWait { event: self, ticket: Ticket::new(), wait }
     }
 }
 
@@ -101,6 +103,6 @@ impl Future for EventWait<'_> {
 
 impl Drop for EventWait<'_> {
     fn drop(&mut self) {
-        drop(self.event.queue.leave(&mut self.ticket));
+        drop(self.event.queue.leave(&mut self.ticket, self.wait.call));
     }
 }

@@ -36,8 +36,9 @@ pub struct Lock<G: LockGuard> {
 
 impl<G: LockGuard> Lock<G> {
     #[inline]
+    #[track_caller]
     pub(crate) fn new(lock: G::Lock) -> Self {
-        Self { lock, ticket: Ticket::New }
+        Self { lock, ticket: Ticket::new() }
     }
 }
 
@@ -57,7 +58,7 @@ impl<G: LockGuard> Drop for Lock<G> {
     #[inline]
     fn drop(&mut self) {
         let Self { lock, ticket } = self;
-        G::with_turns(lock, |turns, need| turns.leave(ticket, need));
+        G::with_turns(lock, |turns, need| turns.leave(ticket, need, G::WAIT.call));
     }
 }
 

@@ -226,9 +226,9 @@ fn give_back<T>(messages: &mut VecDeque<T>) {
 
 /// Gives up a wait for `n` slots.
 #[inline]
-fn leave<T>(channel: &Channel<T>, ticket: &mut Ticket, n: usize) {
-    if !matches!(ticket, Ticket::New | Ticket::Spent) {
-        channel.slots.leave(ticket, n);
+fn leave<T>(channel: &Channel<T>, ticket: &mut Ticket, n: usize, what: &'static str) {
+    if !matches!(ticket, Ticket::Spent) {
+        channel.slots.leave(ticket, n, what);
         channel.free_slots(0);
     }
 }

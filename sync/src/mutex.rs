@@ -9,6 +9,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::mem;
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
@@ -62,6 +63,7 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// Dropping the future loses its place in the line, and nothing else.
     #[inline]
+    #[track_caller]
     pub fn lock(&self) -> Lock<MutexGuard<'_, T>> {
         Lock::new(self)
     }
@@ -82,6 +84,7 @@ impl<T: ?Sized> Mutex<T> {
     /// # Cancel safety
     ///
     /// As [`lock`](Self::lock).
+    #[track_caller]
     pub fn lock_owned(self: Rc<Self>) -> Lock<OwnedMutexGuard<T>> {
         Lock::new(self)
     }
@@ -211,7 +214,8 @@ impl<T: ?Sized, M: Hold<Mutex<T>>> DerefMut for Guard<T, M> {
 impl<T: ?Sized, M: Hold<Mutex<T>>> Drop for Guard<T, M> {
     #[inline]
     fn drop(&mut self) {
-        self.mutex.value.set(self.value.take());
+        // Nothing is there to be dropped: nobody else has had the turn.
+        mem::forget(self.mutex.value.replace(self.value.take()));
         self.mutex.turn.release(1);
     }
 }

@@ -78,8 +78,9 @@ impl Notify {
     /// # Cancel safety
     ///
     /// Dropping the future passes on the notification that it had got from `notify_one`, and loses its place in the line.
+    #[track_caller]
     pub fn notified(&self) -> Notified<&Self> {
-        Notified { notify: self, calls: self.calls.get(), ticket: Ticket::New }
+        Notified { notify: self, calls: self.calls.get(), ticket: Ticket::new() }
     }
 
     /// [`notified`](Self::notified) for a future that keeps the `Notify` alive.
@@ -87,9 +88,10 @@ impl Notify {
     /// # Cancel safety
     ///
     /// As [`notified`](Self::notified).
+    #[track_caller]
     pub fn notified_owned(self: Rc<Self>) -> Notified<Rc<Self>> {
         let calls = self.calls.get();
-        Notified { notify: self, calls, ticket: Ticket::New }
+        Notified { notify: self, calls, ticket: Ticket::new() }
     }
 
     /// What there is for one who comes, and was made when `notify_waiters` had been called so often.
@@ -152,7 +154,7 @@ impl<N: Hold<Notify>> Future for Notified<N> {
 
 impl<N: Hold<Notify>> Drop for Notified<N> {
     fn drop(&mut self) {
-        let left = self.notify.queue.leave(&mut self.ticket);
+        let left = self.notify.queue.leave(&mut self.ticket, "notified");
         if let Some(State::Settled(Outcome::Granted)) = left {
             self.notify.notify_one();
         }

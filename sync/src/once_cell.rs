@@ -162,6 +162,7 @@ impl<T> OnceCell<T> {
     /// assert_eq!(futures::join!(client, server).0, "127.0.0.1:80");
     /// # });
     /// ```
+    #[track_caller]
     pub fn wait(&self) -> OnceCellWait<'_, T> {
         OnceCellWait { value: &self.value, made: self.made.wait_as(&WAIT) }
     }

@@ -19,6 +19,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use handcar_executor::unpolled::Unpolled;
 use handcar_executor::{budget, question};
 
 use crate::wait_queue::{Wait, polled_after_ready};
@@ -112,8 +113,9 @@ impl<T> Sender<T> {
     /// sender.closed().await;
     /// # });
     /// ```
+    #[track_caller]
     pub fn closed(&mut self) -> Closed<'_, T> {
-        Closed { sender: Some(self) }
+        Closed { unpolled: Unpolled::new(&"closed"), sender: Some(self) }
     }
 
     /// Polls for what [`closed`](Self::closed) waits for.
@@ -260,6 +262,7 @@ impl<T> Drop for Receiver<T> {
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
 pub struct Closed<'a, T> {
+    unpolled: Unpolled,
     sender: Option<&'a mut Sender<T>>,
 }
 
@@ -267,6 +270,7 @@ impl<T> Future for Closed<'_, T> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.unpolled.forget();
         let Some(sender) = &mut self.sender else { polled_after_ready(CLOSED.future) };
         ready!(sender.poll_closed(cx));
         self.sender = None;

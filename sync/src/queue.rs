@@ -133,6 +133,7 @@ impl<S: Store> AnyQueue<S> {
     /// # Cancel safety
     ///
     /// An item is either in the queue, and `Ready` says so, or dropped together with the future.
+    #[track_caller]
     pub fn put(&self, item: S::Item) -> Put<'_, S> {
         Put::new(self, item)
     }
@@ -154,6 +155,7 @@ impl<S: Store> AnyQueue<S> {
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing: it takes the item in the poll that returns it, and lets the next in line have it.
+    #[track_caller]
     pub fn get(&self) -> Get<'_, S> {
         Get::new(self)
     }
@@ -163,6 +165,7 @@ impl<S: Store> AnyQueue<S> {
     /// # Cancel safety
     ///
     /// As [`get`](Self::get).
+    #[track_caller]
     pub fn get_tracked(&self) -> GetTracked<'_, S> {
         GetTracked::new(self.get())
     }
@@ -200,6 +203,7 @@ impl<S: Store> AnyQueue<S> {
     /// # Cancel safety
     ///
     /// Dropping the future undoes the wait, and nothing else.
+    #[track_caller]
     pub fn join(&self) -> EventWait<'_> {
         self.idle.wait_as(&JOIN)
     }

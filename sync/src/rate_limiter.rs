@@ -10,7 +10,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use handcar_executor::{Instant, Sleep, sleep_until};
+use handcar_executor::Instant;
+use handcar_executor::layer::Alarm;
 
 use crate::semaphore::Semaphore;
 use crate::wait_queue::{Ticket, Wait};
@@ -71,8 +72,9 @@ impl RateLimiter {
     /// # Cancel safety
     ///
     /// Dropping the future loses its place in the line, and uses nothing up.
+    #[track_caller]
     pub fn acquire(&self) -> RateAcquire<'_> {
-        RateAcquire { limiter: self, stage: Stage::Waiting(Ticket::New) }
+        RateAcquire { limiter: self, stage: Stage::Waiting(Ticket::new()) }
     }
 
     /// Goes ahead if that is possible now and nobody waits; says whether it did.
@@ -121,7 +123,7 @@ enum Stage {
     /// For the turn.
     Waiting(Ticket),
     /// First in line.
-    Sleeping(Sleep),
+    Sleeping(Alarm),
     Done,
 }
 
@@ -133,12 +135,12 @@ impl Future for RateAcquire<'_> {
         if let Stage::Waiting(ticket) = stage {
             let turn = ready!(limiter.turn.poll_acquire(ticket, 1, cx, &ACQUIRE));
             debug_assert!(turn.is_ok(), "nobody closes the semaphore of a limiter");
-            *stage = Stage::Sleeping(sleep_until(Instant::NEVER));
+            *stage = Stage::Sleeping(Alarm::at(Instant::NEVER));
         }
-        let Stage::Sleeping(sleep) = stage else { crate::wait_queue::polled_after_ready(ACQUIRE.future) };
+        let Stage::Sleeping(alarm) = stage else { crate::wait_queue::polled_after_ready(ACQUIRE.future) };
         while !limiter.use_up(Instant::now()) {
-            sleep.reset(limiter.free_at());
-            ready!(Pin::new(&mut *sleep).poll(cx));
+            *alarm = Alarm::at(limiter.free_at());
+            ready!(alarm.poll(cx));
         }
         *stage = Stage::Done;
         limiter.turn.release(1);
@@ -149,7 +151,7 @@ impl Future for RateAcquire<'_> {
 impl Drop for RateAcquire<'_> {
     fn drop(&mut self) {
         match &mut self.stage {
-            Stage::Waiting(ticket) => self.limiter.turn.leave(ticket, 1),
+            Stage::Waiting(ticket) => self.limiter.turn.leave(ticket, 1, "acquire"),
             Stage::Sleeping(_) => self.limiter.turn.release(1),
             Stage::Done => {}
         }

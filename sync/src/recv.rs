@@ -1,8 +1,11 @@
 //! Waiting for a message: the one future behind every `recv`.
 
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
+
+use handcar_executor::unpolled;
 
 use crate::sealed;
 use crate::wait_queue::polled_after_ready;
@@ -24,12 +27,20 @@ pub trait Receive: sealed::Sealed {
 pub struct Recv<'a, R: Receive> {
     /// `None` once it has returned a message.
     pub(crate) receiver: Option<&'a mut R>,
+    /// The line, until it is polled or has nothing left to wait for.
+    made_at: Option<&'static Location<'static>>,
 }
 
 impl<'a, R: Receive> Recv<'a, R> {
     #[inline]
+    #[track_caller]
     pub(crate) fn new(receiver: &'a mut R) -> Self {
-        Self { receiver: Some(receiver) }
+        Self { receiver: Some(receiver), made_at: Some(Location::caller()) }
+    }
+
+    /// Within another future.
+    pub(crate) fn known(receiver: &'a mut R) -> Self {
+        Self { receiver: Some(receiver), made_at: None }
     }
 }
 
@@ -39,7 +50,10 @@ impl<R: Receive> Future for Recv<'_, R> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R::Received> {
         let Some(receiver) = &mut self.receiver else { polled_after_ready("Recv") };
-        let message = ready!(receiver.poll_receive(cx));
+        let Poll::Ready(message) = receiver.poll_receive(cx) else {
+            self.made_at = None;
+            return Poll::Pending;
+        };
         self.receiver = None;
         Poll::Ready(message)
     }
@@ -49,7 +63,10 @@ impl<R: Receive> Drop for Recv<'_, R> {
     #[inline]
     fn drop(&mut self) {
         if let Some(receiver) = &mut self.receiver {
-            receiver.unregister();
+            match self.made_at {
+                Some(made_at) => unpolled::report("recv", made_at),
+                None => receiver.unregister(),
+            }
         }
     }
 }

@@ -212,6 +212,7 @@ impl<T> Receiver<T> {
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing: it takes the message in the poll that returns it.
+    #[track_caller]
     pub fn recv(&mut self) -> Recv<'_, Self> {
         Recv::new(self)
     }

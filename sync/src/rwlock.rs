@@ -86,6 +86,7 @@ impl<T: ?Sized> RwLock<T> {
     /// # Cancel safety
     ///
     /// Dropping the future loses its place in the line, and nothing else.
+    #[track_caller]
     pub fn read(&self) -> Lock<RwLockReadGuard<'_, T>> {
         Lock::new(self)
     }
@@ -95,6 +96,7 @@ impl<T: ?Sized> RwLock<T> {
     /// # Cancel safety
     ///
     /// As [`read`](Self::read).
+    #[track_caller]
     pub fn read_owned(self: Rc<Self>) -> Lock<OwnedRwLockReadGuard<T>> {
         Lock::new(self)
     }
@@ -104,6 +106,7 @@ impl<T: ?Sized> RwLock<T> {
     /// # Cancel safety
     ///
     /// Dropping the future loses its place in the line, and lets in the readers that it held up.
+    #[track_caller]
     pub fn write(&self) -> Lock<RwLockWriteGuard<'_, T>> {
         Lock::new(self)
     }
@@ -113,6 +116,7 @@ impl<T: ?Sized> RwLock<T> {
     /// # Cancel safety
     ///
     /// As [`write`](Self::write).
+    #[track_caller]
     pub fn write_owned(self: Rc<Self>) -> Lock<OwnedRwLockWriteGuard<T>> {
         Lock::new(self)
     }

@@ -88,6 +88,7 @@ impl Semaphore {
     /// assert!(semaphore.try_acquire().is_err());
     /// # });
     /// ```
+    #[track_caller]
     pub fn acquire(&self) -> Acquire<&Self> {
         self.acquire_many(1)
     }
@@ -100,8 +101,9 @@ impl Semaphore {
     /// # Errors and cancel safety
     ///
     /// As [`acquire`](Self::acquire).
+    #[track_caller]
     pub fn acquire_many(&self, n: u32) -> Acquire<&Self> {
-        Acquire { semaphore: self, need: n as usize, ticket: Ticket::New }
+        Acquire { semaphore: self, need: n as usize, ticket: Ticket::new() }
     }
 
     /// [`acquire`](Self::acquire) for a permit that keeps the semaphore alive and can move into a task.
@@ -109,6 +111,7 @@ impl Semaphore {
     /// # Errors and cancel safety
     ///
     /// As [`acquire`](Self::acquire).
+    #[track_caller]
     pub fn acquire_owned(self: Rc<Self>) -> Acquire<Rc<Self>> {
         self.acquire_many_owned(1)
     }
@@ -118,8 +121,9 @@ impl Semaphore {
     /// # Errors and cancel safety
     ///
     /// As [`acquire`](Self::acquire).
+    #[track_caller]
     pub fn acquire_many_owned(self: Rc<Self>, n: u32) -> Acquire<Rc<Self>> {
-        Acquire { semaphore: self, need: n as usize, ticket: Ticket::New }
+        Acquire { semaphore: self, need: n as usize, ticket: Ticket::new() }
     }
 
     /// Takes one permit if there is one that nobody waits for.
@@ -235,8 +239,11 @@ impl Semaphore {
         cx: &mut Context<'_>,
         wait: &'static Wait,
     ) -> Poll<Result<(), AcquireError>> {
-        ready!(question::poll_around(cx));
-        if matches!(ticket, Ticket::New) && self.try_take(need).is_ok() {
+        if question::poll_around(cx).is_pending() {
+            ticket.is_polled();
+            return Poll::Pending;
+        }
+        if matches!(ticket, Ticket::New(_)) && self.try_take(need).is_ok() {
             budget::spend();
             *ticket = Ticket::Spent;
             return Poll::Ready(Ok(()));
@@ -253,6 +260,7 @@ impl Semaphore {
         wait: &'static Wait,
     ) -> Poll<Result<(), AcquireError>> {
         if question::is_question() {
+            ticket.is_polled();
             return question::suspend_telling(cx, || self.what_for(wait, need));
         }
         let outcome = self.queue.poll_in_line(ticket, need, cx, wait, || match self.try_take(need) {
@@ -307,18 +315,18 @@ impl Semaphore {
         self.queue.gate() == Gate::Crowded
     }
 
-    /// Gives up a wait for `need` permits, and hands on what it was granted.
+    /// Gives up a wait for `need` permits, and hands on what it was granted. `what` is the function that made the future.
     #[inline]
-    pub(crate) fn leave(&self, ticket: &mut Ticket, need: usize) {
-        if !matches!(ticket, Ticket::New | Ticket::Spent) {
-            self.leave_queue(ticket, need);
+    pub(crate) fn leave(&self, ticket: &mut Ticket, need: usize, what: &'static str) {
+        if !matches!(ticket, Ticket::Spent) {
+            self.leave_queue(ticket, need, what);
         }
     }
 
     #[cold]
-    fn leave_queue(&self, ticket: &mut Ticket, need: usize) {
+    fn leave_queue(&self, ticket: &mut Ticket, need: usize, what: &'static str) {
         // Dropped at the end of this function: it may hold a waker.
-        let left = self.queue.leave(ticket);
+        let left = self.queue.leave(ticket, what);
         let unused = if let Some(State::Settled(Outcome::Granted)) = left { need } else { 0 };
         self.release(unused);
     }
@@ -352,7 +360,7 @@ impl<S: Hold<Semaphore>> Future for Acquire<S> {
 impl<S: Hold<Semaphore>> Drop for Acquire<S> {
     #[inline]
     fn drop(&mut self) {
-        self.semaphore.leave(&mut self.ticket, self.need);
+        self.semaphore.leave(&mut self.ticket, self.need, "acquire");
     }
 }
 

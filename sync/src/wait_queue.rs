@@ -32,7 +32,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::task::{Context, Poll, Waker, ready};
 
-use handcar_executor::{budget, keep, question};
+use handcar_executor::{budget, keep, question, unpolled};
 
 mod line;
 
@@ -61,13 +61,38 @@ pub(crate) enum Outcome {
 /// A future's place in a [`WaitQueue`].
 #[derive(Debug)]
 pub(crate) enum Ticket {
-    // The two that hold nothing come first, so that one compare tells them from the others.
-    New,
+    // First, so that what there is left to do for a ticket is one compare with zero away.
     Spent,
+    /// It has no place yet. The line is where its future was made, until that is polled.
+    New(Option<&'static Location<'static>>),
     /// The entry of this number in the slab.
     Waiting(usize),
     /// The wait is over, but the poll that would say so has not returned.
     Settled(Outcome),
+}
+
+impl Ticket {
+    /// Of a future that the caller makes.
+    #[inline]
+    #[track_caller]
+    pub(crate) const fn new() -> Ticket {
+        Ticket::New(Some(Location::caller()))
+    }
+
+    /// The future was polled, although it could not do anything.
+    #[cold]
+    pub(crate) fn is_polled(&mut self) {
+        if let Ticket::New(made_at) = self {
+            *made_at = None;
+        }
+    }
+
+    /// The future that `what` makes is dropped.
+    pub(crate) fn tell_if_unpolled(&self, what: &'static str) {
+        if let Ticket::New(Some(made_at)) = *self {
+            unpolled::report(what, made_at);
+        }
+    }
 }
 
 /// What a ticket was worth when its future gave it up.
@@ -83,7 +108,7 @@ pub struct Wait {
     /// The future's name.
     pub(crate) future: &'static str,
     /// The call that made it.
-    call: &'static str,
+    pub(crate) call: &'static str,
     /// What it was called on.
     on: &'static str,
     /// How that is, for as long as it waits.
@@ -145,9 +170,9 @@ impl WaitQueue {
         enter: impl Fn() -> Option<Outcome>,
     ) -> Poll<Outcome> {
         if !question::has_left() {
-            return self.suspend(cx, wait);
+            return self.suspend(ticket, cx, wait);
         }
-        if let Ticket::New = ticket
+        if let Ticket::New(_) = ticket
             && let Some(outcome) = enter()
         {
             budget::spend();
@@ -158,7 +183,8 @@ impl WaitQueue {
     }
 
     #[cold]
-    fn suspend<T>(&self, cx: &mut Context<'_>, wait: &'static Wait) -> Poll<T> {
+    fn suspend<T>(&self, ticket: &mut Ticket, cx: &mut Context<'_>, wait: &'static Wait) -> Poll<T> {
+        ticket.is_polled();
         question::suspend_telling(cx, || wait.told(self.made_at))
     }
 
@@ -173,7 +199,7 @@ impl WaitQueue {
         enter: impl Fn() -> Option<Outcome>,
     ) -> Poll<Outcome> {
         let outcome = match *ticket {
-            Ticket::New => ready!(self.join(ticket, need, cx.waker(), enter)),
+            Ticket::New(_) => ready!(self.join(ticket, need, cx.waker(), enter)),
             Ticket::Waiting(key) => ready!(self.poll_waiting(key, cx)),
             Ticket::Settled(outcome) => outcome,
             Ticket::Spent => polled_after_ready(wait.future),
@@ -217,7 +243,7 @@ impl WaitQueue {
     /// Joins without a waker, to be first to be settled from now on. Says whether the wait is over.
     pub(crate) fn enable(&self, ticket: &mut Ticket, enter: impl Fn() -> Option<Outcome>) -> bool {
         match *ticket {
-            Ticket::New => match enter() {
+            Ticket::New(_) => match enter() {
                 Some(outcome) => *ticket = Ticket::Settled(outcome),
                 None => _ = self.join(ticket, 0, Waker::noop(), enter),
             },
@@ -241,8 +267,11 @@ impl WaitQueue {
 
     /// Gives up `ticket`, and says what it was worth if it was worth anything. The caller drops the answer last: it may hold a
     /// waker.
+    ///
+    /// `what` is the function that made its future.
     #[must_use]
-    pub(crate) fn leave(&self, ticket: &mut Ticket) -> Option<State> {
+    pub(crate) fn leave(&self, ticket: &mut Ticket, what: &'static str) -> Option<State> {
+        ticket.tell_if_unpolled(what);
         match std::mem::replace(ticket, Ticket::Spent) {
             Ticket::Waiting(key) => {
                 let state = self.line.borrow_mut().remove(key);
@@ -250,7 +279,7 @@ impl WaitQueue {
                 Some(state)
             }
             Ticket::Settled(outcome) => Some(State::Settled(outcome)),
-            Ticket::New | Ticket::Spent => None,
+            Ticket::New(_) | Ticket::Spent => None,
         }
     }
 

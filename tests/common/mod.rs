@@ -126,6 +126,7 @@ pub(crate) fn in_a_child() -> Output {
         .args([&test, "--exact", "--nocapture", "--test-threads=1"])
         .env(CHILD, "1")
         .env("RUST_BACKTRACE", "0")
+        .env_remove("HANDCAR_ON_REPORT")
         .output()
         .unwrap()
 }

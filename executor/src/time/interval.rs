@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::machine::{budget, context};
 use crate::time::clock::Instant;
 use crate::time::sleep::Alarm;
+use crate::unpolled::Unpolled;
 
 /// A tick that comes later than this was missed, and the [`MissedTickBehavior`] decides about the next; up to it, lateness
 /// is the ordinary lateness of timers. tokio's figure.
@@ -96,8 +97,9 @@ impl Interval {
     /// # Cancel safety
     ///
     /// No tick is lost: the next call waits for the same one.
+    #[track_caller]
     pub fn tick(&mut self) -> Tick<'_> {
-        Tick { interval: self }
+        Tick { interval: self, unpolled: Unpolled::new(&"tick") }
     }
 
     /// Polls for the next tick.
@@ -152,12 +154,14 @@ impl fmt::Debug for Interval {
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct Tick<'a> {
     interval: &'a mut Interval,
+    unpolled: Unpolled,
 }
 
 impl Future for Tick<'_> {
     type Output = Instant;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Instant> {
+        self.unpolled.forget();
         self.interval.poll_tick(cx)
     }
 }

@@ -10,11 +10,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::kept::keep;
-use crate::layer;
 use crate::machine::timers::Timers;
 use crate::machine::{budget, context};
 use crate::question;
 use crate::time::clock::{Instant, saturating_nanos};
+use crate::unpolled;
 
 /// A timer of one runtime, armed at its first poll: what [`Sleep`], [`Interval`](crate::Interval) and
 /// [`Timeout`](crate::Timeout) are made of.
@@ -243,7 +243,7 @@ pub struct Sleep {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stage {
     New,
-    /// As new, but it was polled before it was reset.
+    /// As new, but it was polled before: it was reset then, or nothing was left of the budget.
     Again,
     Waiting,
     /// The deadline had passed at the first poll: it has woken itself.
@@ -287,8 +287,20 @@ impl Sleep {
     }
 
     #[cold]
-    fn suspend(&self, cx: &mut Context<'_>) -> Poll<()> {
+    fn suspend(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Stage::New = self.stage {
+            self.stage = Stage::Again;
+        }
         question::suspend_telling(cx, || format!("the sleep made at {}", self.made_at))
+    }
+
+    /// Makes it one that may be dropped before it is polled, as far as [`Builder::report_unpolled`](crate::Builder::report_unpolled)
+    /// is concerned: for who may turn out not to need it.
+    pub fn unreported(mut self) -> Sleep {
+        if let Stage::New = self.stage {
+            self.stage = Stage::Again;
+        }
+        self
     }
 
     /// Whether it has ended.
@@ -335,7 +347,7 @@ impl Drop for Sleep {
     #[inline]
     fn drop(&mut self) {
         if let Stage::New = self.stage {
-            layer::unpolled("sleep", self.made_at);
+            unpolled::report("sleep", self.made_at);
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::machine::budget;
 use crate::question;
 use crate::time::clock::Instant;
 use crate::time::sleep::Alarm;
+use crate::unpolled::Unpolled;
 
 /// Waits for `future`, for `duration` at the most; then the future is dropped when this one is.
 ///
@@ -36,13 +37,17 @@ use crate::time::sleep::Alarm;
 /// # Cancel safety
 ///
 /// As that of `future`, which is dropped with it.
+#[track_caller]
 pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoFuture> {
-    Timeout { future: future.into_future(), alarm: Alarm::after(duration), ended: false }
+    let unpolled = Unpolled::new(&"timeout");
+    Timeout { future: future.into_future(), alarm: Alarm::after(duration), ended: false, unpolled }
 }
 
 /// As [`timeout`], until a point in time.
+#[track_caller]
 pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::IntoFuture> {
-    Timeout { future: future.into_future(), alarm: Alarm::at(deadline), ended: false }
+    let unpolled = Unpolled::new(&"timeout_at");
+    Timeout { future: future.into_future(), alarm: Alarm::at(deadline), ended: false, unpolled }
 }
 
 pin_project! {
@@ -53,6 +58,7 @@ pin_project! {
         future: F,
         alarm: Alarm,
         ended: bool,
+        unpolled: Unpolled,
     }
 }
 
@@ -62,6 +68,7 @@ impl<F: Future> Future for Timeout<F> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        this.unpolled.forget();
         assert!(!*this.ended, "`Timeout` polled after it had ended");
         // Before the future: one that suspends only because the budget is used up has not lost.
         ready!(question::poll_around(cx));

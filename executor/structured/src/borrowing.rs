@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::task::Context;
 
 use handcar_executor::layer::{Ending, Host, Local, LocalTask};
+use handcar_executor::unpolled::Unpolled;
 use handcar_executor::{Delegates, budget, question};
 use slab::Slab;
 
@@ -124,10 +125,11 @@ where
     B: for<'scope> AsyncFnOnce(&'scope Scope<'scope, 'env, E>) -> Result<T, E>,
     E: fmt::Display + 'static,
 {
-    run(GroupBuilder::default(), body, Location::caller())
+    run(Unpolled::new(&"scope"), GroupBuilder::default(), body, Location::caller())
 }
 
 pub(crate) async fn run<'env, T, E, B>(
+    mut unpolled: Unpolled,
     settings: GroupBuilder,
     body: B,
     at: &'static Location<'static>,
@@ -136,6 +138,7 @@ where
     B: for<'scope> AsyncFnOnce(&'scope Scope<'scope, 'env, E>) -> Result<T, E>,
     E: fmt::Display + 'static,
 {
+    unpolled.forget();
     let crew = Crew::new(settings, at);
     let scope = Scope { crew: Rc::clone(&crew), new: RefCell::default(), lifetimes: PhantomData };
     // The body is dropped first, then the children that run, then those that were only spawned, then the scope.

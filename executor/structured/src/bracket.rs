@@ -8,6 +8,7 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use handcar_executor::unpolled::Unpolled;
 use handcar_executor::{Report, layer};
 
 use crate::cleanup::Place;
@@ -50,7 +51,9 @@ where
     E: fmt::Display + 'static,
 {
     let at = Location::caller();
+    let mut unpolled = Unpolled::at(&"bracket", at);
     async move {
+        unpolled.forget();
         let resource = acquire.into_future().await.map_err(BracketError::Acquire)?;
         let mut held = Held { at, place: Some(Place::here(at)), parts: Some((resource, release)) };
         let used = body(held.resource()).await;

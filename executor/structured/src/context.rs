@@ -25,6 +25,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context as Polling, Poll};
 
+use handcar_executor::unpolled::Unpolled;
 use pin_project_lite::pin_project;
 
 /// Declares context variables.
@@ -114,9 +115,11 @@ impl<T> ContextVar<T> {
     /// # Cancel safety
     ///
     /// As that of `future`, which is dropped with it.
+    #[track_caller]
     pub fn scope<F: IntoFuture>(&'static self, value: T, future: F) -> WithVar<F::IntoFuture> {
         let binding = Binding { key: self.key(), value: (self.keep)(value) };
-        WithVar { binding, merged: None, body: Some(future.into_future()) }
+        let unpolled = Unpolled::new(&"ContextVar::scope");
+        WithVar { unpolled, binding, merged: None, body: Some(future.into_future()) }
     }
 
     /// Calls `f` with `value` in this variable.
@@ -301,6 +304,7 @@ pin_project! {
     /// Runs a future with a value in a variable. Made by [`ContextVar::scope`].
     #[must_use = "futures do nothing unless they are awaited"]
     pub struct WithVar<F> {
+        unpolled: Unpolled,
         binding: Binding,
         // What was set around it at its last poll, and what is set within it.
         merged: Option<(Option<Context>, Context)>,
@@ -311,7 +315,9 @@ pin_project! {
     impl<F> PinnedDrop for WithVar<F> {
         fn drop(this: Pin<&mut Self>) {
             let context = this.as_ref().merged.as_ref().map(|(_, within)| Rc::clone(within));
-            let mut body = this.project().body;
+            let this = this.project();
+            this.unpolled.tell(); // before the body, which may have something to tell too
+            let mut body = this.body;
             match context {
                 Some(context) => enter(Some(context), || body.set(None)),
                 None => body.set(None),
@@ -325,6 +331,7 @@ impl<F: Future> Future for WithVar<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Polling<'_>) -> Poll<F::Output> {
         let mut this = self.project();
+        this.unpolled.forget();
         let around = current();
         let context = match this.merged {
             Some((before, within)) if is_same(before.as_ref(), around.as_ref()) => Rc::clone(within),

@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use handcar_executor::PanicPayload;
+use handcar_executor::unpolled::Unpolled;
 use pin_project_lite::pin_project;
 
 use crate::branches::{Branches, Then, without_value};
@@ -40,7 +41,7 @@ pub fn gather<I>(futures: I) -> Gather<<I::Item as IntoFuture>::IntoFuture>
 where
     I: IntoIterator<Item: IntoFuture>,
 {
-    Gather(Collect::new(futures, Location::caller()))
+    Gather(Collect::new(futures, &"gather", Location::caller()))
 }
 
 /// Waits for all futures, or for the first error: then the others are cancelled, and it returns when they have ended.
@@ -64,7 +65,7 @@ pub fn try_gather<I, T, E>(futures: I) -> TryGather<<I::Item as IntoFuture>::Int
 where
     I: IntoIterator<Item: IntoFuture<Output = Result<T, E>>>,
 {
-    TryGather { all: Collect::new(futures, Location::caller()), error: None }
+    TryGather { all: Collect::new(futures, &"try_gather", Location::caller()), error: None }
 }
 
 /// Waits for all futures, whatever becomes of them: asyncio's `gather(return_exceptions=True)`.
@@ -90,23 +91,24 @@ where
     I: IntoIterator<Item: IntoFuture<Output = Result<T, E>>>,
 {
     let futures = futures.into_iter().map(|future| Catching { future: future.into_future() });
-    GatherResults(Collect::new(futures, Location::caller()))
+    GatherResults(Collect::new(futures, &"gather_results", Location::caller()))
 }
 
 /// Branches, and their values by place.
 struct Collect<F: Future, T> {
+    unpolled: Unpolled,
     branches: Branches<F>,
     values: Vec<Option<T>>,
 }
 
 impl<F: Future, T> Collect<F, T> {
-    fn new<I>(futures: I, at: &'static Location<'static>) -> Collect<F, T>
+    fn new<I>(futures: I, what: &'static &'static str, at: &'static Location<'static>) -> Collect<F, T>
     where
         I: IntoIterator<Item: IntoFuture<IntoFuture = F>>,
     {
         let branches = Branches::new(futures.into_iter().map(IntoFuture::into_future), at);
         let values = std::iter::repeat_with(|| None).take(branches.len()).collect();
-        Collect { branches, values }
+        Collect { unpolled: Unpolled::at(what, at), branches, values }
     }
 
     /// The values, of which none is missing.
@@ -151,7 +153,8 @@ impl<F: Future> Future for Gather<F> {
     type Output = Vec<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Collect { branches, values } = &mut self.0;
+        let Collect { unpolled, branches, values } = &mut self.0;
+        unpolled.forget();
         ready!(branches.poll(cx, |index, value| {
             values[index] = Some(value);
             Then::GoOn
@@ -190,7 +193,8 @@ impl<T, E, F: Future<Output = Result<T, E>>> Future for TryGather<F, T, E> {
     type Output = Result<Vec<T>, E>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let TryGather { all: Collect { branches, values }, error } = &mut *self;
+        let TryGather { all: Collect { unpolled, branches, values }, error } = &mut *self;
+        unpolled.forget();
         ready!(branches.poll(cx, |index, result| match result {
             Ok(value) => {
                 values[index] = Some(value);
@@ -258,7 +262,8 @@ impl<T, E, F: Future<Output = Result<T, E>>> Future for GatherResults<F, T, E> {
     type Output = Vec<Result<T, Failure<E>>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Collect { branches, values } = &mut self.0;
+        let Collect { unpolled, branches, values } = &mut self.0;
+        unpolled.forget();
         ready!(branches.poll(cx, |index, result| {
             values[index] = Some(result);
             Then::GoOn

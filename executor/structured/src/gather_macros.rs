@@ -49,16 +49,14 @@ macro_rules! try_gather {
 #[doc(hidden)]
 #[track_caller]
 pub fn gather<T: Tuple>(futures: T) -> GatherTuple<T> {
-    GatherTuple { arms: Together::new(futures.arms(), Flag::SiblingFailed, Location::caller()) }
+    GatherTuple { arms: Together::new(&"gather!", futures.arms(), Flag::SiblingFailed, Location::caller()) }
 }
 
 #[doc(hidden)]
 #[track_caller]
 pub fn try_gather<T: TryTuple<E>, E>(futures: T) -> TryGatherTuple<T, E> {
-    TryGatherTuple {
-        arms: Together::new(futures.arms(), Flag::SiblingFailed, Location::caller()),
-        error: std::marker::PhantomData,
-    }
+    let arms = Together::new(&"try_gather!", futures.arms(), Flag::SiblingFailed, Location::caller());
+    TryGatherTuple { arms, error: std::marker::PhantomData }
 }
 
 pin_project! {

@@ -30,6 +30,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::thread;
 
 use futures_core::stream::{FusedStream, Stream};
+use handcar_executor::unpolled::Unpolled;
 use handcar_executor::{PanicPayload, Report, is_same, keep, layer};
 use pin_project_lite::pin_project;
 
@@ -191,7 +192,8 @@ impl<T> Yielder<T> {
     /// Once it has been polled the item is the consumer's, also if this is dropped.
     #[track_caller]
     pub fn yield_(&mut self, item: T) -> Yield<'_, T> {
-        Yield { slot: &self.slot, at: Location::caller(), state: Yielding::New(item), yielder: PhantomData }
+        let (unpolled, at) = (Unpolled::new(&"yield_"), Location::caller());
+        Yield { unpolled, slot: &self.slot, at, state: Yielding::New(item), yielder: PhantomData }
     }
 }
 
@@ -211,6 +213,7 @@ enum Yielding<T> {
 /// Hands an item to the consumer. Made by [`Yielder::yield_`].
 #[must_use = "the item is yielded only when this is awaited"]
 pub struct Yield<'a, T> {
+    unpolled: Unpolled,
     slot: &'a Slot<T>,
     at: &'static Location<'static>,
     state: Yielding<T>,
@@ -224,6 +227,7 @@ impl<T> Future for Yield<'_, T> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.unpolled.forget();
         if let Yielding::New(_) = self.state {
             self.refuse_scopes();
         }

@@ -24,6 +24,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use handcar_executor::layer::{self, Ending};
+use handcar_executor::unpolled::Unpolled;
 
 use crate::crew::Crew;
 use crate::group_builder::GroupBuilder;
@@ -70,10 +71,11 @@ where
     B: AsyncFnOnce(TaskGroup<E>) -> Result<T, E>,
     E: fmt::Display + 'static,
 {
-    run(GroupBuilder::default(), body, Location::caller())
+    run(Unpolled::new(&"task_group"), GroupBuilder::default(), body, Location::caller())
 }
 
 pub(crate) async fn run<T, E, B>(
+    mut unpolled: Unpolled,
     settings: GroupBuilder,
     body: B,
     at: &'static Location<'static>,
@@ -82,6 +84,7 @@ where
     B: AsyncFnOnce(TaskGroup<E>) -> Result<T, E>,
     E: fmt::Display + 'static,
 {
+    unpolled.forget();
     let crew = Crew::new(settings, at);
     let body = body(TaskGroup { crew: Rc::clone(&crew) });
     RunGroup::new(crew, body, ()).await

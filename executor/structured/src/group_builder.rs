@@ -6,6 +6,8 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
+use handcar_executor::unpolled::Unpolled;
+
 use crate::borrowing::{self, Scope};
 use crate::group::{self, TaskGroup};
 use crate::group_error::GroupError;
@@ -112,7 +114,7 @@ impl GroupBuilder {
         B: AsyncFnOnce(TaskGroup<E>) -> Result<T, E>,
         E: fmt::Display + 'static,
     {
-        group::run(self, body, Location::caller())
+        group::run(Unpolled::new(&"GroupBuilder::run"), self, body, Location::caller())
     }
 
     /// As [`scope`](crate::scope), with these settings.
@@ -141,6 +143,6 @@ impl GroupBuilder {
         B: for<'scope> AsyncFnOnce(&'scope Scope<'scope, 'env, E>) -> Result<T, E>,
         E: fmt::Display + 'static,
     {
-        borrowing::run(self, body, Location::caller())
+        borrowing::run(Unpolled::new(&"GroupBuilder::scope"), self, body, Location::caller())
     }
 }

@@ -18,7 +18,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use handcar_executor::{current_task, layer};
+use handcar_executor::{current_task, layer, unpolled};
 use pin_project_lite::pin_project;
 
 use crate::context;
@@ -70,7 +70,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if !this.seat.pass.has_begun() && !matches!(*this.stage, Stage::Over) {
-                layer::task_unpolled();
+                unpolled::report_task();
             }
             if let Some(node) = this.own {
                 drop_node(node, this.stage);
@@ -155,7 +155,7 @@ fn attend<T, E: fmt::Display + 'static, F: Future<Output = Result<T, E>>>(
         && polls::is_task_flagged()
     {
         if !seat.pass.has_begun() {
-            layer::task_unpolled();
+            unpolled::report_task();
         }
         let _context = own.as_ref().and_then(|node| node.enter_context());
         let cancelled = Outcome::Cancelled(Some(seat.reason()));

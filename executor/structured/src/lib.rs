@@ -93,6 +93,8 @@ pub use group_builder::{GroupBuilder, OnChildPanic, OnError};
 pub use group_error::{GroupError, Iter, Leaf, LeafCause};
 pub use group_handle::{GroupHandle, TaskEnd};
 pub use group_start::{Start, StartError, Started};
+#[doc(hidden)] // for libraries on top that make futures
+pub use handcar_executor::unpolled;
 pub use handcar_executor::{
     AbortHandle, Cause, Clock, ClockHold, Deadlock, Event, Instant, Interval, JobInfo, Metrics, MissedTickBehavior,
     OnPanic, PanicPayload, Report, Reports, RunError, Sleep, TaskId, TaskInfo, Tick, Turn, WakeHandle, YieldNow,

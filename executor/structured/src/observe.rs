@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use handcar_executor::unpolled::Unpolled;
 use handcar_executor::{Instant, keep, question};
 use pin_project_lite::pin_project;
 
@@ -59,18 +60,25 @@ pub fn effective_deadline() -> Instant {
 /// # Cancel safety
 ///
 /// There is nothing to lose.
+#[track_caller]
 pub fn cancelled() -> WaitCancelled {
-    WaitCancelled { seat: None }
+    WaitCancelled { unpolled: Unpolled::new(&"cancelled"), seat: None }
 }
 
 /// Waits for a cancel. Made by [`cancelled`].
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct WaitCancelled {
+    unpolled: Unpolled,
     /// Where its waker stands.
     seat: Option<(Rc<Node>, usize)>,
 }
 
 impl WaitCancelled {
+    /// For a future that has it polled, or not.
+    pub(crate) fn new() -> WaitCancelled {
+        WaitCancelled { unpolled: Unpolled::known(), seat: None }
+    }
+
     fn leave(&mut self) {
         if let Some((node, key)) = self.seat.take() {
             node.forget_observer(key);
@@ -82,6 +90,7 @@ impl Future for WaitCancelled {
     type Output = CancelReason;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CancelReason> {
+        self.unpolled.forget();
         if let Some(reason) = polls::reason() {
             self.leave();
             return Poll::Ready(reason);
@@ -140,7 +149,8 @@ impl fmt::Debug for WaitCancelled {
 #[track_caller]
 pub fn cancellable<F: IntoFuture>(future: F) -> Cancellable<F::IntoFuture> {
     let at = Location::caller();
-    Cancellable { mode: Mode::New, at, scoped: Scoped::light(Kind::Catch, at, None, future.into_future()) }
+    let scoped = Scoped::light(Kind::Catch, at, None, future.into_future());
+    Cancellable { unpolled: Unpolled::at(&"cancellable", at), mode: Mode::New, at, scoped }
 }
 
 enum Mode {
@@ -154,6 +164,7 @@ pin_project! {
     /// Catches a cancel. Made by [`cancellable`].
     #[must_use = "futures do nothing unless they are awaited"]
     pub struct Cancellable<F: Future> {
+        unpolled: Unpolled,
         mode: Mode,
         at: &'static Location<'static>,
         #[pin]
@@ -166,6 +177,7 @@ impl<F: Future> Future for Cancellable<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        this.unpolled.forget();
         if let Mode::New = this.mode {
             *this.mode = if polls::reason().is_some() {
                 Mode::Transparent

@@ -6,6 +6,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use handcar_executor::unpolled::Unpolled;
 use pin_project_lite::pin_project;
 
 use crate::branches::{Branches, Then, without_value};
@@ -80,7 +81,7 @@ impl<I: IntoIterator<Item: IntoFuture>> Racers<OfOneType> for I {
 
     fn race(self, at: &'static Location<'static>) -> Self::Race {
         let futures = self.into_iter().map(IntoFuture::into_future);
-        Race { branches: Branches::new(futures, at), first: None }
+        Race { unpolled: Unpolled::at(&"race", at), branches: Branches::new(futures, at), first: None }
     }
 }
 
@@ -88,13 +89,14 @@ impl<T: Tuple> Racers<OfAnyTypes> for T {
     type Race = RaceTuple<T>;
 
     fn race(self, at: &'static Location<'static>) -> RaceTuple<T> {
-        RaceTuple { arms: Together::new(self.arms(), Flag::RaceLost, at) }
+        RaceTuple { arms: Together::new(&"race", self.arms(), Flag::RaceLost, at) }
     }
 }
 
 /// Waits for the first. Made by [`race`] of something iterated.
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct Race<F: Future> {
+    unpolled: Unpolled,
     branches: Branches<F>,
     first: Option<(usize, F::Output)>,
 }
@@ -106,7 +108,8 @@ impl<F: Future> Future for Race<F> {
     type Output = Option<(usize, F::Output)>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Race { branches, first } = &mut *self;
+        let Race { unpolled, branches, first } = &mut *self;
+        unpolled.forget();
         let is_empty = branches.len() == 0;
         ready!(branches.poll(cx, |index, value| {
             first.get_or_insert((index, value));

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use handcar_executor::layer::Alarm;
+use handcar_executor::unpolled::Unpolled;
 use handcar_executor::{Instant, budget, question};
 use pin_project_lite::pin_project;
 
@@ -82,7 +83,8 @@ impl CancelScope {
     #[track_caller]
     pub fn run<F: IntoFuture>(&self, body: F) -> RunScope<F::IntoFuture> {
         assert!(!self.facts.used.replace(true), "a cancel scope runs one body only: make a new scope for each");
-        RunScope { scoped: Scoped::heavy(Rc::clone(&self.node), body.into_future()), facts: Rc::clone(&self.facts) }
+        let scoped = Scoped::heavy(Rc::clone(&self.node), body.into_future());
+        RunScope { unpolled: Unpolled::new(&"CancelScope::run"), scoped, facts: Rc::clone(&self.facts) }
     }
 
     /// Cancels it. False if it was cancelled before, or has ended.
@@ -144,6 +146,7 @@ pin_project! {
     /// Runs a body in a scope. Made by [`CancelScope::run`].
     #[must_use = "futures do nothing unless they are awaited"]
     pub struct RunScope<F: Future> {
+        unpolled: Unpolled,
         #[pin]
         scoped: Scoped<F>,
         facts: Rc<Facts>,
@@ -155,6 +158,7 @@ impl<F: Future> Future for RunScope<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        this.unpolled.forget();
         ready!(question::poll_around(cx));
         Poll::Ready(match ready!(this.scoped.poll(cx)) {
             Outcome::Value(value) => Ok(value),

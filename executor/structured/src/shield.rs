@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use handcar_executor::unpolled::Unpolled;
 use handcar_executor::{Report, layer};
 use pin_project_lite::pin_project;
 
@@ -43,13 +44,17 @@ use crate::timeout::{Timeout, timeout};
 /// [`defer`](crate::defer).
 #[track_caller]
 pub fn shield<F: IntoFuture>(future: F) -> Shield<F::IntoFuture> {
-    Shield { state: State::New, polling: false, at: Location::caller(), body: Some(future.into_future()) }
+    let (unpolled, at) = (Unpolled::new(&"shield"), Location::caller());
+    Shield { unpolled, state: State::New, polling: false, at, body: Some(future.into_future()) }
 }
 
 /// As [`shield`], for `duration` at the most.
 #[track_caller]
 pub fn shield_for<F: IntoFuture>(duration: Duration, future: F) -> Shield<Timeout<F::IntoFuture>> {
-    shield(timeout(duration, future))
+    let mut body = timeout(duration, future);
+    body.made_at = None; // its own shield's matter
+    let (unpolled, at) = (Unpolled::new(&"shield_for"), Location::caller());
+    Shield { unpolled, state: State::New, polling: false, at, body: Some(body) }
 }
 
 enum State {
@@ -63,6 +68,7 @@ pin_project! {
     /// Puts off cancels. Made by [`shield`].
     #[must_use = "futures do nothing unless they are awaited"]
     pub struct Shield<F: Future> {
+        unpolled: Unpolled,
         state: State,
         // Still so when it is dropped: the body has panicked.
         polling: bool,
@@ -72,7 +78,8 @@ pin_project! {
     }
 
     impl<F: Future> PinnedDrop for Shield<F> {
-        fn drop(this: Pin<&mut Self>) {
+        fn drop(mut this: Pin<&mut Self>) {
+            this.as_mut().project().unpolled.tell(); // before the body, which may have something to tell too
             this.tell_if_cut();
             this.end();
         }
@@ -117,6 +124,7 @@ impl<F: Future> Future for Shield<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.as_mut().project();
+        this.unpolled.forget();
         let body = this.body.as_pin_mut().expect("`Shield` polled after it had ended");
         if let State::New = this.state {
             *this.state = match polls::attach() {

@@ -18,11 +18,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use handcar_executor::{self as kernel, JobInfo, Report, layer};
+use handcar_executor::{self as kernel, JobInfo, Report};
 
 use crate::context;
 use crate::node::{Kind, Node};
-use crate::observe::{WaitCancelled, cancelled};
+use crate::observe::WaitCancelled;
 use crate::polls;
 
 /// Runs `f`, which may block, on a thread of the runtime's pool.
@@ -75,13 +75,11 @@ where
 {
     let context = context::portable();
     let job = kernel::try_to_thread(move || context.enter(f))?;
-    Ok(ToThread { job, mode: Mode::New, hold: Hold { shield: None }, cancel: cancelled() })
+    Ok(ToThread { job, mode: Mode::Outlasts, hold: Hold { shield: None }, cancel: WaitCancelled::new() })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
-    /// Outlasts, and has not been polled.
-    New,
     /// The scope around waits for the thread.
     Outlasts,
     /// It does not.
@@ -125,9 +123,6 @@ impl<T: Send + 'static> Future for ToThread<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let this = &mut *self;
-        if this.mode == Mode::New {
-            this.mode = Mode::Outlasts;
-        }
         let outlasts = this.mode == Mode::Outlasts;
         if outlasts && Pin::new(&mut this.cancel).poll(cx).is_ready() && this.job.withdraw() {
             this.hold.release();
@@ -146,11 +141,9 @@ impl<T: Send + 'static> Future for ToThread<T> {
 
 impl<T> Drop for ToThread<T> {
     fn drop(&mut self) {
-        let is_awaited = matches!(self.mode, Mode::New | Mode::Outlasts);
-        if is_awaited && self.job.has_started() && !self.job.is_finished() {
+        if self.mode == Mode::Outlasts && self.job.has_started() && !self.job.is_finished() {
+            self.job.withdraw(); // in vain; but what is told now is not told again as never awaited
             self.job.report(Report::JobAbandoned { job: self.job.info() });
-        } else if self.mode == Mode::New {
-            layer::unpolled("to_thread", self.job.info().at);
         }
     }
 }

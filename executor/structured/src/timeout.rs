@@ -10,6 +10,7 @@ use std::time::Duration;
 
 pub use handcar_executor::Elapsed;
 use handcar_executor::layer::Alarm;
+use handcar_executor::unpolled::{self, Unpolled};
 use handcar_executor::{Instant, budget, question};
 use pin_project_lite::pin_project;
 
@@ -40,13 +41,15 @@ use crate::scoped::{Outcome, Scoped};
 /// As that of `future`, which is dropped with it.
 #[track_caller]
 pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoFuture> {
-    Timeout { scoped: scope(Alarm::after(duration), future, Location::caller()) }
+    let at = Location::caller();
+    Timeout { made_at: Some(at), scoped: scope(Alarm::after(duration), future, at) }
 }
 
 /// As [`timeout`], until a point in time.
 #[track_caller]
 pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::IntoFuture> {
-    Timeout { scoped: scope(Alarm::at(deadline), future, Location::caller()) }
+    let at = Location::caller();
+    Timeout { made_at: Some(at), scoped: scope(Alarm::at(deadline), future, at) }
 }
 
 /// As [`timeout`], with an option in place of a result.
@@ -61,7 +64,8 @@ pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::Int
 /// ```
 #[track_caller]
 pub fn move_on_after<F: IntoFuture>(duration: Duration, future: F) -> MoveOn<F::IntoFuture> {
-    MoveOn { scoped: scope(Alarm::after(duration), future, Location::caller()) }
+    let scoped = scope(Alarm::after(duration), future, Location::caller());
+    MoveOn { unpolled: Unpolled::new(&"move_on_after"), scoped }
 }
 
 /// A timeout whose body can move the deadline.
@@ -94,10 +98,12 @@ where
     B: AsyncFnOnce(Deadline) -> T,
 {
     let at = Location::caller();
+    let mut unpolled = Unpolled::at(&"timeout_scope", at);
     async move {
+        unpolled.forget();
         let node = Node::new(Kind::Scope, at, None, Some(Alarm::after(duration)));
         let deadline = Deadline { node: Rc::clone(&node) };
-        Timeout { scoped: Scoped::heavy(node, body(deadline)) }.await
+        Timeout { made_at: None, scoped: Scoped::heavy(node, body(deadline)) }.await
     }
 }
 
@@ -153,8 +159,18 @@ pin_project! {
     /// Waits for a future, up to a point in time. Made by [`timeout`] and [`timeout_at`].
     #[must_use = "futures do nothing unless they are awaited"]
     pub struct Timeout<F: Future> {
+        // Until it is polled: half of what an `Unpolled` takes.
+        pub(crate) made_at: Option<&'static Location<'static>>,
         #[pin]
         scoped: Scoped<F>,
+    }
+
+    impl<F: Future> PinnedDrop for Timeout<F> {
+        fn drop(this: Pin<&mut Self>) {
+            if let Some(made_at) = this.made_at {
+                unpolled::report("timeout", made_at);
+            }
+        }
     }
 }
 
@@ -163,7 +179,9 @@ impl<F: Future> Future for Timeout<F> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        limited(self.project().scoped, cx).map(|value| value.ok_or(Elapsed))
+        let this = self.project();
+        *this.made_at = None;
+        limited(this.scoped, cx).map(|value| value.ok_or(Elapsed))
     }
 }
 
@@ -177,6 +195,7 @@ pin_project! {
     /// Waits for a future, up to a point in time. Made by [`move_on_after`].
     #[must_use = "futures do nothing unless they are awaited"]
     pub struct MoveOn<F: Future> {
+        unpolled: Unpolled,
         #[pin]
         scoped: Scoped<F>,
     }
@@ -187,7 +206,9 @@ impl<F: Future> Future for MoveOn<F> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        limited(self.project().scoped, cx)
+        let this = self.project();
+        this.unpolled.forget();
+        limited(this.scoped, cx)
     }
 }
 

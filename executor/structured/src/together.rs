@@ -20,7 +20,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use handcar_executor::{PanicPayload, layer};
+use handcar_executor::{PanicPayload, layer, unpolled};
 use pin_project_lite::pin_project;
 
 use crate::branch::{self, Branch, BranchView};
@@ -261,14 +261,24 @@ pin_project! {
         #[pin]
         arms: A,
         round: Round,
+        // The function or macro that made it, behind a thin pointer.
+        what: &'static &'static str,
+    }
+
+    impl<A> PinnedDrop for Together<A> {
+        fn drop(this: Pin<&mut Self>) {
+            if !this.round.has_begun {
+                unpolled::report(this.what, this.round.at);
+            }
+        }
     }
 }
 
 impl<A> Together<A> {
-    pub(crate) fn new(arms: A, flag: Flag, at: &'static Location<'static>) -> Together<A> {
+    pub(crate) fn new(what: &'static &'static str, arms: A, flag: Flag, at: &'static Location<'static>) -> Together<A> {
         let round =
             Round { at, flag, index: 0, from: 0, decided: None, has_begun: false, has_nodes: false, panic: None };
-        Together { arms, round }
+        Together { arms, round, what }
     }
 
     /// The values, and which of them ended the others. Panics as the first one that did.

@@ -7,7 +7,7 @@ use futures::FutureExt;
 use handcar_structured::{GroupError, TaskEnd, defer, gather, is_cancelled, scope, shield, spawn, timeout, yield_now};
 
 mod common;
-use common::{Log, OnDrop, for_ever, notes_drop, s, seconds, secs, simulated, test_run, text, watchdog};
+use common::{Log, OnDrop, Reports, for_ever, notes_drop, s, seconds, secs, simulated, test_run, text, watchdog};
 
 #[test]
 fn children_borrow_and_the_scope_waits() {
@@ -261,7 +261,9 @@ fn dropped_at_any_poll_it_drops_the_body_first_and_then_every_child() {
 
 #[test]
 fn during_the_drop_spawn_is_accepted_and_never_polled_and_a_panic_stops_none() {
-    test_run(async {
+    let _dog = watchdog();
+    let reports = Reports::default();
+    reports.builder().build().unwrap().block_on(async {
         let log = Log::new();
         let mut scoped = Box::pin(scope(async |s| {
             for n in 0..3 {
@@ -290,6 +292,7 @@ fn during_the_drop_spawn_is_accepted_and_never_polled_and_a_panic_stops_none() {
         assert_eq!(noted[..3], ["0", "1", "2"]);
         assert_eq!(noted[3..], ["spawned in a drop"; 3]);
     });
+    assert_eq!(reports.take(), ["panicked: in drop"]);
 }
 
 #[test]

@@ -341,7 +341,9 @@ fn a_shielded_branch_of_a_foreign_combinator_protects_although_it_is_not_polled(
 
 #[test]
 fn a_select_that_drops_a_shield_ends_its_protection() {
-    test_run(async {
+    let _dog = watchdog();
+    let reports = Reports::default();
+    reports.builder().build().unwrap().block_on(async {
         let scope = CancelScope::new();
         cancel_after(2, &scope);
         let result = scope
@@ -353,6 +355,7 @@ fn a_select_that_drops_a_shield_ends_its_protection() {
         assert!(result.is_err());
         assert_eq!(seconds(), 2);
     });
+    assert_eq!(reports.take(), ["shield dropped"]);
 }
 
 #[test]

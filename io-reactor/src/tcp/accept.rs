@@ -14,7 +14,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_core::Stream;
-use handcar_executor::{Instant, Sleep, sleep_until};
+use handcar_executor::Instant;
+use handcar_executor::layer::Alarm;
+use handcar_executor::unpolled::Unpolled;
 use rustix::io::Errno;
 
 use super::{TcpListener, TcpStream};
@@ -38,8 +40,8 @@ pub struct Accept<'a> {
 }
 
 impl<'a> Accept<'a> {
-    pub(super) fn new(listener: &'a TcpListener) -> Accept<'a> {
-        let stand = Stand::new(listener.source.site(Direction::Read));
+    pub(super) fn new(listener: &'a TcpListener, unpolled: Unpolled) -> Accept<'a> {
+        let stand = Stand::new(listener.source.site(Direction::Read), unpolled);
         Accept { listener, stand: Some(stand), recovery: None }
     }
 }
@@ -50,6 +52,7 @@ impl Future for Accept<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let stand = this.stand.as_mut().expect("`Accept` polled after it was ready");
+        stand.unpolled.forget();
         if let Some(starved) = this.listener.starved.get() {
             let reactor = this.listener.source.reactor();
             let recovery = match this.recovery.take() {
@@ -82,7 +85,7 @@ pub struct Incoming<'a> {
 
 impl<'a> Incoming<'a> {
     pub(super) fn new(listener: &'a TcpListener) -> Incoming<'a> {
-        Incoming { accept: listener.accept() }
+        Incoming { accept: Accept::new(listener, Unpolled::known()) }
     }
 }
 
@@ -91,7 +94,7 @@ impl Stream for Incoming<'_> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let accepted = ready!(Pin::new(&mut self.accept).poll(cx));
-        self.accept = self.accept.listener.accept();
+        self.accept = Accept::new(self.accept.listener, Unpolled::known());
         Poll::Ready(Some(accepted.map(|(stream, _peer)| stream)))
     }
 }
@@ -101,13 +104,13 @@ struct Recovery<'a> {
     reactor: &'a Reactor,
     starved: Starved,
     place: Option<Place>,
-    pause: Pin<Box<Sleep>>,
+    /// Boxed, since it is rare.
+    pause: Box<Alarm>,
 }
 
 impl<'a> Recovery<'a> {
     fn new(reactor: &'a Reactor, starved: Starved) -> Recovery<'a> {
-        let pause = Box::pin(sleep_until(starved.until));
-        Recovery { reactor, starved, place: None, pause }
+        Recovery { reactor, starved, place: None, pause: Box::new(Alarm::at(starved.until)) }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -115,7 +118,7 @@ impl<'a> Recovery<'a> {
             return Poll::Ready(());
         }
         self.reactor.wait_for_closing(&mut self.place, cx.waker());
-        self.pause.as_mut().poll(cx)
+        self.pause.poll(cx)
     }
 }
 

@@ -9,11 +9,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use handcar_executor::unpolled::Unpolled;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::accept::{Accept, Incoming, Starved};
 use super::connect::no_address;
-use crate::addr::{LookupHost, ToSocketAddrs, lookup_host};
+use crate::addr::{self, LookupHost, ToSocketAddrs};
 use crate::source::Source;
 
 /// How many connections may wait to be accepted, unless the system allows fewer. tokio's figure.
@@ -78,8 +79,9 @@ impl TcpListener {
     /// # Cancel safety
     ///
     /// Nothing is left behind.
+    #[track_caller]
     pub fn bind(addr: impl ToSocketAddrs) -> Bind {
-        Bind(lookup_host(addr))
+        Bind(addr::look_up(&"bind", addr))
     }
 
     /// Makes a listener of one of the standard library, which becomes non-blocking.
@@ -145,8 +147,9 @@ impl TcpListener {
     /// # Cancel safety
     ///
     /// A connection is taken in the poll that returns it: none is lost when the future is dropped.
+    #[track_caller]
     pub fn accept(&self) -> Accept<'_> {
-        Accept::new(self)
+        Accept::new(self, Unpolled::new(&"accept"))
     }
 
     /// The connections, one after the other, as a stream that never ends.

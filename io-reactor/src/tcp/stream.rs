@@ -8,7 +8,7 @@ use std::net::{self, Shutdown, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::{Connect, OwnedReadHalf, OwnedWriteHalf, Peek, ReadHalf, WriteHalf, into_split};
-use crate::addr::{ToSocketAddrs, lookup_host};
+use crate::addr::{self, ToSocketAddrs};
 use crate::operation::Readiness;
 use crate::source::Source;
 
@@ -73,8 +73,9 @@ impl TcpStream {
     /// # Cancel safety
     ///
     /// The half-made connection is closed.
+    #[track_caller]
     pub fn connect(addr: impl ToSocketAddrs) -> Connect {
-        Connect::new(lookup_host(addr))
+        Connect::new(addr::look_up(&"connect", addr))
     }
 
     pub(super) fn new(source: Source<net::TcpStream>) -> TcpStream {
@@ -146,6 +147,7 @@ impl TcpStream {
     /// # Cancel safety
     ///
     /// Nothing is lost.
+    #[track_caller]
     pub fn readable(&self) -> Readiness<'_> {
         self.source.readable()
     }
@@ -159,6 +161,7 @@ impl TcpStream {
     /// # Cancel safety
     ///
     /// As [`readable`](TcpStream::readable).
+    #[track_caller]
     pub fn writable(&self) -> Readiness<'_> {
         self.source.writable()
     }
@@ -190,6 +193,7 @@ impl TcpStream {
     /// # Cancel safety
     ///
     /// Nothing is lost: nothing is taken.
+    #[track_caller]
     pub fn peek<'a>(&'a self, buf: &'a mut [u8]) -> Peek<'a> {
         Peek::new(&self.source, buf)
     }

@@ -12,6 +12,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_io::{AsyncRead, AsyncWrite};
+use handcar_executor::unpolled::Unpolled;
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 
 use super::TcpStream;
@@ -115,8 +116,10 @@ pub struct Peek<'a> {
 }
 
 impl<'a> Peek<'a> {
+    #[track_caller]
     pub(super) fn new(source: &'a Source<net::TcpStream>, buf: &'a mut [u8]) -> Peek<'a> {
-        Peek { stream: source.get_ref(), buf, stand: Some(Stand::new(source.site(Direction::Read))) }
+        let stand = Stand::new(source.site(Direction::Read), Unpolled::new(&"peek"));
+        Peek { stream: source.get_ref(), buf, stand: Some(stand) }
     }
 }
 

@@ -32,6 +32,7 @@ impl<T: Clone> Receiver<T> {
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing: it takes the message in the poll that returns it.
+    #[track_caller]
     pub fn recv(&mut self) -> Recv<'_, Self> {
         Recv::new(self)
     }
@@ -62,7 +63,7 @@ impl<T: Clone> Receiver<T> {
             let (channel, next) = (&*self.channel, self.next);
             let enter = || channel.has_news(next).then_some(Outcome::Dismissed);
             ready!(channel.queue.poll(&mut self.ticket, cx, &RECV, enter));
-            self.ticket = Ticket::New;
+            self.ticket = Ticket::New(None);
             match self.try_recv() {
                 Ok(message) => return Poll::Ready(Ok(message)),
                 Err(TryRecvError::Lagged(missed)) => return Poll::Ready(Err(RecvError::Lagged(missed))),
@@ -114,7 +115,7 @@ impl<T> Receiver<T> {
         channel.receivers.set(channel.receivers.get() + 1);
         channel.closed.clear();
         let next = channel.ring.borrow().end();
-        Self { channel: channel.clone(), next, ticket: Ticket::New }
+        Self { channel: channel.clone(), next, ticket: Ticket::New(None) }
     }
 
     /// The next message if there is one, and whether all others have seen it.
@@ -160,7 +161,7 @@ impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         let channel = &*self.channel;
         channel.receivers.set(channel.receivers.get() - 1);
-        let _left = channel.queue.leave(&mut self.ticket);
+        let _left = channel.queue.leave(&mut self.ticket, "recv");
         let mut ring = channel.ring.borrow_mut();
         let seen = usize::try_from(self.next.saturating_sub(ring.first)).unwrap_or(usize::MAX);
         for slot in ring.slots.iter_mut().skip(seen) {
@@ -188,8 +189,8 @@ impl<T: Clone> Receive for Receiver<T> {
     }
 
     fn unregister(&mut self) {
-        let _left = self.channel.queue.leave(&mut self.ticket);
-        self.ticket = Ticket::New;
+        let _left = self.channel.queue.leave(&mut self.ticket, "recv");
+        self.ticket = Ticket::New(None);
     }
 }
 

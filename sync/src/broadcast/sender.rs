@@ -68,6 +68,7 @@ impl<T> Sender<T> {
     /// # Cancel safety
     ///
     /// Dropping the future undoes the wait, and nothing else.
+    #[track_caller]
     pub fn closed(&self) -> EventWait<'_> {
         self.channel.closed.wait_as(&CLOSED)
     }

@@ -38,10 +38,11 @@ pub struct Reserve<R: Room> {
 }
 
 impl<R: Room> Reserve<R> {
+    #[track_caller]
     pub(super) fn new(from: R::From, slots: usize) -> Self {
         // What there is no room for fails at once, as more than `MAX_PERMITS` do.
         let slots = if slots > from.borrow().channel.room() { usize::MAX } else { slots };
-        Self { from: Some(from), slots, ticket: Ticket::New }
+        Self { from: Some(from), slots, ticket: Ticket::new() }
     }
 }
 
@@ -62,7 +63,7 @@ impl<R: Room> Future for Reserve<R> {
 impl<R: Room> Drop for Reserve<R> {
     fn drop(&mut self) {
         if let Some(from) = &self.from {
-            leave(&from.borrow().channel, &mut self.ticket, self.slots);
+            leave(&from.borrow().channel, &mut self.ticket, self.slots, "reserve");
         }
     }
 }

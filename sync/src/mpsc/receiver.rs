@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
+use handcar_executor::unpolled::Unpolled;
 use handcar_executor::{budget, question};
 
 use super::Channel;
@@ -29,6 +30,7 @@ impl<T> Receiver<T> {
     ///
     /// Dropping the future loses nothing: it takes the message in the poll that returns it.
     #[inline]
+    #[track_caller]
     pub fn recv(&mut self) -> Recv<'_, Self> {
         Recv::new(self)
     }
@@ -52,8 +54,9 @@ impl<T> Receiver<T> {
     /// assert_eq!(buffer, [0, 1, 2]);
     /// # });
     /// ```
+    #[track_caller]
     pub fn recv_many<'a>(&'a mut self, buffer: &'a mut Vec<T>, limit: usize) -> RecvMany<'a, T> {
-        RecvMany { recv: self.recv(), buffer, limit }
+        RecvMany { unpolled: Unpolled::new(&"recv_many"), recv: Recv::known(self), buffer, limit }
     }
 
     /// Takes the next message if there is one.
@@ -198,6 +201,7 @@ impl<T> Receive for Receiver<T> {
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
 pub struct RecvMany<'a, T> {
+    unpolled: Unpolled,
     recv: Recv<'a, Receiver<T>>,
     buffer: &'a mut Vec<T>,
     limit: usize,
@@ -207,7 +211,8 @@ impl<T> Future for RecvMany<'_, T> {
     type Output = usize;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<usize> {
-        let Self { recv, buffer, limit } = &mut *self;
+        let Self { unpolled, recv, buffer, limit } = &mut *self;
+        unpolled.forget();
         let Some(receiver) = &mut recv.receiver else { polled_after_ready("mpsc::RecvMany") };
         let count = ready!(receiver.poll_recv_many(cx, buffer, *limit));
         recv.receiver = None;

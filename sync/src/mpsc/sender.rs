@@ -37,6 +37,7 @@ impl<T> Sender<T> {
     ///
     /// A message is either sent, and `Ready` says so, or dropped together with the future. To keep it in the second case,
     /// [`reserve`](Self::reserve) a slot first.
+    #[track_caller]
     pub fn send(&self, message: T) -> Sending<'_, T> {
         Sending::new(&self.channel, message)
     }
@@ -88,6 +89,7 @@ impl<T> Sender<T> {
     /// assert_eq!(receiver.recv().await, Some(2));
     /// # });
     /// ```
+    #[track_caller]
     pub fn reserve(&self) -> Reserve<Permit<'_, T>> {
         Reserve::new(self, 1)
     }
@@ -113,6 +115,7 @@ impl<T> Sender<T> {
     /// assert!(sender.reserve_many(4).await.is_err());
     /// # });
     /// ```
+    #[track_caller]
     pub fn reserve_many(&self, n: usize) -> Reserve<PermitIterator<'_, T>> {
         Reserve::new(self, n)
     }
@@ -126,6 +129,7 @@ impl<T> Sender<T> {
     /// # Cancel safety
     ///
     /// As [`reserve`](Self::reserve); the sender goes with the future.
+    #[track_caller]
     pub fn reserve_owned(self) -> Reserve<OwnedPermit<T>> {
         Reserve::new(self, 1)
     }
@@ -220,6 +224,7 @@ impl<T, L> Sender<T, L> {
     /// # Cancel safety
     ///
     /// Dropping the future undoes the wait, and nothing else.
+    #[track_caller]
     pub fn closed(&self) -> EventWait<'_> {
         self.channel.closed.wait_as(&CLOSED)
     }

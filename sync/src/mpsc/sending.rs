@@ -51,7 +51,7 @@ impl<T> Future for Sending<'_, T> {
             return self.suspend(cx);
         }
         let Self { channel, message, stage } = &mut *self;
-        if matches!(stage, Stage::Waiting(Ticket::New))
+        if matches!(stage, Stage::Waiting(Ticket::New(_)))
             && channel.capacity > 0
             && channel.slots.try_take(1).is_ok()
             && let Some(message) = message.take()
@@ -66,12 +66,17 @@ impl<T> Future for Sending<'_, T> {
 }
 
 impl<'a, T> Sending<'a, T> {
+    #[track_caller]
     pub(super) fn new(channel: &'a Channel<T>, message: T) -> Self {
-        Self { channel, message: Some(message), stage: Stage::Waiting(Ticket::New) }
+        Self { channel, message: Some(message), stage: Stage::Waiting(Ticket::new()) }
     }
 
     #[cold]
-    fn suspend<R>(&self, cx: &mut Context<'_>) -> Poll<R> {
+    #[inline(never)]
+    fn suspend<R>(&mut self, cx: &mut Context<'_>) -> Poll<R> {
+        if let Stage::Waiting(ticket) = &mut self.stage {
+            ticket.is_polled();
+        }
         let wait = if self.channel.capacity > 0 { &SEND } else { &HAND_OVER };
         question::suspend_telling(cx, || wait.told(self.channel.slots.made_at()))
     }
@@ -125,7 +130,7 @@ impl<'a, T> Sending<'a, T> {
     #[cold]
     fn give_up(&mut self) {
         match &mut self.stage {
-            Stage::Waiting(ticket) => leave(self.channel, ticket, 1),
+            Stage::Waiting(ticket) => leave(self.channel, ticket, 1, "send"),
             Stage::Offered(_) => drop(self.withdraw()),
             Stage::Done => {}
         }

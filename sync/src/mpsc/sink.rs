@@ -39,16 +39,16 @@ pub struct SenderSink<T> {
 
 impl<T> SenderSink<T> {
     pub(super) fn new(sender: Sender<T>) -> Self {
-        Self { sender: Some(sender), ticket: Ticket::New }
+        Self { sender: Some(sender), ticket: Ticket::New(None) }
     }
 
     fn give_up_slot(&mut self) {
         let Some(sender) = &self.sender else { return };
         match self.ticket {
             Ticket::Spent => sender.channel.free_slots(1),
-            _ => leave(&sender.channel, &mut self.ticket, 1),
+            _ => leave(&sender.channel, &mut self.ticket, 1, "into_sink"),
         }
-        self.ticket = Ticket::New;
+        self.ticket = Ticket::New(None);
     }
 }
 
@@ -65,7 +65,7 @@ impl<T> Sink<T> for SenderSink<T> {
         }
         let poll = sender.channel.slots.poll_acquire(&mut this.ticket, 1, cx, &READY);
         if let Poll::Ready(Err(_)) = poll {
-            this.ticket = Ticket::New;
+            this.ticket = Ticket::New(None);
         }
         poll.map_err(|_| SendError(()))
     }
@@ -74,7 +74,7 @@ impl<T> Sink<T> for SenderSink<T> {
         let Ticket::Spent = self.ticket else {
             panic!("`SenderSink::start_send` without a slot; call it after `poll_ready` has returned `Ok`");
         };
-        self.ticket = Ticket::New;
+        self.ticket = Ticket::New(None);
         let Some(sender) = &self.sender else {
             return Err(SendError(()));
         };

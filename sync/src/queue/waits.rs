@@ -26,8 +26,9 @@ pub struct Put<'a, S: Store> {
 }
 
 impl<'a, S: Store> Put<'a, S> {
+    #[track_caller]
     pub(super) fn new(queue: &'a AnyQueue<S>, item: S::Item) -> Self {
-        Self { queue, item: Some(item), ticket: Ticket::New }
+        Self { queue, item: Some(item), ticket: Ticket::new() }
     }
 }
 
@@ -47,7 +48,7 @@ impl<S: Store> Future for Put<'_, S> {
 
 impl<S: Store> Drop for Put<'_, S> {
     fn drop(&mut self) {
-        self.queue.slots.leave(&mut self.ticket, 1);
+        self.queue.slots.leave(&mut self.ticket, 1, "put");
     }
 }
 
@@ -60,8 +61,9 @@ pub struct Get<'a, S: Store> {
 }
 
 impl<'a, S: Store> Get<'a, S> {
+    #[track_caller]
     pub(super) fn new(queue: &'a AnyQueue<S>) -> Self {
-        Self { queue, ticket: Ticket::New }
+        Self { queue, ticket: Ticket::new() }
     }
 }
 
@@ -76,7 +78,7 @@ impl<S: Store> Future for Get<'_, S> {
 
 impl<S: Store> Drop for Get<'_, S> {
     fn drop(&mut self) {
-        self.queue.items.leave(&mut self.ticket, 1);
+        self.queue.items.leave(&mut self.ticket, 1, "get");
     }
 }
 
@@ -91,7 +93,7 @@ pub struct Items<S: Store, Q: Hold<AnyQueue<S>>> {
 
 impl<S: Store, Q: Hold<AnyQueue<S>>> Items<S, Q> {
     pub(super) fn new(queue: Q) -> Self {
-        Self { queue, ticket: Ticket::New, store: PhantomData }
+        Self { queue, ticket: Ticket::New(None), store: PhantomData }
     }
 }
 
@@ -101,13 +103,13 @@ impl<S: Store, Q: Hold<AnyQueue<S>>> Stream for Items<S, Q> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
         let Self { queue, ticket, .. } = &mut *self;
         let item = ready!(queue.poll_get(ticket, cx, &ITEMS));
-        *ticket = Ticket::New;
+        *ticket = Ticket::New(None);
         Poll::Ready(item)
     }
 }
 
 impl<S: Store, Q: Hold<AnyQueue<S>>> Drop for Items<S, Q> {
     fn drop(&mut self) {
-        self.queue.items.leave(&mut self.ticket, 1);
+        self.queue.items.leave(&mut self.ticket, 1, "get");
     }
 }

@@ -77,8 +77,9 @@ impl<T> Receiver<T> {
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing: the value counts as seen in the poll that says so.
+    #[track_caller]
     pub fn changed(&mut self) -> Changed<'_, T> {
-        Changed { receiver: self, ticket: Ticket::New }
+        Changed { receiver: self, what: &"changed", ticket: Ticket::new() }
     }
 
     /// Waits until the value is as `is_wanted` says, and counts it as seen. Looks at the present value first.
@@ -99,8 +100,10 @@ impl<T> Receiver<T> {
     /// assert_eq!(*watcher.wait_for(|level| *level > 3).await.unwrap(), 5);
     /// # });
     /// ```
+    #[track_caller]
     pub fn wait_for<F: FnMut(&T) -> bool>(&mut self, is_wanted: F) -> WaitFor<'_, T, F> {
-        WaitFor { changed: self.changed(), is_wanted, is_first: true }
+        let changed = Changed { receiver: self, what: &"wait_for", ticket: Ticket::new() };
+        WaitFor { changed, is_wanted, is_first: true }
     }
 
     /// Whether all senders have gone.
@@ -138,6 +141,8 @@ impl<T> Drop for Receiver<T> {
 #[must_use = "futures do nothing unless awaited"]
 pub struct Changed<'a, T> {
     receiver: &'a mut Receiver<T>,
+    /// The function that made it, behind a thin pointer.
+    what: &'static &'static str,
     ticket: Ticket,
 }
 
@@ -145,10 +150,11 @@ impl<T> Future for Changed<'_, T> {
     type Output = Result<(), RecvError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { receiver, ticket, .. } = &mut *self;
         if !question::has_left() {
-            return question::suspend_telling(cx, || self.receiver.channel.waits_for_change());
+            ticket.is_polled();
+            return question::suspend_telling(cx, || receiver.channel.waits_for_change());
         }
-        let Self { receiver, ticket } = &mut *self;
         let enter = || receiver.has_changed() != Ok(false);
         let changes = &receiver.channel.changes;
         ready!(changes.poll(ticket, cx, &CHANGED, || { enter().then_some(Outcome::Dismissed) }));
@@ -160,7 +166,7 @@ impl<T> Future for Changed<'_, T> {
 
 impl<T> Drop for Changed<'_, T> {
     fn drop(&mut self) {
-        drop(self.receiver.channel.changes.leave(&mut self.ticket));
+        drop(self.receiver.channel.changes.leave(&mut self.ticket, self.what));
     }
 }
 
@@ -183,6 +189,7 @@ impl<T, F: FnMut(&T) -> bool> Future for WaitFor<'_, T, F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             if self.is_first {
+                self.changed.ticket.is_polled();
                 ready!(budget::poll(cx));
                 budget::spend();
                 self.is_first = false;
@@ -194,7 +201,7 @@ impl<T, F: FnMut(&T) -> bool> Future for WaitFor<'_, T, F> {
                 self.changed.ticket = Ticket::Spent;
                 return Poll::Ready(Ok(value));
             }
-            self.changed.ticket = Ticket::New;
+            self.changed.ticket = Ticket::New(None);
         }
     }
 }
