@@ -23,7 +23,8 @@ use handcar::{
 
 /// What a program that comes to a halt is told.
 fn deadlock(program: impl Future<Output = ()>) -> Deadlock {
-    let runtime = Builder::new().clock(Clock::simulated()).grace(Some(Duration::ZERO)).build().unwrap();
+    let builder = Builder::new().clock(Clock::simulated()).grace(Some(Duration::ZERO));
+    let runtime = builder.on_report(|_| ()).build().unwrap(); // what the end cuts is no news after the verdict
     match runtime.try_block_on(program) {
         Err(RunError::Deadlock(deadlock)) => deadlock,
         other => panic!("no deadlock: {other:?}"),

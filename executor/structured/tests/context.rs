@@ -8,8 +8,8 @@ use std::rc::Rc;
 
 use futures::{FutureExt, StreamExt};
 use handcar_structured::{
-    CancelScope, Runtime, Turn, context_var, defer, gather, generate, run, scope, scope_of, spawn, task_group, timeout,
-    to_thread, yield_now,
+    Builder, CancelScope, Clock, Reports, Runtime, Turn, context_var, defer, gather, generate, run, scope, scope_of,
+    spawn, task_group, timeout, to_thread, yield_now,
 };
 
 mod common;
@@ -216,7 +216,9 @@ fn cleanups_run_in_the_context_in_which_they_were_deferred() {
 
 #[test]
 fn a_cleanup_is_dropped_in_its_context_whether_it_has_ended_or_is_cut() {
-    test_run(async {
+    let _dog = watchdog();
+    let reports = Reports::new();
+    Builder::new().clock(Clock::simulated()).on_report(reports.hook()).build().unwrap().block_on(async {
         let log = Log::new();
         let drops = || {
             let log = log.clone();
@@ -244,6 +246,8 @@ fn a_cleanup_is_dropped_in_its_context_whether_it_has_ended_or_is_cut() {
         ended.await.unwrap();
         assert_eq!(log.take(), ["Some(2)"]);
     });
+    let told = reports.take();
+    assert!(told.len() == 1 && told[0].to_string().contains("a cleanup, made at"), "{told:?}");
 }
 
 #[test]
