@@ -24,8 +24,21 @@ impl Log for Lines {
     fn flush(&self) {}
 }
 
+const WISH: &str = "HANDCAR_ON_REPORT";
+
+/// One test of this program, in a process of its own.
+fn again(test: &str) -> Command {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", test]);
+    child
+}
+
 #[test]
 fn reports_go_to_the_logger_with_their_advice_once_there_is_one() {
+    if std::env::var_os(WISH).is_some() {
+        let mut unwished = again("reports_go_to_the_logger_with_their_advice_once_there_is_one");
+        return assert!(unwished.env_remove(WISH).output().unwrap().status.success());
+    }
     let program = async || {
         spawn_named("worker", async { panic!("oh") }).detach();
         yield_now().await;
@@ -44,8 +57,8 @@ fn reports_go_to_the_logger_with_their_advice_once_there_is_one() {
 
 #[test]
 fn with_a_logger_too_a_report_aborts_where_that_was_asked_for() {
-    const WISH: &str = "HANDCAR_ON_REPORT";
-    if std::env::var_os(WISH).is_some() {
+    const CHILD: &str = "HANDCAR_TEST_CHILD";
+    if std::env::var_os(CHILD).is_some() {
         log::set_logger(&LINES).unwrap();
         log::set_max_level(LevelFilter::Info);
         return run(async {
@@ -53,7 +66,6 @@ fn with_a_logger_too_a_report_aborts_where_that_was_asked_for() {
             yield_now().await;
         });
     }
-    let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "with_a_logger_too_a_report_aborts_where_that_was_asked_for"]).env(WISH, "abort");
-    assert!(!child.output().unwrap().status.success());
+    let mut wished = again("with_a_logger_too_a_report_aborts_where_that_was_asked_for");
+    assert!(!wished.env(WISH, "abort").env(CHILD, "1").output().unwrap().status.success());
 }
