@@ -169,7 +169,7 @@ impl Builder {
     /// Reports each poll that took `limit` or longer, when it is over: see [`Report::SlowPoll`].
     ///
     /// A poll that long keeps everything else on the thread waiting. To watch for it costs 30 ns a poll (a switch: 12 ns without, 42
-    /// with), most of it the clock, and 45 ns a task.
+    /// with), most of it the clock, and 32 ns a task.
     ///
     /// # Panics
     ///
@@ -185,7 +185,7 @@ impl Builder {
     /// `threshold`: see [`Report::Stuck`]. It is told within 1.2 times the threshold.
     ///
     /// The loop is stuck at that time and cannot call `on_report`: without [`on_stuck`](Builder::on_stuck) the report is a line on
-    /// stderr. It costs 5.5 ns a poll (a switch: 12.2 ns without, 17.7 with) and 22 ns a task.
+    /// stderr. It costs 5.5 ns a poll (a switch: 12.2 ns without, 17.7 with) and 17 ns a task.
     ///
     /// # Panics
     ///
