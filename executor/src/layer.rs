@@ -128,7 +128,7 @@ pub fn kept() -> Option<Rc<dyn Any>> {
     context::with_current(|core| core.of_running(Header::kept)).flatten().flatten()
 }
 
-/// Spawns a task on the current runtime that ends as `ending` says.
+/// Spawns a task on the current runtime that ends as `ending` says. `future` makes it, and neither runs a program's code nor spawns.
 ///
 /// # Panics
 ///

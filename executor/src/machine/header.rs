@@ -196,7 +196,10 @@ impl Header {
     /// What the layer keeps with the task. Returns what it kept before, which may run user code when it is dropped.
     pub(crate) fn keep(&self, kept: Option<Rc<dyn Any>>) -> Option<Rc<dyn Any>> {
         self.clear(state::KEPT);
-        self.set(if kept.is_some() { state::KEPT } else { 0 });
+        if kept.is_none() {
+            return self.extras.get()?.kept.take();
+        }
+        self.set(state::KEPT);
         self.extras().kept.replace(kept)
     }
 

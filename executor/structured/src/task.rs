@@ -41,7 +41,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut stage = this.project().stage;
             let _close = CloseAttached;
-            match layer::attention() & layer::CUT {
+            match layer::attention() & (layer::CUT | layer::KEPT) {
                 0 => stage.set(Stage::Over),
                 _ => cut(stage),
             }
@@ -49,6 +49,7 @@ pin_project! {
     }
 }
 
+/// Drops a task that may have a node, which is closed then: it is cut, or its wrapper itself has panicked.
 #[cold]
 fn cut<F: Future>(mut stage: Pin<&mut Stage<F>>) {
     match take_kept() {
