@@ -20,7 +20,7 @@ use crate::machine::waker::TaskId;
 use crate::observe::{Cause, Event};
 use crate::report::Report;
 use crate::task_info::TaskInfo;
-use crate::time::clock::Standstill;
+use crate::time::clock::{Clock, Instant};
 
 /// How often, at shutdown, tasks that destructors spawned are cancelled in their turn.
 const SHUTDOWN_ROUNDS: u32 = 1000;
@@ -28,6 +28,9 @@ const SHUTDOWN_ROUNDS: u32 = 1000;
 /// How much longer than the grace period the runtime's end waits for tasks that end by a rule of their own: they keep the
 /// period themselves, and began to count a little later.
 const DRAIN_SLACK: Duration = Duration::from_millis(50);
+
+/// How long busy tasks may keep a simulated clock from moving at the runtime's end.
+const LONGEST_STANDSTILL: Duration = Duration::from_secs(5);
 
 /// How far the runtime's end has come.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -141,5 +144,26 @@ impl Core {
     /// How many tasks there are, main not counted.
     pub(crate) fn task_count(&self) -> usize {
         self.slots.borrow().tasks().filter(|task| task.header().id.get() != self.main.get()).count()
+    }
+}
+
+/// For how long a clock has stood still, in real time. At its end a runtime must not wait for a time that never comes.
+pub(crate) struct Standstill {
+    at: Instant,
+    since: std::time::Instant,
+}
+
+impl Standstill {
+    pub(crate) fn new(clock: &Clock) -> Standstill {
+        Standstill { at: clock.now(), since: std::time::Instant::now() }
+    }
+
+    /// Whether the clock stands for longer than `grace`; where nothing holds it, and tasks are busy, they get more.
+    pub(crate) fn outlasts(&mut self, grace: Duration, clock: &Clock) -> bool {
+        let now = clock.now();
+        if now != self.at {
+            *self = Standstill { at: now, since: std::time::Instant::now() };
+        }
+        self.since.elapsed() >= if clock.is_held() { grace } else { grace.max(LONGEST_STANDSTILL) }
     }
 }

@@ -313,27 +313,3 @@ impl fmt::Debug for ClockHold {
         f.write_str("ClockHold")
     }
 }
-
-/// How long busy tasks may keep a simulated clock from moving at the runtime's end.
-const LONGEST_STANDSTILL: Duration = Duration::from_secs(5);
-
-/// For how long a clock has stood still, in real time. At its end a runtime must not wait for a time that never comes.
-pub(crate) struct Standstill {
-    at: Instant,
-    since: std::time::Instant,
-}
-
-impl Standstill {
-    pub(crate) fn new(clock: &Clock) -> Standstill {
-        Standstill { at: clock.now(), since: std::time::Instant::now() }
-    }
-
-    /// Whether the clock stands for longer than `grace`; where nothing holds it, and tasks are busy, they get more.
-    pub(crate) fn outlasts(&mut self, grace: Duration, clock: &Clock) -> bool {
-        let now = clock.now();
-        if now != self.at {
-            *self = Standstill { at: now, since: std::time::Instant::now() };
-        }
-        self.since.elapsed() >= if clock.is_held() { grace } else { grace.max(LONGEST_STANDSTILL) }
-    }
-}
