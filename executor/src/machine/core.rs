@@ -185,7 +185,7 @@ impl Core {
     {
         let mut slots = self.slots.borrow_mut();
         slots.expect_room();
-        let task = TaskCell::new(future(), Header::new(at, name, ending, self.address.incarnation), &self.cells);
+        let task = TaskCell::new(future, Header::new(at, name, ending, self.address.incarnation), &self.cells);
         let header = task.header();
         self.has_layer.set(self.has_layer.get() || ending != Ending::Dropped);
         if self.closing.get() != Closing::Open && !self.may_still_spawn(ending) {

@@ -104,10 +104,10 @@ pub(crate) struct TaskCell<F: Future> {
 
 impl<F: Future> TaskCell<F> {
     #[inline]
-    pub(crate) fn new(future: F, header: Header, cells: &Cells) -> Rc<TaskCell<F>> {
+    pub(crate) fn new(future: impl FnOnce() -> F, header: Header, cells: &Cells) -> Rc<TaskCell<F>> {
         let mut task = cells.take::<TaskCell<F>>();
         let place = Rc::get_mut(&mut task).expect("nobody else has it yet");
-        place.write(TaskCell { header, stage: UnsafeCell::new(Stage::Running { future }) });
+        place.write(TaskCell { header, stage: UnsafeCell::new(Stage::Running { future: future() }) });
         // SAFETY: it was written in the line before. (In place, because a cell that is moved there is written in small pieces and
         // read in big ones, for which processors have to wait.)
         unsafe { task.assume_init() }
@@ -146,7 +146,7 @@ impl<F: Future> TaskCell<F> {
         } else if header.joiner.get() != TaskId::NONE {
             wake(header.joiner.replace(TaskId::NONE));
         } else if !header.joined.get() {
-            self.drop_result(reporter);
+            self.drop_result(|payload| report_panic(reporter, self.header.info(), payload));
         }
     }
 
@@ -166,19 +166,30 @@ impl<F: Future> TaskCell<F> {
             report::catch(|payload| Report::WakerPanicked { payload }, || stranger.wake());
         }
         if !header.joined.get() {
-            self.drop_result(reporter);
+            self.drop_result(|payload| report_panic(reporter, self.header.info(), payload));
         }
     }
 
-    /// Nobody wants the result.
+    /// Nobody wants the result: drops it in place. A panic, which it may be, or its destructor's, goes to `report`.
     #[inline]
-    fn drop_result(&self, reporter: &Reporter) {
-        match self.take_result() {
-            Some(Err(JoinError::Panicked(payload))) => report_panic(reporter, self.header.info(), payload),
-            result => {
-                let dropped = catch_unwind(AssertUnwindSafe(|| drop(result)));
-                dropped.unwrap_or_else(|payload| self.report(reporter, payload));
+    fn drop_result(&self, report: impl FnOnce(PanicPayload)) {
+        let drop_it = || {
+            self.with_stage(|mut stage| {
+                let is_panic = matches!(*stage, Stage::Finished { result: Err(JoinError::Panicked(_)) });
+                if !is_panic {
+                    stage.set(Stage::Taken);
+                }
+                is_panic
+            })
+        };
+        match catch_unwind(AssertUnwindSafe(drop_it)) {
+            Ok(false) => {}
+            Ok(true) => {
+                if let Some(Err(JoinError::Panicked(payload))) = self.take_result() {
+                    report(payload);
+                }
             }
+            Err(payload) => report(PanicPayload::new(payload)),
         }
     }
 
@@ -297,17 +308,10 @@ impl<F: Future> Run for TaskCell<F> {
 
     fn discard(&self) {
         let header = &self.header;
-        let payload = match self.take_result() {
-            Some(Err(JoinError::Panicked(payload))) => payload,
-            result => match catch_unwind(AssertUnwindSafe(|| drop(result))) {
-                Ok(()) => return,
-                Err(payload) => PanicPayload::new(payload),
-            },
-        };
-        match header.reporter() {
+        self.drop_result(|payload| match header.reporter() {
             Some(reporter) => report_panic(reporter, header.info(), payload),
             None => deliver(header.address(), Report::Panicked { task: header.info(), payload }),
-        }
+        });
     }
 
     #[cold]
