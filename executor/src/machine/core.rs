@@ -253,8 +253,8 @@ impl Core {
                 self.pace.count();
             }
             match progress {
-                Progress::Pending => {}
-                Progress::Finished | Progress::Over => task.recycle(&self.cells),
+                Progress::Finished | Progress::Over if Rc::strong_count(&task) == 1 => task.recycle(&self.cells),
+                Progress::Pending | Progress::Finished | Progress::Over => {}
                 Progress::Main => return Ok(Turned::Main),
             }
         }

@@ -217,18 +217,20 @@ impl<F: Future> TaskCell<F> {
     }
 
     /// The future has panicked: in its poll, or in its destructor when the result was there already.
+    /// True if it is polled once more.
     #[cold]
-    fn panicked(&self, core: &Core, id: TaskId, payload: Box<dyn Any + Send>) -> Progress {
+    #[inline(never)]
+    fn panicked(&self, core: &Core, payload: Box<dyn Any + Send>) -> bool {
         if self.with_stage(|stage| matches!(*stage, Stage::Finished { .. })) {
             self.report(&core.reporter, payload);
             self.tell(&core.reporter);
-            return Progress::Finished;
+            return false;
         }
         match layer::take_over(self.header.ending.get(), PanicPayload::new(payload)) {
-            Ok(()) => return self.poll(core, id),
+            Ok(()) => return true,
             Err(payload) => self.end(&core.reporter, JoinError::Panicked(payload)),
         }
-        Progress::Finished
+        false
     }
 
     #[cold]
@@ -279,31 +281,36 @@ impl<F: Future> Run for TaskCell<F> {
 
     #[inline]
     fn poll(&self, core: &Core, id: TaskId) -> Progress {
-        let header = &self.header;
-        if header.is(!state::BEGUN)
-            && let Some(progress) = self.before_poll(core)
-        {
-            return progress;
-        }
         let waker = ManuallyDrop::new(id.waker()); // there is nothing to drop
         let mut cx = Context::from_waker(&waker);
-        let poll = || {
-            self.with_stage(|mut stage| {
-                let StageView::Running { future } = stage.as_mut().project() else {
-                    unreachable!("an unfinished task has a future")
-                };
-                let result = Ok(ready!(future.poll(&mut cx)));
-                // This drops the future in place; if its destructor panics, the result is there nevertheless.
-                stage.set(Stage::Finished { result });
-                Poll::Ready(())
-            })
-        };
-        match catch_unwind(AssertUnwindSafe(poll)) {
-            Ok(Poll::Pending) => return Progress::Pending,
-            Ok(Poll::Ready(())) => self.tell(&core.reporter),
-            Err(payload) => return self.panicked(core, id, payload),
+        loop {
+            if self.header.is(!state::BEGUN)
+                && let Some(progress) = self.before_poll(core)
+            {
+                return progress;
+            }
+            let poll = || {
+                self.with_stage(|mut stage| {
+                    let StageView::Running { future } = stage.as_mut().project() else {
+                        unreachable!("an unfinished task has a future")
+                    };
+                    let result = Ok(ready!(future.poll(&mut cx)));
+                    // This drops the future in place; if its destructor panics, the result is there nevertheless.
+                    stage.set(Stage::Finished { result });
+                    Poll::Ready(())
+                })
+            };
+            match catch_unwind(AssertUnwindSafe(poll)) {
+                Ok(Poll::Pending) => return Progress::Pending,
+                Ok(Poll::Ready(())) => self.tell(&core.reporter),
+                Err(payload) => {
+                    if self.panicked(core, payload) {
+                        continue;
+                    }
+                }
+            }
+            return Progress::Finished;
         }
-        Progress::Finished
     }
 
     fn discard(&self) {
@@ -322,8 +329,8 @@ impl<F: Future> Run for TaskCell<F> {
 
     #[inline]
     fn recycle(self: Rc<Self>, cells: &Cells) {
-        let is_spent = !self.header.has_extras() && self.with_stage(|stage| matches!(*stage, Stage::Taken));
-        if is_spent && Rc::strong_count(&self) == 1 {
+        let is_spent = || !self.header.has_extras() && self.with_stage(|stage| matches!(*stage, Stage::Taken));
+        if Rc::strong_count(&self) == 1 && is_spent() {
             // SAFETY: to `MaybeUninit` of the same type, which drops nothing: a header without extras and a stage without future
             // or result own nothing.
             cells.keep(unsafe { Rc::from_raw(Rc::into_raw(self).cast::<MaybeUninit<TaskCell<F>>>()) });
