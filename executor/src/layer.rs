@@ -173,9 +173,11 @@ where
     spawner.core().map(|core| core.spawn(future, ending, None, at))
 }
 
-/// The ending of the task that is being polled, if one is.
+/// The ending of the task that is being polled, if one is. One that has ended has none: what is dropped with its result, or is told
+/// of its end, runs in no task.
 pub fn ending() -> Option<Ending> {
-    context::with_current(|core| core.of_running(|header| header.ending.get())).flatten()
+    let ending = |header: &Header| (!header.is_finished()).then(|| header.ending.get());
+    context::with_current(|core| core.of_running(ending)).flatten().flatten()
 }
 
 /// Why the task that is being polled was cancelled, if it was.

@@ -55,7 +55,7 @@ impl Alarm {
             return Poll::Ready(());
         }
         // Seldom: another runtime polls on, whose loop would never fire this timer.
-        if context::with_current(|core| !Rc::ptr_eq(&core.timers, timers)) == Some(true) {
+        if is_elsewhere(timers) {
             return self.move_here(cx);
         }
         Poll::Pending
@@ -82,13 +82,18 @@ impl Alarm {
     #[cold]
     fn move_here(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(timers) = &self.timers {
-            self.due = match timers.deadline(self.key) {
-                Instant::NEVER => Due::At(Instant::NEVER),
-                deadline => Due::After(saturating_nanos(deadline - timers.clock.now())),
-            };
+            self.due = self.left(timers);
         }
         self.disarm();
         self.arm(cx)
+    }
+
+    /// What is left of it where it is armed.
+    fn left(&self, timers: &Timers) -> Due {
+        match timers.deadline(self.key) {
+            Instant::NEVER => Due::At(Instant::NEVER),
+            deadline => Due::After(saturating_nanos(deadline - timers.clock.now())),
+        }
     }
 
     /// Moves the deadline, of the current runtime's clock; whoever waits goes on waiting. False if nobody does.
@@ -107,25 +112,28 @@ impl Alarm {
         true
     }
 
-    /// The deadline; settles it if it is relative and armed. One that is not armed counts from now.
+    /// The deadline; settles it if it is relative and armed. One that is not armed counts from now; and so does what is left of one
+    /// that is armed in another runtime than the current one, whose clock is another.
     ///
     /// # Panics
     ///
     /// If it is relative and not armed, outside a runtime.
     #[track_caller]
     pub fn deadline(&self) -> Instant {
-        match (self.due, &self.timers) {
+        let elsewhere = self.timers.as_ref().filter(|timers| is_elsewhere(timers));
+        match (elsewhere.map_or(self.due, |timers| self.left(timers)), &self.timers) {
             (Due::At(deadline), _) => deadline,
-            (Due::After(_), Some(timers)) => timers.deadline(self.key),
-            (Due::After(nanos), None) => Instant::now() + Duration::from_nanos(nanos),
+            (Due::After(_), Some(timers)) if elsewhere.is_none() => timers.deadline(self.key),
+            (Due::After(nanos), _) => Instant::now() + Duration::from_nanos(nanos),
         }
     }
 
     /// Whether it had come at the loop's last look: then it fires before what is polled now is polled again.
     pub fn has_come(&self) -> bool {
         context::with_current(|core| match (self.due, &self.timers) {
+            (_, Some(timers)) if !Rc::ptr_eq(timers, &core.timers) => timers.has_fired(self.key),
             (Due::At(deadline), _) => deadline <= core.timers.looked_at(),
-            (Due::After(_), Some(timers)) => Rc::ptr_eq(timers, &core.timers) && timers.has_fired(self.key),
+            (Due::After(_), Some(timers)) => timers.has_fired(self.key),
             (Due::After(nanos), None) => nanos == 0,
         }) == Some(true)
     }
@@ -136,6 +144,11 @@ impl Alarm {
             drop(timers.disarm(self.key));
         }
     }
+}
+
+/// Whether the current runtime, if there is one, is another than theirs.
+fn is_elsewhere(timers: &Rc<Timers>) -> bool {
+    context::with_current(|core| !Rc::ptr_eq(&core.timers, timers)) == Some(true)
 }
 
 impl fmt::Debug for Alarm {

@@ -201,7 +201,9 @@ impl Drop for Isolated {
         TOP.set(self.outer);
         let inner = TASK.with(|task| task.replace(self.task.take()));
         layer::set_attention(self.attention);
-        drop(inner);
+        if let Some(inner) = inner {
+            inner.close(); // a task that has entered its own runtime has left a cleanup there
+        }
     }
 }
 
@@ -221,15 +223,18 @@ fn attach_task() -> Option<Rc<Node>> {
         return node;
     }
     let node = task_node(None);
-    TASK.with(|task| task.replace(Some(Rc::clone(&node))));
+    let left = TASK.with(|task| task.replace(Some(Rc::clone(&node))));
     layer::set_attention(layer::attention() | layer::ATTACHED);
+    if let Some(left) = left {
+        left.close(); // a report hook has attached to a task when its wrapper had looked
+    }
     Some(node)
 }
 
 /// The node that the task has got in this poll.
 #[inline]
 fn attached_task() -> Option<Rc<Node>> {
-    TASK.with(|task| task.borrow().clone())
+    if layer::attention() & layer::ATTACHED == 0 { None } else { TASK.with(|task| task.borrow().clone()) }
 }
 
 /// As [`attach`], of the innermost one that takes cleanups.
@@ -268,8 +273,11 @@ pub(crate) fn cancel_task() {
     if !is_task_flagged() {
         return;
     }
-    let framed = innermost(|top| top?.outwards().find(|link| link.is_task())?.node().cloned());
-    if let Some(node) = framed.or_else(attached_task) {
+    let task = innermost(|top| match top.and_then(|top| top.outwards().find(|link| link.is_task())) {
+        Some(task) => task.node().cloned(),
+        None => attached_task(),
+    });
+    if let Some(node) = task {
         cancel_if_flagged(&node);
     }
 }
@@ -312,7 +320,7 @@ pub(crate) fn is_held() -> bool {
     let is_held = |node: &Rc<Node>| node.is_cancelled() && node.is_protected();
     innermost(|top| match top {
         Some(top) => top.node().is_some_and(is_held),
-        None => layer::attention() & layer::ATTACHED != 0 && attached_task().as_ref().is_some_and(is_held),
+        None => attached_task().as_ref().is_some_and(is_held),
     })
 }
 
@@ -381,13 +389,17 @@ pub(crate) fn cancel_expired() -> bool {
     innermost.or_else(attached_task).is_some_and(|node| node.cancel_expired())
 }
 
-/// How many scopes are on the stack; the task's own does not count.
+/// How many scopes are on the stack; a task's own does not count.
 pub(crate) fn depth() -> usize {
-    innermost(|top| top.map_or(0, |top| top.outwards().filter(|link| !link.is_task()).count()))
+    innermost(|top| scopes(top).count())
 }
 
 /// The line of the outermost scope above the first `depth` ones.
 pub(crate) fn opened_above(depth: usize) -> Option<&'static Location<'static>> {
     let above = self::depth().checked_sub(depth + 1)?;
-    innermost(|top| top?.outwards().nth(above).map(Link::at))
+    innermost(|top| scopes(top).nth(above).map(Link::at))
+}
+
+fn scopes<'a>(top: Option<&'a Link<'a>>) -> impl Iterator<Item = &'a Link<'a>> {
+    top.into_iter().flat_map(Link::outwards).filter(|link| !link.is_task())
 }
