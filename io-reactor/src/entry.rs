@@ -34,6 +34,8 @@ pub(crate) type Place = usize;
 pub(crate) struct Entry {
     generation: u32,
     pub(crate) ready: Ready,
+    /// Whether the system knows of the descriptor, which it need not before somebody waits.
+    pub(crate) is_watched: bool,
     /// By poll: the first one to wait for reading, and for writing.
     first: [Option<Waker>; 2],
     /// Everybody else. Most entries never need it.
@@ -55,7 +57,7 @@ struct Placed {
 
 impl Entry {
     pub(crate) fn new(generation: u32, ready: Ready) -> Entry {
-        Entry { generation, ready, first: [None, None], crowd: None }
+        Entry { generation, ready, is_watched: false, first: [None, None], crowd: None }
     }
 
     pub(crate) fn generation(&self) -> u32 {
