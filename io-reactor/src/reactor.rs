@@ -28,7 +28,7 @@ use std::time::Duration;
 use handcar_executor::park::{self, Notify, Park};
 use slab::Slab;
 
-use crate::entry::{Entry, Place};
+use crate::entry::{Entry, Place, Surplus};
 use crate::ready::{Direction, Ready};
 use crate::selector::Selector;
 
@@ -255,23 +255,14 @@ impl Reactor {
         self.waiting.set(self.waiting.get() - usize::from(left.is_some()));
     }
 
+    #[inline]
     fn enrol(&self, key: Key, direction: Direction, place: Option<&mut Option<Place>>, waker: &Waker) {
-        let at = place.as_deref().copied().flatten();
-        if self.entries.borrow()[key.index()].knows(direction, at, waker) {
-            return;
-        }
         let waker = waker.clone();
-        let mut entries = self.entries.borrow_mut();
-        let entry = &mut entries[key.index()];
-        let (replaced, put_out) = match place {
-            Some(place) => (entry.wait_by_place(direction, place, waker), None),
-            None => (None, entry.wait_by_poll(direction, waker)),
-        };
-        drop(entries);
-        let gone = replaced.is_some() || put_out.is_some();
-        self.waiting.set(self.waiting.get() + 1 - usize::from(gone));
-        if let Some(oldest) = put_out {
-            oldest.wake();
+        let surplus = self.entries.borrow_mut()[key.index()].wait(direction, place, waker);
+        match surplus {
+            None => self.waiting.set(self.waiting.get() + 1),
+            Some(Surplus::Dropped(waker)) => drop(waker),
+            Some(Surplus::PutOut(waker)) => waker.wake(),
         }
     }
 
