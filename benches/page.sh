@@ -45,19 +45,16 @@ others() {
 others &
 lane=$!
 build peers peers
-wait "$lane"
 
-# What is counted minds no company.
+# What is counted minds no company, not even that of a compiler.
 both=(--entrant handcar --entrant "tokio LocalRuntime")
 hot=(spawn- switch-1 yield-now oneshot ping-pong mpsc- unbounded-short semaphore mutex timeout- sleep-dropped gather group scope)
 hot=("${hot[@]/#/--only=}")
-lanes=()
-if command -v valgrind >/dev/null; then measure peers instructions --instructions "${both[@]}" "${hot[@]}" & lanes+=($!); fi
+if command -v valgrind >/dev/null; then measure peers instructions --instructions "${both[@]}" "${hot[@]}"; fi
 if command -v perf >/dev/null; then
-  measure peers system-calls --system-calls "${both[@]}" --only=tcp- --only=echo-1 --only=start --only=sleepers &
-  lanes+=($!)
+  measure peers system-calls --system-calls "${both[@]}" --only=tcp- --only=echo-1 --only=start --only=sleepers
 fi
-for lane in "${lanes[@]}"; do wait "$lane"; done
+wait "$lane"
 
 # shellcheck disable=SC2046 # two words
 {

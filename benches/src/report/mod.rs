@@ -14,13 +14,13 @@
 mod context;
 mod curves;
 mod histogram;
-mod interval;
 mod judge;
 mod lanes;
 mod markdown;
 mod page;
 mod results;
 mod style;
+mod summary;
 mod table;
 
 use std::fs;

@@ -40,7 +40,7 @@ pub(super) struct Row {
     pub(super) target_of_bare: Option<f64>,
     /// Of what it is a point of a curve, and how many there were.
     pub(super) curve: Option<(String, u64)>,
-    pub(super) note: Option<String>,
+    pub(super) notes: Vec<String>,
     /// Who did not enter, and why.
     pub(super) absent: Vec<(String, String)>,
     /// Where the bins of histograms meet, if there are any.
@@ -121,7 +121,10 @@ impl Row {
             target_of_peers: value["target_of_peers"].as_f64(),
             target_of_bare: value["target_of_bare"].as_f64(),
             curve: value["curve"]["many"].as_u64().map(|many| (words(&value["curve"]["of"]), many)),
-            note: value["note"].as_str().map(str::to_owned),
+            notes: match &value["note"] {
+                Value::Array(notes) => notes.iter().map(words).collect(),
+                one => one.as_str().map(str::to_owned).into_iter().collect(),
+            },
             absent: absent.map(|pair| (words(&pair[0]), words(&pair[1]))).collect(),
             edges: numbers(&value["edges"]).unwrap_or_default(),
             series: series

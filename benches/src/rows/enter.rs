@@ -73,11 +73,15 @@ impl Row {
             .peers_net::<W>()
     }
 
-    /// As [`each`](Row::each), with each runtime's ways to wait for several things. tokio's are measured with tasks that stay.
+    /// As [`each`](Row::each), with each runtime's ways to wait for several things.
     pub(super) fn each_several<W: SeveralWorkload>(self) -> Row {
         self.enter(Role::Ours, Handcar::NAME, inside_several::<Handcar, W>)
-            .enter(Role::Rival, Tokio::<LocalSet>::NAME, inside_several::<Tokio<LocalSet>, W>)
-            .enter(Role::Rival, Tokio::<LocalRuntime>::NAME, inside_several::<Tokio<LocalRuntime>, W>)
+            .tokio([
+                inside_several::<Tokio<LocalSet>, W>,
+                inside_several::<Tokio<LocalRuntime>, W>,
+                inside_several::<Tokio<Spawn>, W>,
+                inside_several::<Tokio<MultiThread>, W>,
+            ])
             .peers_several::<W>()
     }
 

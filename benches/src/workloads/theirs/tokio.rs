@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::bencher::{Bencher, STEP};
 use crate::runtime::{Runtime, Timers};
 use crate::toolkit::Toolkit;
-use crate::workloads::{SyncWorkload, TimedWorkload, Workload};
+use crate::workloads::{SyncWorkload, TimedWorkload, Workload, join};
 
 /// `spawn_many_local`: a thousand empty tasks, joined in order.
 #[derive(Debug)]
@@ -21,9 +21,7 @@ impl Workload for SpawnManyLocal {
             .measure(async |operations| {
                 for _ in 0..operations / STEP {
                     handles.extend((0..STEP).map(|_| R::spawn(async {})));
-                    for handle in handles.drain(..) {
-                        handle.await.expect("it neither panics nor is cancelled");
-                    }
+                    join::<R, _>(handles.drain(..)).await;
                 }
             })
             .await;
@@ -111,11 +109,11 @@ impl SyncWorkload for Contention {
                     let (sender, mut receiver) = K::channel::<u64>(capacity);
                     for _ in 0..SENDERS {
                         let sender = sender.clone();
-                        R::detach(R::spawn(async move {
+                        R::spawn_detached(async move {
                             for number in 0..EACH {
                                 assert!(K::send(&sender, number).await);
                             }
-                        }));
+                        });
                     }
                     let mut sum = 0;
                     for _ in 0..SENDERS * EACH {
@@ -140,11 +138,11 @@ impl SyncWorkload for ContentionUnbounded {
                     let (sender, mut receiver) = K::unbounded::<u64>();
                     for _ in 0..SENDERS {
                         let sender = sender.clone();
-                        R::detach(R::spawn(async move {
+                        R::spawn_detached(async move {
                             for number in 0..EACH {
                                 assert!(K::send_unbounded(&sender, number));
                             }
-                        }));
+                        });
                     }
                     let mut sum = 0;
                     for _ in 0..SENDERS * EACH {
@@ -233,9 +231,7 @@ impl SyncWorkload for SixSpawned {
             .measure_least(6 * STEP, async |operations| {
                 for _ in 0..operations / 6 {
                     let tasks = [(); 6].map(|()| R::spawn(take::<K>(Rc::clone(&semaphore))));
-                    for task in tasks {
-                        task.await.expect("it neither panics nor is cancelled");
-                    }
+                    join::<R, _>(tasks).await;
                 }
             })
             .await;
