@@ -70,4 +70,7 @@ wait "$lane"
 rm -f "$out"/*.json "$out"/*.svg
 cp "$results"/*.json "$out"
 target/runners/peers --report "$out"
+if [[ $out == docs/benchmarks ]]; then
+  sed -i -e '/<!-- summary -->/,/<!-- end of the summary -->/{//!d}' -e "/<!-- summary -->/r $out/summary.md" README.md
+fi
 say "done: $out/index.html"

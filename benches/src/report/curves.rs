@@ -6,10 +6,10 @@ use std::fmt::Write;
 use super::results::{Results, Row};
 use super::style::{Axis, at, escape, tick};
 
-const WIDTH: f64 = 480.0;
+const WIDTH: f64 = 520.0;
 const HEIGHT: f64 = 300.0;
 const LEFT: f64 = 44.0;
-const RIGHT: f64 = 168.0;
+const RIGHT: f64 = 208.0;
 const BOTTOM: f64 = 34.0;
 /// Between two labels.
 const LABEL: f64 = 14.0;
@@ -104,7 +104,7 @@ fn spread(places: &[f64]) -> Vec<f64> {
     for number in 1..spread.len() {
         spread[number] = spread[number].max(spread[number - 1] + LABEL);
     }
-    let mut lowest = HEIGHT - BOTTOM + 10.0;
+    let mut lowest = HEIGHT - BOTTOM;
     for place in spread.iter_mut().rev() {
         *place = place.min(lowest);
         lowest = *place - LABEL;

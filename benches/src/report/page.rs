@@ -27,7 +27,7 @@ table{border-collapse:collapse;width:100%;font-size:.86rem;font-variant-numeric:
 th,td{padding:5px 8px;border-bottom:1px solid var(--line);text-align:right;vertical-align:top}\
 th{font-weight:600;color:var(--soft);position:sticky;top:0;background:var(--ground)}th:first-child,td:first-child{text-align:left}\
 td small{display:block;white-space:nowrap}.loss{color:var(--loss);font-weight:600}.tie{color:var(--tie)}.win{color:var(--win)}\
-figure{margin:0;max-width:700px}svg{width:100%;height:auto;display:block}\
+figure{margin:0;max-width:600px}svg{width:100%;height:auto;display:block}\
 .pictures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:8px 28px}section.row{min-width:0}\
 details{margin:.8em 0}details summary{cursor:pointer;color:var(--ours)}nav{display:flex;flex-wrap:wrap;gap:4px 18px;margin:1.2em 0}\
 .notes{font-size:.8rem;color:var(--soft);padding-left:1.6em}sup{color:var(--ours)}.small{max-width:900px}.small small{white-space:nowrap}\

@@ -112,7 +112,7 @@ impl Row {
         let title = words(&value["title"]);
         let series = value["series"].as_array().ok_or(format!("the row `{title}` has no series"))?;
         let absent = value["absent"].as_array().into_iter().flatten();
-        Ok(Row {
+        let row = Row {
             name: words(&value["name"]),
             title: if part.is_empty() { title.clone() } else { format!("{title}: {part}") },
             unit: words(&value["unit"]),
@@ -132,7 +132,25 @@ impl Row {
                 .map(Series::parse)
                 .collect::<Option<_>>()
                 .ok_or(format!("the row `{title}` has an entrant without samples"))?,
-        })
+        };
+        Ok(row.in_fitting_units())
+    }
+
+    /// A time of many digits in microseconds or milliseconds. The points of a curve stay in one unit.
+    fn in_fitting_units(mut self) -> Row {
+        let least = self.series.iter().map(Series::median).fold(f64::INFINITY, f64::min);
+        let (unit, large) = match least {
+            least if least >= 1e7 => ("ms", 1e6),
+            least if least >= 1e4 => ("us", 1e3),
+            _ => return self,
+        };
+        if let Some(rest) = self.unit.strip_prefix("ns")
+            && self.curve.is_none()
+        {
+            self.unit = format!("{unit}{rest}");
+            self.series.iter_mut().flat_map(|series| &mut series.samples).for_each(|sample| *sample /= large);
+        }
+        self
     }
 }
 
