@@ -48,7 +48,7 @@ build peers peers
 
 # What is counted minds no company, not even that of a compiler.
 both=(--entrant handcar --entrant "tokio LocalRuntime")
-hot=(spawn- switch-1 yield-now oneshot ping-pong mpsc- unbounded-short semaphore mutex timeout- sleep-dropped gather group scope)
+hot=(spawn-join spawn-detached switch-1 yield-now oneshot ping-pong mpsc- unbounded-short semaphore mutex timeout- sleep-dropped gather group scope)
 hot=("${hot[@]/#/--only=}")
 if command -v valgrind >/dev/null; then measure peers instructions --instructions "${both[@]}" "${hot[@]}"; fi
 if command -v perf >/dev/null; then

@@ -115,7 +115,7 @@ fn spread(places: &[f64]) -> Vec<f64> {
 fn short(many: u64) -> String {
     match many {
         many if many >= 1_000_000 => format!("{}M", many / 1_000_000),
-        many if many >= 1000 => format!("{}k", many / 1000),
+        many if many >= 1000 => format!("{}k", (many / 100) as f64 / 10.0),
         many => many.to_string(),
     }
 }
@@ -133,6 +133,6 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        assert_eq!([10, 8000, 1_000_000].map(short), ["10", "8k", "1M"]);
+        assert_eq!([10, 8000, 9900, 1_000_000].map(short), ["10", "8k", "9.9k", "1M"]);
     }
 }

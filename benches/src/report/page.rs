@@ -27,7 +27,7 @@ table{border-collapse:collapse;width:100%;font-size:.86rem;font-variant-numeric:
 th,td{padding:5px 8px;border-bottom:1px solid var(--line);text-align:right;vertical-align:top}\
 th{font-weight:600;color:var(--soft);position:sticky;top:0;background:var(--ground)}th:first-child,td:first-child{text-align:left}\
 td small{display:block;white-space:nowrap}.loss{color:var(--loss);font-weight:600}.tie{color:var(--tie)}.win{color:var(--win)}\
-figure{margin:0;max-width:600px}svg{width:100%;height:auto;display:block}\
+figure{margin:0;max-width:600px}figcaption{font-size:.86rem;color:var(--soft)}svg{width:100%;height:auto;display:block}\
 .pictures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:8px 28px}section.row{min-width:0}\
 details{margin:.8em 0}details summary{cursor:pointer;color:var(--ours)}nav{display:flex;flex-wrap:wrap;gap:4px 18px;margin:1.2em 0}\
 .notes{font-size:.8rem;color:var(--soft);padding-left:1.6em}sup{color:var(--ours)}.small{max-width:900px}.small small{white-space:nowrap}\
@@ -132,18 +132,24 @@ fn losses(page: &mut String, judged: &[Judged<'_>]) {
 fn section(page: &mut String, name: &str, rows: &[&Judged<'_>]) {
     let _ = write!(
         page,
-        "<h2 id=\"{}\">{}</h2>\n<figure>{}</figure>\n",
+        "<h2 id=\"{}\">{}</h2>\n<figure><figcaption>Handcar's share of tokio's figure, and 5 % around one</figcaption>{}</figure>\n",
         anchor(name),
         escape(name),
         lanes::summary(rows.iter().copied())
     );
     table::render(page, rows);
     let rounds = rows.iter().map(|judged| judged.ours.samples.len()).min().unwrap_or_default();
+    let sure = match rounds {
+        0 | 1 => String::from("Each dot is a process."),
+        rounds => format!(
+            "Each dot is a process, one of {rounds} or more. The tick is their median, the bar where it lies with a confidence of {:.0} %.",
+            confidence(rounds)
+        ),
+    };
     let _ = write!(
         page,
-        "<details><summary>Every sample</summary>\n<p>Each dot is a process, one of {rounds}. The tick is their median, the bar where it lies \
-         with a confidence of {:.0} %. The shaded band is how far tokio's figure strays when it is measured twice.</p>\n<div class=\"pictures\">",
-        confidence(rounds),
+        "<details><summary>Every sample</summary>\n<p>{sure} The shaded band is how far tokio's figure strays when it is measured twice.</p>\n\
+         <div class=\"pictures\">",
     );
     for judged in rows {
         let _ = writeln!(
