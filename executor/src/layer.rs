@@ -40,7 +40,7 @@ use crate::task_info::TaskInfo;
 use crate::time::clock::Instant;
 
 pub use crate::local::{Host, Local, LocalTask};
-pub use crate::time::sleep::{Alarm, DueTime};
+pub use crate::time::sleep::Alarm;
 
 /// What the loop does with a task that was cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,8 @@ pub enum Ending {
     Dropped,
     /// It polls on, also after a panic; the future ends by a rule of its own. The runtime's end cancels it and waits for it.
     Own,
-    /// It polls on, but not after a panic; it belongs to something that cancels it: the runtime's end waits, and cancels nothing.
+    /// It polls on, but not after a panic; it belongs to something that cancels it: the runtime's end waits, and cancels nothing;
+    /// nor does the drop of its handle.
     Member,
 }
 

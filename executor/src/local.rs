@@ -35,13 +35,18 @@ pub struct Local<'a, T> {
 }
 
 impl<'a, T> Local<'a, T> {
-    /// Puts `future` into a task that nobody polls yet.
+    /// Puts what `future` makes into a task that nobody polls yet. It runs no program's code.
     ///
     /// # Panics
     ///
     /// Outside a runtime.
     #[track_caller]
-    pub fn new<F>(future: F, ending: Ending, name: Option<Arc<str>>, at: &'static Location<'static>) -> Local<'a, T>
+    pub fn new<F>(
+        future: impl FnOnce() -> F,
+        ending: Ending,
+        name: Option<Arc<str>>,
+        at: &'static Location<'static>,
+    ) -> Local<'a, T>
     where
         F: Future<Output = T> + 'a,
         T: 'a,

@@ -185,7 +185,7 @@ impl Core {
     {
         let mut slots = self.slots.borrow_mut();
         slots.expect_room();
-        let task = TaskCell::new(future(), Header::new(at, name, ending, self.address.incarnation), &self.cells);
+        let task = TaskCell::new(future, Header::new(at, name, ending, self.address.incarnation), &self.cells);
         let header = task.header();
         self.has_layer.set(self.has_layer.get() || ending != Ending::Dropped);
         if self.closing.get() != Closing::Open && !self.may_still_spawn(ending) {
@@ -253,8 +253,8 @@ impl Core {
                 self.pace.count();
             }
             match progress {
-                Progress::Pending => {}
-                Progress::Finished | Progress::Over => task.recycle(&self.cells),
+                Progress::Finished | Progress::Over if Rc::strong_count(&task) == 1 => task.recycle(&self.cells),
+                Progress::Pending | Progress::Finished | Progress::Over => {}
                 Progress::Main => return Ok(Turned::Main),
             }
         }

@@ -202,9 +202,10 @@ impl<T> fmt::Debug for JoinHandle<T> {
 }
 
 /// The handle is dropped.
-#[cold]
 fn give_up<T>(task: Rc<dyn Join<T>>) {
-    cancel(&*task, CancelReason::new(CancelKind::HandleDropped));
+    if task.header().ending.get() != Ending::Member {
+        cancel(&*task, CancelReason::new(CancelKind::HandleDropped));
+    }
     release(task);
 }
 

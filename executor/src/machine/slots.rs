@@ -53,7 +53,7 @@ struct Block {
 const _: () = assert!(usize::BITS != 64 || size_of::<Slot>() == 24);
 
 pub(crate) struct Slots {
-    executor: u16,
+    executor: TaskId,
     generation: u16,
     slab: Slab<Slot>,
     blocks: Slab<Block>,
@@ -75,6 +75,7 @@ pub(crate) enum Woken {
 
 impl Slots {
     pub(crate) fn new(executor: u16) -> Slots {
+        let executor = TaskId::of_executor(executor);
         Slots { executor, generation: 0, slab: Slab::new(), blocks: Slab::new(), head: NONE, tail: NONE }
     }
 
@@ -92,7 +93,7 @@ impl Slots {
         self.generation = TaskId::next_generation(self.generation);
         let slot = self.slab.insert(Slot { generation: self.generation, queued: true, link: NONE, task });
         self.append(slot);
-        TaskId::new(self.executor, self.generation, slot as u32)
+        self.executor.at(self.generation, slot as u32)
     }
 
     /// A block for children from `first` on. Returns the number of the first.
@@ -101,7 +102,7 @@ impl Slots {
         assert!(self.blocks.len() < MAX_BLOCKS, "a runtime has no room for more children: wait for some to end");
         self.generation = TaskId::next_generation(self.generation);
         let block = self.blocks.insert(Block { generation: self.generation, first, ready });
-        TaskId::of_block(self.executor, self.generation, block)
+        self.executor.at_block(self.generation, block)
     }
 
     /// Queues whoever `id` names.
@@ -158,7 +159,7 @@ impl Slots {
         if slot.link == NONE {
             self.tail = NONE;
         }
-        running.set(TaskId::new(self.executor, slot.generation, head));
+        running.set(self.executor.at(slot.generation, head));
         Some(Rc::clone(&slot.task))
     }
 

@@ -104,10 +104,10 @@ pub(crate) struct TaskCell<F: Future> {
 
 impl<F: Future> TaskCell<F> {
     #[inline]
-    pub(crate) fn new(future: F, header: Header, cells: &Cells) -> Rc<TaskCell<F>> {
+    pub(crate) fn new(future: impl FnOnce() -> F, header: Header, cells: &Cells) -> Rc<TaskCell<F>> {
         let mut task = cells.take::<TaskCell<F>>();
         let place = Rc::get_mut(&mut task).expect("nobody else has it yet");
-        place.write(TaskCell { header, stage: UnsafeCell::new(Stage::Running { future }) });
+        place.write(TaskCell { header, stage: UnsafeCell::new(Stage::Running { future: future() }) });
         // SAFETY: it was written in the line before. (In place, because a cell that is moved there is written in small pieces and
         // read in big ones, for which processors have to wait.)
         unsafe { task.assume_init() }
@@ -146,7 +146,7 @@ impl<F: Future> TaskCell<F> {
         } else if header.joiner.get() != TaskId::NONE {
             wake(header.joiner.replace(TaskId::NONE));
         } else if !header.joined.get() {
-            self.drop_result(reporter);
+            self.drop_result(|payload| report_panic(reporter, self.header.info(), payload));
         }
     }
 
@@ -166,19 +166,30 @@ impl<F: Future> TaskCell<F> {
             report::catch(|payload| Report::WakerPanicked { payload }, || stranger.wake());
         }
         if !header.joined.get() {
-            self.drop_result(reporter);
+            self.drop_result(|payload| report_panic(reporter, self.header.info(), payload));
         }
     }
 
-    /// Nobody wants the result.
+    /// Nobody wants the result: drops it in place. A panic, which it may be, or its destructor's, goes to `report`.
     #[inline]
-    fn drop_result(&self, reporter: &Reporter) {
-        match self.take_result() {
-            Some(Err(JoinError::Panicked(payload))) => report_panic(reporter, self.header.info(), payload),
-            result => {
-                let dropped = catch_unwind(AssertUnwindSafe(|| drop(result)));
-                dropped.unwrap_or_else(|payload| self.report(reporter, payload));
+    fn drop_result(&self, report: impl FnOnce(PanicPayload)) {
+        let drop_it = || {
+            self.with_stage(|mut stage| {
+                let is_panic = matches!(*stage, Stage::Finished { result: Err(JoinError::Panicked(_)) });
+                if !is_panic {
+                    stage.set(Stage::Taken);
+                }
+                is_panic
+            })
+        };
+        match catch_unwind(AssertUnwindSafe(drop_it)) {
+            Ok(false) => {}
+            Ok(true) => {
+                if let Some(Err(JoinError::Panicked(payload))) = self.take_result() {
+                    report(payload);
+                }
             }
+            Err(payload) => report(PanicPayload::new(payload)),
         }
     }
 
@@ -206,18 +217,20 @@ impl<F: Future> TaskCell<F> {
     }
 
     /// The future has panicked: in its poll, or in its destructor when the result was there already.
+    /// True if it is polled once more.
     #[cold]
-    fn panicked(&self, core: &Core, id: TaskId, payload: Box<dyn Any + Send>) -> Progress {
+    #[inline(never)]
+    fn panicked(&self, core: &Core, payload: Box<dyn Any + Send>) -> bool {
         if self.with_stage(|stage| matches!(*stage, Stage::Finished { .. })) {
             self.report(&core.reporter, payload);
             self.tell(&core.reporter);
-            return Progress::Finished;
+            return false;
         }
         match layer::take_over(self.header.ending.get(), PanicPayload::new(payload)) {
-            Ok(()) => return self.poll(core, id),
+            Ok(()) => return true,
             Err(payload) => self.end(&core.reporter, JoinError::Panicked(payload)),
         }
-        Progress::Finished
+        false
     }
 
     #[cold]
@@ -268,46 +281,44 @@ impl<F: Future> Run for TaskCell<F> {
 
     #[inline]
     fn poll(&self, core: &Core, id: TaskId) -> Progress {
-        let header = &self.header;
-        if header.is(!state::BEGUN)
-            && let Some(progress) = self.before_poll(core)
-        {
-            return progress;
-        }
         let waker = ManuallyDrop::new(id.waker()); // there is nothing to drop
         let mut cx = Context::from_waker(&waker);
-        let poll = || {
-            self.with_stage(|mut stage| {
-                let StageView::Running { future } = stage.as_mut().project() else {
-                    unreachable!("an unfinished task has a future")
-                };
-                let result = Ok(ready!(future.poll(&mut cx)));
-                // This drops the future in place; if its destructor panics, the result is there nevertheless.
-                stage.set(Stage::Finished { result });
-                Poll::Ready(())
-            })
-        };
-        match catch_unwind(AssertUnwindSafe(poll)) {
-            Ok(Poll::Pending) => return Progress::Pending,
-            Ok(Poll::Ready(())) => self.tell(&core.reporter),
-            Err(payload) => return self.panicked(core, id, payload),
+        loop {
+            if self.header.is(!state::BEGUN)
+                && let Some(progress) = self.before_poll(core)
+            {
+                return progress;
+            }
+            let poll = || {
+                self.with_stage(|mut stage| {
+                    let StageView::Running { future } = stage.as_mut().project() else {
+                        unreachable!("an unfinished task has a future")
+                    };
+                    let result = Ok(ready!(future.poll(&mut cx)));
+                    // This drops the future in place; if its destructor panics, the result is there nevertheless.
+                    stage.set(Stage::Finished { result });
+                    Poll::Ready(())
+                })
+            };
+            match catch_unwind(AssertUnwindSafe(poll)) {
+                Ok(Poll::Pending) => return Progress::Pending,
+                Ok(Poll::Ready(())) => self.tell(&core.reporter),
+                Err(payload) => {
+                    if self.panicked(core, payload) {
+                        continue;
+                    }
+                }
+            }
+            return Progress::Finished;
         }
-        Progress::Finished
     }
 
     fn discard(&self) {
         let header = &self.header;
-        let payload = match self.take_result() {
-            Some(Err(JoinError::Panicked(payload))) => payload,
-            result => match catch_unwind(AssertUnwindSafe(|| drop(result))) {
-                Ok(()) => return,
-                Err(payload) => PanicPayload::new(payload),
-            },
-        };
-        match header.reporter() {
+        self.drop_result(|payload| match header.reporter() {
             Some(reporter) => report_panic(reporter, header.info(), payload),
             None => deliver(header.address(), Report::Panicked { task: header.info(), payload }),
-        }
+        });
     }
 
     #[cold]
@@ -318,8 +329,8 @@ impl<F: Future> Run for TaskCell<F> {
 
     #[inline]
     fn recycle(self: Rc<Self>, cells: &Cells) {
-        let is_spent = !self.header.has_extras() && self.with_stage(|stage| matches!(*stage, Stage::Taken));
-        if is_spent && Rc::strong_count(&self) == 1 {
+        let is_spent = || !self.header.has_extras() && self.with_stage(|stage| matches!(*stage, Stage::Taken));
+        if Rc::strong_count(&self) == 1 && is_spent() {
             // SAFETY: to `MaybeUninit` of the same type, which drops nothing: a header without extras and a stage without future
             // or result own nothing.
             cells.keep(unsafe { Rc::from_raw(Rc::into_raw(self).cast::<MaybeUninit<TaskCell<F>>>()) });

@@ -57,15 +57,22 @@ impl TaskId {
     /// No task: executor 0 does not exist.
     pub(crate) const NONE: TaskId = TaskId(0);
 
-    #[allow(clippy::cast_possible_truncation)] // the halves and quarters are cut to size on purpose
-    pub(crate) fn new(executor: u16, generation: u16, slot: u32) -> TaskId {
-        TaskId((executor as usize) << (SLOT_BITS + QUARTER_BITS) | (generation as usize) << SLOT_BITS | slot as usize)
+    /// A number with an executor in it, and nothing else. (Slots keep it in this form: beside the generation, in as few bytes, it
+    /// would be read together with what was just written there, for which processors have to wait.)
+    pub(crate) fn of_executor(executor: u16) -> TaskId {
+        TaskId((executor as usize) << (SLOT_BITS + QUARTER_BITS))
+    }
+
+    /// A task of that executor.
+    #[inline]
+    pub(crate) fn at(self, generation: u16, slot: u32) -> TaskId {
+        TaskId(self.0 | (generation as usize) << SLOT_BITS | slot as usize)
     }
 
     /// The first child of a block; from it the one `at_place`.
     #[allow(clippy::cast_possible_truncation)]
-    pub(crate) fn of_block(executor: u16, generation: u16, block: usize) -> TaskId {
-        TaskId::new(executor, generation, (CHILD | block << BLOCK_BITS) as u32)
+    pub(crate) fn at_block(self, generation: u16, block: usize) -> TaskId {
+        self.at(generation, (CHILD | block << BLOCK_BITS) as u32)
     }
 
     pub(crate) fn at_place(self, place: usize) -> TaskId {

@@ -4,7 +4,6 @@ use std::fmt;
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
-use std::ptr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -122,10 +121,13 @@ impl Alarm {
         }
     }
 
-    /// What its deadline can be asked of while the alarm itself is out of reach, in the same poll.
-    #[inline]
-    pub fn due_time(&self) -> DueTime {
-        DueTime { due: self.due, timers: self.timers.as_ref().map_or(ptr::null(), Rc::as_ptr), key: self.key }
+    /// Whether it had come at the loop's last look: then it fires before what is polled now is polled again.
+    pub fn has_come(&self) -> bool {
+        context::with_current(|core| match (self.due, &self.timers) {
+            (Due::At(deadline), _) => deadline <= core.timers.looked_at(),
+            (Due::After(_), Some(timers)) => Rc::ptr_eq(timers, &core.timers) && timers.has_fired(self.key),
+            (Due::After(nanos), None) => nanos == 0,
+        }) == Some(true)
     }
 
     /// Forgets the timer; the next poll arms it anew.
@@ -133,50 +135,6 @@ impl Alarm {
         if let Some(timers) = self.timers.take() {
             drop(timers.disarm(self.key));
         }
-    }
-}
-
-/// When an [`Alarm`] is due. Made by [`Alarm::due_time`]; it is true only until the alarm changes.
-#[derive(Clone, Copy)]
-pub struct DueTime {
-    due: Due,
-    /// Where it is armed: to be compared only.
-    timers: *const Timers,
-    key: u32,
-}
-
-impl DueTime {
-    /// As [`Alarm::deadline`].
-    ///
-    /// # Panics
-    ///
-    /// If it is relative, outside a runtime.
-    #[track_caller]
-    pub fn deadline(self) -> Instant {
-        match (self.due, self.armed_here()) {
-            (Due::At(deadline), _) => deadline,
-            (Due::After(_), Some(timers)) => timers.deadline(self.key),
-            (Due::After(nanos), None) => Instant::now() + Duration::from_nanos(nanos),
-        }
-    }
-
-    /// Whether it had come at the loop's last look: then it fires before what is polled now is polled again.
-    pub fn has_come(self) -> bool {
-        match self.due {
-            Due::At(deadline) => context::with_current(|core| deadline <= core.timers.looked_at()) == Some(true),
-            Due::After(nanos) => self.armed_here().map_or(nanos == 0, |timers| timers.has_fired(self.key)),
-        }
-    }
-
-    fn armed_here(self) -> Option<Rc<Timers>> {
-        let timers = context::with_current(|core| Rc::clone(&core.timers))?;
-        ptr::eq(Rc::as_ptr(&timers), self.timers).then_some(timers)
-    }
-}
-
-impl fmt::Debug for DueTime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("DueTime")
     }
 }
 

@@ -30,6 +30,7 @@ use slab::Slab;
 
 use crate::crew::Crew;
 use crate::group_builder::GroupBuilder;
+use crate::group_child::Child;
 use crate::group_error::GroupError;
 use crate::group_handle::GroupHandle;
 use crate::group_run::{Locals, RunGroup};
@@ -236,11 +237,12 @@ impl<'scope, E: fmt::Display + 'static> Scope<'scope, '_, E> {
         F: Future<Output = Result<T, E>> + 'scope,
         T: 'scope,
     {
-        let handle = self.crew.take_on(child, |child| {
-            let (task, handle) = for_good(Local::new(child, Ending::Member, name, at)).split();
-            self.new.borrow_mut().push(task);
-            handle
-        });
+        let seat = self.crew.reserve();
+        let number = seat.number;
+        let child = Local::new(|| Child::new(child, seat), Ending::Member, name, at);
+        let (task, handle) = for_good(child).split();
+        self.new.borrow_mut().push(task);
+        let handle = self.crew.take_on(number, handle);
         self.crew.wake();
         handle
     }
@@ -253,7 +255,7 @@ impl<'scope, E: fmt::Display + 'static> Scope<'scope, '_, E> {
 
     /// How many children have not ended.
     pub fn len(&self) -> usize {
-        self.crew.living.get()
+        self.crew.living()
     }
 
     /// Whether every child has ended.
@@ -264,7 +266,7 @@ impl<'scope, E: fmt::Display + 'static> Scope<'scope, '_, E> {
 
 impl<E> fmt::Debug for Scope<'_, '_, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Scope({} children, made at {})", self.crew.living.get(), self.crew.node.at)
+        write!(f, "Scope({} children, made at {})", self.crew.living(), self.crew.node.at)
     }
 }
 

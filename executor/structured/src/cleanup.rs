@@ -199,13 +199,13 @@ fn cut(node: &Rc<Node>, first: &mut Option<First>, cx: &mut Polling<'_>) {
 }
 
 fn poll(node: &Rc<Node>, cleanup: &mut Cleanup, cx: &mut Polling<'_>) -> Poll<Outcome<()>> {
-    polls::under(Frame::Heavy(Rc::clone(node)), || cleanup.poll(cx)).1
+    polls::under(Frame::Heavy(node), || cleanup.poll(cx)).1
 }
 
 fn discard(node: &Rc<Node>, cleanup: Cleanup, first: &mut Option<First>) {
     let at = cleanup.at;
     let drop_it = || catch_unwind(AssertUnwindSafe(|| drop(cleanup)));
-    if let Err(payload) = polls::under(Frame::Heavy(Rc::clone(node)), drop_it).1 {
+    if let Err(payload) = polls::under(Frame::Heavy(node), drop_it).1 {
         keep(Outcome::Panicked(PanicPayload::new(payload)), first, at);
     }
 }

@@ -15,9 +15,10 @@ use handcar_executor::{self as kernel, JoinHandle, PanicPayload, Report, layer, 
 
 use crate::gate::{Gate, Pass};
 use crate::group_builder::{GroupBuilder, OnChildPanic, OnError};
-use crate::group_child::{Child, Seat};
+use crate::group_child::Seat;
 use crate::group_error::{GroupError, Whose};
 use crate::group_handle::{GroupHandle, TaskEnd};
+use crate::members;
 use crate::node::{Grace, Kind, Node};
 use crate::reason::{CancelKind, CancelReason};
 
@@ -36,7 +37,6 @@ pub(crate) struct Crew<E> {
     gate: Option<Gate>,
     on_error: OnError,
     on_panic: OnChildPanic,
-    pub(crate) living: Cell<usize>,
     spawned: Cell<u64>,
     pub(crate) state: Cell<State>,
     /// The group's own future is being polled, and looks at everything before it returns: it need not be woken.
@@ -59,7 +59,6 @@ impl<E: fmt::Display + 'static> Crew<E> {
             gate: settings.limit.map(Gate::new),
             on_error: settings.on_error,
             on_panic: settings.on_panic,
-            living: Cell::new(0),
             spawned: Cell::new(0),
             state: Cell::new(State::Open),
             is_polled: Cell::new(false),
@@ -85,23 +84,24 @@ impl<E: fmt::Display + 'static> Crew<E> {
         Arc::from(format!("{prefix}/{number}"))
     }
 
-    #[allow(clippy::cast_possible_truncation)] // there are never more children than a runtime has slots
-    /// Gives `future` a seat, makes it a task with `spawn`, and its handle that of a child.
-    pub(crate) fn take_on<F, T>(
-        self: &Rc<Crew<E>>,
-        future: F,
-        spawn: impl FnOnce(Child<F, E>) -> JoinHandle<Result<T, TaskEnd>>,
-    ) -> GroupHandle<T>
-    where
-        F: Future<Output = Result<T, E>>,
-    {
-        let key = self.node.members.borrow_mut().insert(None);
-        if self.living.replace(self.living.get() + 1) == 0 {
+    /// A seat for a child that is about to be spawned.
+    #[inline]
+    pub(crate) fn reserve(self: &Rc<Crew<E>>) -> Seat<E> {
+        let mut members = self.node.members.borrow_mut();
+        let is_first = members.is_empty();
+        let number = members.reserve();
+        drop(members);
+        if is_first {
             self.node.hold_parent();
         }
         let pass = if self.gate.is_some() { Pass::Outside } else { Pass::New };
-        let task = spawn(Child::new(future, Seat { crew: Rc::clone(self), key: key as u32, pass }));
-        self.node.members.borrow_mut()[key] = Some(task.abort_handle());
+        Seat { crew: Rc::clone(self), number, pass }
+    }
+
+    /// The child that the seat was reserved for has been spawned.
+    #[inline]
+    pub(crate) fn take_on<T>(&self, seat: members::Seat, task: JoinHandle<Result<T, TaskEnd>>) -> GroupHandle<T> {
+        self.node.members.borrow_mut().sit(seat, task.abort_handle());
         if self.node.is_cancelled() {
             layer::cancel(&task.abort_handle(), kernel::CancelKind::Parent);
         }
@@ -203,18 +203,32 @@ impl<E> Crew<E> {
         }
     }
 
+    /// How many children have not ended.
+    #[inline]
+    pub(crate) fn living(&self) -> usize {
+        self.node.members.borrow().len()
+    }
+
     /// The child in that seat has ended.
-    pub(crate) fn left(&self, key: u32, pass: Pass) {
-        let member = self.node.members.borrow_mut().try_remove(key as usize);
+    #[inline]
+    pub(crate) fn left(&self, seat: members::Seat, pass: Pass) {
+        let mut members = self.node.members.borrow_mut();
+        let member = members.leave(seat);
+        let is_last = members.is_empty();
+        drop(members);
         drop(member);
         if let Some(gate) = &self.gate {
-            gate.leave(key, pass);
+            gate.leave(seat, pass);
         }
-        self.living.set(self.living.get() - 1);
-        if self.living.get() == 0 {
-            self.node.release_parent();
-            self.wake();
+        if is_last {
+            self.last_left();
         }
+    }
+
+    #[cold]
+    fn last_left(&self) {
+        self.node.release_parent();
+        self.wake();
     }
 }
 

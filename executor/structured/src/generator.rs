@@ -35,7 +35,7 @@ use handcar_executor::{PanicPayload, Report, is_same, keep, layer};
 use pin_project_lite::pin_project;
 
 use crate::cleanup;
-use crate::node::{Kind, Node};
+use crate::node::Node;
 use crate::polls::{self, Frame, Light};
 use crate::scoped::{Outcome, Stage, drop_body, step};
 
@@ -294,22 +294,19 @@ pin_project! {
             if let Phase::Ended(Outcome::Panicked(payload)) = std::mem::replace(this.phase, Phase::Over) {
                 layer::report(Report::CleanupPanicked { at: this.at, payload });
             }
-            drop_frame(frame(this.node.as_ref(), this.at), this.at, this.stage);
+            drop_frame(this.node.as_ref(), this.at, this.stage);
         }
     }
 }
 
-fn frame(node: Option<&Rc<Node>>, at: &'static Location<'static>) -> Frame {
-    match node {
-        Some(node) => Frame::Heavy(Rc::clone(node)),
-        None => Frame::Light(Light { kind: Kind::Scope, at, due: None, flag: None }),
-    }
+fn frame<'a>(node: Option<&'a Rc<Node>>, at: &'static Location<'static>) -> Frame<'a> {
+    node.map_or_else(|| Frame::Light(Light::plain(at)), Frame::Heavy)
 }
 
 /// Drops a body in its scope, which ends: where that has no node, a destructor may yet leave a cleanup.
-fn drop_frame<F: Future>(scope: Frame, at: &'static Location<'static>, stage: Pin<&mut Stage<F>>) {
-    let (node, outcome) = polls::under(scope, || drop_body(stage, Outcome::Cancelled(None)));
-    if let Some(node) = node {
+fn drop_frame<F: Future>(node: Option<&Rc<Node>>, at: &'static Location<'static>, stage: Pin<&mut Stage<F>>) {
+    let (attached, outcome) = polls::under(frame(node, at), || drop_body(stage, Outcome::Cancelled(None)));
+    if let Some(node) = node.or(attached.as_ref()) {
         node.close();
     }
     match outcome {
@@ -399,7 +396,7 @@ impl<T, F: Future> Body<T, F> {
         *this.phase = match std::mem::replace(this.phase, Phase::Over) {
             Phase::Running => {
                 let drop_it = || drop_body(this.stage, Outcome::Panicked(panic));
-                Phase::Ended(polls::under(Frame::Heavy(Rc::clone(node)), drop_it).1)
+                Phase::Ended(polls::under(Frame::Heavy(node), drop_it).1)
             }
             Phase::Ended(Outcome::Panicked(first)) => {
                 layer::report(Report::CleanupPanicked { at, payload: panic });

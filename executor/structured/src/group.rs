@@ -28,6 +28,7 @@ use handcar_executor::unpolled::Unpolled;
 
 use crate::crew::Crew;
 use crate::group_builder::GroupBuilder;
+use crate::group_child::Child;
 use crate::group_error::GroupError;
 use crate::group_handle::GroupHandle;
 use crate::group_run::RunGroup;
@@ -226,7 +227,10 @@ impl<E: fmt::Display + 'static> TaskGroup<E> {
         F: Future<Output = Result<T, E>> + 'static,
         T: 'static,
     {
-        self.crew.take_on(child, |child| layer::spawn(|| child, Ending::Member, name, at))
+        let seat = self.crew.reserve();
+        let number = seat.number;
+        let task = layer::spawn(|| Child::new(child, seat), Ending::Member, name, at);
+        self.crew.take_on(number, task)
     }
 
     /// Cancels the group: its children and its body. False if it was cancelled before, or has ended.
@@ -239,7 +243,7 @@ impl<E: fmt::Display + 'static> TaskGroup<E> {
 
     /// How many children have not ended.
     pub fn len(&self) -> usize {
-        self.crew.living.get()
+        self.crew.living()
     }
 
     /// Whether every child has ended.
@@ -250,6 +254,6 @@ impl<E: fmt::Display + 'static> TaskGroup<E> {
 
 impl<E> fmt::Debug for TaskGroup<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TaskGroup({} children, made at {})", self.crew.living.get(), self.crew.node.at)
+        write!(f, "TaskGroup({} children, made at {})", self.crew.living(), self.crew.node.at)
     }
 }

@@ -26,6 +26,7 @@ use crate::crew::Crew;
 use crate::gate::Pass;
 use crate::group_error::Whose;
 use crate::group_handle::TaskEnd;
+use crate::members;
 use crate::node::Node;
 use crate::polls::{self, Frame};
 use crate::reason::CancelReason;
@@ -34,13 +35,13 @@ use crate::scoped::{Outcome, Stage, drop_body, drop_node, poll_node, step};
 /// A child's place in its group.
 pub(crate) struct Seat<E> {
     pub(crate) crew: Rc<Crew<E>>,
-    pub(crate) key: u32,
+    pub(crate) number: members::Seat,
     pub(crate) pass: Pass,
 }
 
 impl<E> Seat<E> {
-    fn frame(&self) -> Frame {
-        Frame::Member(Rc::clone(&self.crew.node))
+    fn frame(&self) -> Frame<'_> {
+        Frame::Member(&self.crew.node)
     }
 
     #[cold]
@@ -52,7 +53,7 @@ impl<E> Seat<E> {
 impl<E> Drop for Seat<E> {
     #[inline]
     fn drop(&mut self) {
-        self.crew.left(self.key, self.pass);
+        self.crew.left(self.number, self.pass);
     }
 }
 
@@ -129,7 +130,7 @@ fn poll_rarely<T, E: fmt::Display + 'static, F: Future<Output = Result<T, E>>>(
         return poll_node(node, stage, false, cx).map(|outcome| seat.ended(outcome));
     }
     let mut polled = (None, None);
-    if !polls::is_task_flagged() && !seat.crew.enters(seat.key, &mut seat.pass, cx) {
+    if !polls::is_task_flagged() && !seat.crew.enters(seat.number, &mut seat.pass, cx) {
         return Poll::Pending;
     }
     if !polls::is_task_flagged() || seat.pass.has_begun() {

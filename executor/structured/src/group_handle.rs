@@ -40,18 +40,12 @@ impl Error for TaskEnd {}
 ///
 /// Polling it and leaving it loses nothing: `(&mut handle).await` may be dropped and begun again.
 pub struct GroupHandle<T> {
-    /// Taken out only by the destructor.
-    task: Option<kernel::JoinHandle<Result<T, TaskEnd>>>,
+    task: kernel::JoinHandle<Result<T, TaskEnd>>,
 }
 
 impl<T> GroupHandle<T> {
     pub(crate) fn new(task: kernel::JoinHandle<Result<T, TaskEnd>>) -> GroupHandle<T> {
-        GroupHandle { task: Some(task) }
-    }
-
-    fn task(&self) -> &kernel::JoinHandle<Result<T, TaskEnd>> {
-        let Some(task) = &self.task else { unreachable!("only the destructor takes it out") };
-        task
+        GroupHandle { task }
     }
 
     /// The child's result, once, after it has ended.
@@ -64,38 +58,38 @@ impl<T> GroupHandle<T> {
     /// assert_eq!(squares, [1, 4]);
     /// ```
     pub fn result(&mut self) -> Option<Result<T, TaskEnd>> {
-        self.task.as_mut()?.try_take().map(flat)
+        self.task.try_take().map(flat)
     }
 
     /// Cancels the child: that is no error of the group. False if it has ended or was cancelled before.
     #[track_caller]
     pub fn cancel(&self) -> bool {
-        self.task().cancel()
+        self.task.cancel()
     }
 
     /// Whether the child has ended.
     pub fn is_finished(&self) -> bool {
-        self.task().is_finished()
+        self.task.is_finished()
     }
 
     /// The child's number. A scope's child has one from its first poll on.
     pub fn id(&self) -> TaskId {
-        self.task().id()
+        self.task.id()
     }
 
     /// The child's name, if it has one.
     pub fn name(&self) -> Option<&str> {
-        self.task().name()
+        self.task.name()
     }
 
     /// The line that spawned the child.
     pub fn spawned_at(&self) -> &'static Location<'static> {
-        self.task().spawned_at()
+        self.task.spawned_at()
     }
 
     /// A handle that can cancel the child.
     pub fn abort_handle(&self) -> AbortHandle {
-        self.task().abort_handle()
+        self.task.abort_handle()
     }
 }
 
@@ -111,28 +105,19 @@ impl<T> Future for GroupHandle<T> {
     type Output = Result<T, TaskEnd>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(task) = &mut self.task else { unreachable!("only the destructor takes it out") };
-        if let Poll::Ready(result) = Pin::new(&mut *task).poll(cx) {
+        if let Poll::Ready(result) = Pin::new(&mut self.task).poll(cx) {
             return Poll::Ready(flat(result));
         }
         assert!(
-            layer::running_id() != Some(task.id()),
+            layer::running_id() != Some(self.task.id()),
             "a child of a group awaits its own handle, and would wait for ever: return instead, or await a sibling's"
         );
         Poll::Pending
     }
 }
 
-impl<T> Drop for GroupHandle<T> {
-    fn drop(&mut self) {
-        if let Some(task) = self.task.take() {
-            task.detach_ignoring();
-        }
-    }
-}
-
 impl<T> fmt::Debug for GroupHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "GroupHandle({:?})", self.task())
+        write!(f, "GroupHandle({:?})", self.task)
     }
 }

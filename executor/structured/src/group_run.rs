@@ -102,19 +102,19 @@ where
         node.keep_waker(cx);
         node.reparent(polls::attach().as_ref());
         if *this.parked {
-            let waits = node.is_cancelled_from_above() || crew.living.get() > 0;
+            let waits = node.is_cancelled_from_above() || crew.living() > 0;
             return if waits { Poll::Pending } else { Poll::Ready(Err(end(crew))) };
         }
         node.look_at_clock(cx);
         if let Stage::Body { .. } = *this.body {
             poll_body(crew, this.body.as_mut(), this.value, cx);
         }
-        polls::under(Frame::Heavy(Rc::clone(node)), || this.locals.poll(cx));
+        polls::under(Frame::Heavy(node), || this.locals.poll(cx));
         let drained = drain(crew, cx);
         let has_body = matches!(*this.body, Stage::Body { .. });
-        if has_body || !drained || crew.living.get() > 0 {
-            if question::is_question() && crew.living.get() > 0 {
-                let (living, word) = (crew.living.get(), if crew.living.get() == 1 { "child" } else { "children" });
+        if has_body || !drained || crew.living() > 0 {
+            if question::is_question() && crew.living() > 0 {
+                let (living, word) = (crew.living(), if crew.living() == 1 { "child" } else { "children" });
                 question::answer(format!("{living} {word} of the group made at {}", node.at));
             }
             return Poll::Pending;
@@ -180,7 +180,7 @@ where
     E: fmt::Display + 'static,
 {
     let node = &crew.node;
-    let frame = || Frame::Heavy(Rc::clone(node));
+    let frame = || Frame::Heavy(node);
     let mut outcome = polls::under(frame(), || step(body.as_mut(), cx)).1;
     if outcome.is_none() {
         node.look_at_clock(cx); // it may have cancelled itself

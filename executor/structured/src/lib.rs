@@ -63,6 +63,7 @@ mod group_run;
 mod group_start;
 mod handling;
 mod join;
+mod members;
 mod node;
 mod observe;
 mod polls;

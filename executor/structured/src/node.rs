@@ -23,11 +23,12 @@ use std::task::{Context as Polling, Waker};
 use std::time::Duration;
 
 use handcar_executor::layer::{self, Alarm};
-use handcar_executor::{self as kernel, AbortHandle, Instant, PanicPayload, Report, keep};
+use handcar_executor::{self as kernel, Instant, PanicPayload, Report, keep};
 use slab::Slab;
 
 use crate::cleanup::Cleanup;
 use crate::context::{self, Context};
+use crate::members::Members;
 use crate::reason::{CancelKind, CancelReason};
 use crate::token::Shared;
 
@@ -73,7 +74,7 @@ pub(crate) struct Node {
     waker: Cell<Option<Waker>>,
     observers: RefCell<Slab<Option<Waker>>>,
     /// The children of a group: each is linked here, not among the nodes. `None` is one that is just being spawned.
-    pub(crate) members: RefCell<Slab<Option<AbortHandle>>>,
+    pub(crate) members: RefCell<Members>,
     /// Not begun, the newest last; and the one that has begun.
     pub(crate) cleanups: RefCell<Vec<Cleanup>>,
     pub(crate) begun: Cell<Option<Cleanup>>,
@@ -308,7 +309,7 @@ impl Node {
     }
 
     pub(crate) fn cancel_members(&self, kind: kernel::CancelKind) {
-        let members: Vec<_> = self.members.borrow().iter().filter_map(|(_, member)| member.clone()).collect();
+        let members: Vec<_> = self.members.borrow().iter().cloned().collect();
         for member in members {
             layer::cancel(&member, kind);
         }

@@ -1,52 +1,71 @@
-//! The poll stack: which scopes are being polled at this moment, innermost last.
+//! The poll stack: which scopes are being polled at this moment, innermost first.
 //!
 //! ```text
-//!     frames   [ task's node ][ timeout, light ][ CancelScope's node ][ timeout, light ]   <- defer() called here
-//!                                                                            |
-//!                                                  attach: a light one becomes a node, below the one before it
+//!     TOP --> [ timeout, light ] --> [ CancelScope's node ] --> [ timeout, light ] --> none      TASK: the task's node
+//!              |                                                                                       (most have none)
+//!              | defer() called here: attach
+//!              v
+//!             a light one becomes a node, below the one before it
 //! ```
 //!
-//! A scope that nobody asks anything of is *light*: a few words that stand on this stack while the body is polled. When
-//! something has to hold on to the scope (a cleanup, a shield, an observer), every light frame becomes a [`Node`], once; the
-//! wrapper finds it when it takes its frame off.
+//! Each frame stands in the machine's own stack, in the call that polls the scope: to put one up is to write a few words and to
+//! set a pointer.
 //!
-//! A task is lighter still: it has no frame at all until something attaches. Then its frame is put *below* the others, and
-//! the thread's attention tells the task's wrapper to take it (see [`layer`]). Only the child of a group always has one.
+//! A scope that nobody asks anything of is *light*: while its body is polled, its frame borrows what its wrapper has of it. When
+//! something has to hold on to the scope (a cleanup, a shield, an observer), every light frame becomes a [`Node`], once; the
+//! wrapper gets it when its frame comes down.
+//!
+//! A task is lighter still: it has no frame at all. When something attaches, its node is put beside the stack, and the thread's
+//! attention tells the task's wrapper to take it (see [`layer`]). Only the child of a group has a frame, which names the group.
 
-use std::cell::RefCell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::mem::ManuallyDrop;
 use std::panic::Location;
+use std::ptr;
 use std::rc::Rc;
 
 use handcar_executor::Instant;
-use handcar_executor::layer::{self, Alarm, DueTime, Ending};
+use handcar_executor::layer::{self, Alarm, Ending};
 
 use crate::context;
 use crate::node::{Kind, Node};
 use crate::reason::{CancelKind, CancelReason};
 
-pub(crate) enum Frame {
-    Light(Light),
-    Heavy(Rc<Node>),
+#[derive(Clone, Copy)]
+pub(crate) enum Frame<'a> {
+    Light(Light<'a>),
+    Heavy(&'a Rc<Node>),
     /// A child of this group that has no node of its own yet.
-    Member(Rc<Node>),
+    Member(&'a Rc<Node>),
 }
 
 /// A scope without a node, as what runs in it sees it.
 #[derive(Clone, Copy)]
-pub(crate) struct Light {
+pub(crate) struct Light<'a> {
     pub(crate) kind: Kind,
-    pub(crate) at: &'static Location<'static>,
-    pub(crate) due: Option<DueTime>,
     pub(crate) flag: Option<Flag>,
+    pub(crate) at: &'static Location<'static>,
+    pub(crate) alarm: Option<&'a Alarm>,
 }
 
-impl Light {
-    const BLANK: Light = Light { kind: Kind::Scope, at: Location::caller(), due: None, flag: None };
+impl Light<'_> {
+    /// A scope that nothing cancels but what is around it.
+    #[inline]
+    pub(crate) fn plain(at: &'static Location<'static>) -> Light<'static> {
+        Light { kind: Kind::Scope, flag: None, at, alarm: None }
+    }
 
     /// Why it is cancelled, if it is. A deadline that has come counts before the scope itself has seen it.
     fn flag(&self) -> Option<Flag> {
-        self.flag.or_else(|| self.due.is_some_and(DueTime::has_come).then_some(Flag::Deadline))
+        self.flag.or_else(|| self.alarm.is_some_and(Alarm::has_come).then_some(Flag::Deadline))
+    }
+
+    fn to_node(self, parent: Option<Rc<Node>>) -> Rc<Node> {
+        let node = Node::new(self.kind, self.at, parent, self.alarm.map(|alarm| Alarm::at(alarm.deadline())));
+        if let Some(flag) = self.flag() {
+            node.cancel(flag.reason(self.at));
+        }
+        node
     }
 }
 
@@ -69,123 +88,118 @@ impl Flag {
     }
 }
 
+/// A frame in its place.
+struct Link<'a> {
+    frame: Frame<'a>,
+    /// The node that it has got.
+    attached: OnceCell<Rc<Node>>,
+    below: Option<&'a Link<'a>>,
+}
+
 thread_local! {
-    /// Without a destructor, which would make each access ask whether it has run. The stack is empty between polls;
-    /// [`Isolated`] frees its memory, or, where scopes are polled without a runtime, the thread's end does.
-    static FRAMES: ManuallyDrop<RefCell<Vec<Frame>>> = const { ManuallyDrop::new(RefCell::new(Vec::new())) };
-    static AT_THE_END: FreeFrames = const { FreeFrames };
+    static TOP: Cell<*const Link<'static>> = const { Cell::new(ptr::null()) };
+    /// The node that the task has got in this poll, until its wrapper takes it. Without a destructor, which would make each access
+    /// ask whether it has run.
+    static TASK: ManuallyDrop<RefCell<Option<Rc<Node>>>> = const { ManuallyDrop::new(RefCell::new(None)) };
 }
 
-struct FreeFrames;
-
-impl Drop for FreeFrames {
-    fn drop(&mut self) {
-        drop(FRAMES.with(|frames| frames.take()));
+/// Calls `f` with `frame` on the stack. Returns the node that the frame has got meanwhile.
+#[inline]
+pub(crate) fn under<R>(frame: Frame<'_>, f: impl FnOnce() -> R) -> (Option<Rc<Node>>, R) {
+    struct Restore(*const Link<'static>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            TOP.set(self.0);
+        }
     }
+    innermost(|below| {
+        let link = Link { frame, attached: OnceCell::new(), below };
+        let restore = Restore(TOP.replace((&raw const link).cast()));
+        let result = f();
+        drop(restore);
+        (link.attached.into_inner(), result)
+    })
 }
 
-/// Before the first frame: has the stack's memory freed when the thread ends.
-#[cold]
-fn free_at_the_end() {
-    let _ = AT_THE_END.try_with(|_| ()); // a thread that is ending already keeps it
+/// Calls `f` with the innermost frame.
+#[inline]
+#[allow(unsafe_code)]
+fn innermost<R>(f: impl FnOnce(Option<&Link<'_>>) -> R) -> R {
+    // SAFETY: `TOP` is null, or points at the link of a call of `under` on this thread that has not returned: each sets it to its
+    // own and, when its `f` has returned or panicked, back to what it was before the link goes. That call is below this one in
+    // the machine's stack, so the link stays where it is until this has returned; and `f`, which has to do with any lifetime,
+    // keeps nothing of it. Nobody has the link exclusively meanwhile.
+    f(unsafe { TOP.get().as_ref() })
 }
 
-impl Frame {
+impl<'a> Link<'a> {
+    fn node(&self) -> Option<&Rc<Node>> {
+        match &self.frame {
+            Frame::Heavy(node) => Some(node),
+            Frame::Light(_) | Frame::Member(_) => self.attached.get(),
+        }
+    }
+
+    /// Its node, made if there was none.
+    fn attach(&self) -> Rc<Node> {
+        let make = || match self.frame {
+            Frame::Light(light) => light.to_node(attach_to(self.below)),
+            Frame::Member(group) => task_node(Some(Rc::clone(group))),
+            Frame::Heavy(node) => Rc::clone(node),
+        };
+        Rc::clone(self.node().unwrap_or_else(|| self.attached.get_or_init(make)))
+    }
+
     fn is_task(&self) -> bool {
-        match self {
+        match self.frame {
             Frame::Light(_) => false,
             Frame::Heavy(node) => node.kind == Kind::Task,
             Frame::Member(_) => true,
         }
     }
-}
 
-/// Calls `f` with `frame` on the stack. Returns the node that the frame is, or has become.
-#[inline]
-pub(crate) fn under<R>(frame: Frame, f: impl FnOnce() -> R) -> (Option<Rc<Node>>, R) {
-    FRAMES.with(|frames| {
-        let mut frames = frames.borrow_mut();
-        if frames.capacity() == 0 {
-            free_at_the_end();
-        }
-        frames.push(frame);
-    });
-    above(f)
-}
-
-/// As [`under`], for a light scope. Its frame is written field by field, in its place: a copy of it would be read in other
-/// pieces than those in which it was written just before, for which processors have to wait.
-#[inline]
-pub(crate) fn under_light<R>(write: impl FnOnce(&mut Light), f: impl FnOnce() -> R) -> (Option<Rc<Node>>, R) {
-    FRAMES.with(|frames| {
-        let mut frames = frames.borrow_mut();
-        if frames.capacity() == 0 {
-            free_at_the_end();
-        }
-        frames.push(Frame::Light(Light::BLANK));
-        if let Some(Frame::Light(light)) = frames.last_mut() {
-            write(light);
-        }
-    });
-    above(f)
-}
-
-/// Calls `f`, then takes its frame off.
-#[inline]
-fn above<R>(f: impl FnOnce() -> R) -> (Option<Rc<Node>>, R) {
-    struct Pop;
-    impl Drop for Pop {
-        fn drop(&mut self) {
-            drop(pop());
+    fn at(&self) -> &'static Location<'static> {
+        match self.frame {
+            Frame::Light(light) => light.at,
+            Frame::Heavy(node) | Frame::Member(node) => node.at,
         }
     }
-    let unwinding = Pop;
-    let result = f();
-    std::mem::forget(unwinding);
-    (pop(), result)
+
+    /// This one, and those around it.
+    fn outwards(&'a self) -> impl Iterator<Item = &'a Link<'a>> {
+        std::iter::successors(Some(self), |link| link.below)
+    }
 }
 
 /// Whether the innermost frame is, or has become, a node.
 #[inline]
 pub(crate) fn is_attached() -> bool {
-    FRAMES.with(|frames| matches!(frames.borrow().last(), Some(Frame::Heavy(_))))
-}
-
-#[inline]
-fn pop() -> Option<Rc<Node>> {
-    FRAMES.with(|frames| {
-        let mut frames = frames.borrow_mut();
-        if let Some(Frame::Light(_)) = frames.last() {
-            let left = frames.len() - 1;
-            frames.truncate(left);
-            return None;
-        }
-        let frame = frames.pop();
-        drop(frames);
-        match frame {
-            Some(Frame::Heavy(node)) => Some(node),
-            _ => None,
-        }
-    })
+    innermost(|top| top.is_some_and(|top| top.node().is_some()))
 }
 
 /// While it lives, the stack is an empty one, and so is the context: for a runtime that is driven, or ends, inside a poll of another.
 pub(crate) struct Isolated {
-    outer: Vec<Frame>,
+    outer: *const Link<'static>,
+    task: Option<Rc<Node>>,
     attention: u8,
     _context: context::Restore,
 }
 
 impl Isolated {
     pub(crate) fn new() -> Isolated {
-        let outer = FRAMES.with(|frames| frames.take());
-        Isolated { outer, attention: layer::set_attention(0), _context: context::replace(None) }
+        Isolated {
+            outer: TOP.replace(ptr::null()),
+            task: TASK.with(|task| task.take()),
+            attention: layer::set_attention(0),
+            _context: context::replace(None),
+        }
     }
 }
 
 impl Drop for Isolated {
     fn drop(&mut self) {
-        let inner = FRAMES.with(|frames| frames.replace(std::mem::take(&mut self.outer)));
+        TOP.set(self.outer);
+        let inner = TASK.with(|task| task.replace(self.task.take()));
         layer::set_attention(self.attention);
         drop(inner);
     }
@@ -193,7 +207,29 @@ impl Drop for Isolated {
 
 /// The node of the innermost scope or shield, made if there was none; `None` outside every scope.
 pub(crate) fn attach() -> Option<Rc<Node>> {
-    FRAMES.with(|frames| attach_to(&mut frames.borrow_mut()))
+    innermost(attach_to)
+}
+
+fn attach_to(link: Option<&Link<'_>>) -> Option<Rc<Node>> {
+    link.map_or_else(attach_task, |link| Some(link.attach()))
+}
+
+/// The node of a task that has no frame.
+fn attach_task() -> Option<Rc<Node>> {
+    let node = attached_task();
+    if node.is_some() || layer::ending() != Some(Ending::Own) {
+        return node;
+    }
+    let node = task_node(None);
+    TASK.with(|task| task.replace(Some(Rc::clone(&node))));
+    layer::set_attention(layer::attention() | layer::ATTACHED);
+    Some(node)
+}
+
+/// The node that the task has got in this poll.
+#[inline]
+fn attached_task() -> Option<Rc<Node>> {
+    TASK.with(|task| task.borrow().clone())
 }
 
 /// As [`attach`], of the innermost one that takes cleanups.
@@ -203,33 +239,6 @@ pub(crate) fn attach_scope() -> Option<Rc<Node>> {
         node = node.parent()?;
     }
     Some(node)
-}
-
-fn attach_to(frames: &mut Vec<Frame>) -> Option<Rc<Node>> {
-    if let Some(Frame::Heavy(node)) = frames.last() {
-        return Some(Rc::clone(node));
-    }
-    if !frames.first().is_some_and(Frame::is_task) && layer::ending() == Some(Ending::Own) {
-        frames.insert(0, Frame::Heavy(task_node(None)));
-        layer::set_attention(layer::attention() | layer::ATTACHED);
-    }
-    let mut parent = None;
-    for frame in frames {
-        let node = match frame {
-            Frame::Heavy(node) => Rc::clone(node),
-            Frame::Member(group) => task_node(Some(Rc::clone(group))),
-            Frame::Light(light) => {
-                let node = Node::new(light.kind, light.at, parent, light.due.map(|due| Alarm::at(due.deadline())));
-                if let Some(flag) = light.flag() {
-                    node.cancel(flag.reason(light.at));
-                }
-                node
-            }
-        };
-        *frame = Frame::Heavy(Rc::clone(&node));
-        parent = Some(node);
-    }
-    parent
 }
 
 /// A node for the task that is being polled.
@@ -259,14 +268,8 @@ pub(crate) fn cancel_task() {
     if !is_task_flagged() {
         return;
     }
-    let task = FRAMES.with(|frames| {
-        let frames = frames.borrow();
-        match frames.iter().rev().find(|frame| frame.is_task()) {
-            Some(Frame::Heavy(node)) => Some(Rc::clone(node)),
-            _ => None,
-        }
-    });
-    if let Some(node) = task {
+    let framed = innermost(|top| top?.outwards().find(|link| link.is_task())?.node().cloned());
+    if let Some(node) = framed.or_else(attached_task) {
         cancel_if_flagged(&node);
     }
 }
@@ -281,120 +284,110 @@ pub(crate) fn task_reason(group: Option<&Node>) -> Option<CancelReason> {
     Some(of_group.unwrap_or_else(|| CancelReason::from_kernel(reason)))
 }
 
-/// The node that was put below the others for the task that is being polled.
+/// The node that the task has got in this poll.
 pub(crate) fn take_task() -> Option<Rc<Node>> {
-    FRAMES.with(|frames| {
-        let mut frames = frames.borrow_mut();
-        if frames.len() != 1 || !frames[0].is_task() {
-            return None;
-        }
-        match frames.pop() {
-            Some(Frame::Heavy(node)) => Some(node),
-            _ => None,
-        }
-    })
+    TASK.with(|task| task.take())
 }
 
 /// Whether something around is cancelled or expired, with no shield between: a scope asks this about the others, when it is
 /// not itself on the stack.
 pub(crate) fn is_flagged() -> bool {
-    FRAMES.with(|frames| {
-        for frame in frames.borrow().iter().rev() {
-            match frame {
-                Frame::Light(light) if light.kind.is_shield() => return false,
-                Frame::Light(light) if light.flag().is_some() => return true,
-                Frame::Light(_) => {}
-                Frame::Heavy(node) => return node.is_cancelled(),
-                Frame::Member(_) => break,
+    innermost(|top| {
+        for link in top.iter().flat_map(|top| top.outwards()) {
+            match (link.node(), &link.frame) {
+                (Some(node), _) => return node.is_cancelled(),
+                (None, Frame::Light(light)) if light.kind.is_shield() => return false,
+                (None, Frame::Light(light)) if light.flag().is_some() => return true,
+                (None, Frame::Light(_)) => {}
+                (None, _) => return is_task_flagged(),
             }
         }
-        is_task_flagged()
+        attached_task().map_or_else(is_task_flagged, |node| node.is_cancelled())
     })
 }
 
 /// Whether what is around is cancelled, but will not drop what lives in it now, because something in it is protected.
 #[inline]
 pub(crate) fn is_held() -> bool {
-    FRAMES.with(|frames| match frames.borrow().last() {
-        Some(Frame::Heavy(node)) => node.is_cancelled() && node.is_protected(),
-        _ => false,
+    let is_held = |node: &Rc<Node>| node.is_cancelled() && node.is_protected();
+    innermost(|top| match top {
+        Some(top) => top.node().is_some_and(is_held),
+        None => layer::attention() & layer::ATTACHED != 0 && attached_task().as_ref().is_some_and(is_held),
     })
 }
 
 /// Why the innermost scope counts as cancelled, if it does: by itself, or by what is around it.
 pub(crate) fn reason() -> Option<CancelReason> {
-    FRAMES.with(|frames| {
-        let frames = frames.borrow();
-        for (above, frame) in frames.iter().rev().enumerate() {
-            let own = match frame {
-                Frame::Light(light) if light.kind.is_shield() => return None,
-                Frame::Light(light) => light.flag().map(|flag| flag.reason(light.at)),
-                Frame::Heavy(node) if node.kind.is_shield() => return None,
-                Frame::Heavy(node) => match node.reason() {
-                    // A task may have cancelled itself in this poll.
-                    None if node.kind == Kind::Task => task_reason(node.parent().as_deref()),
-                    reason => reason,
-                },
-                Frame::Member(group) => task_reason(Some(group)),
+    innermost(|top| {
+        let below = |reason| if top.is_some() { CancelReason::below(&reason) } else { reason };
+        for (above, link) in top.iter().flat_map(|top| top.outwards()).enumerate() {
+            let own = match (link.node(), &link.frame) {
+                (Some(node), _) if node.kind.is_shield() => return None,
+                (Some(node), _) => reason_of(node),
+                (None, Frame::Light(light)) if light.kind.is_shield() => return None,
+                (None, Frame::Light(light)) => light.flag().map(|flag| flag.reason(light.at)),
+                (None, Frame::Heavy(group) | Frame::Member(group)) => task_reason(Some(group)),
             };
             if let Some(own) = own {
                 return Some(if above == 0 { own } else { CancelReason::below(&own) });
             }
+            if link.is_task() {
+                return None;
+            }
         }
-        match frames.first() {
-            Some(frame) if frame.is_task() => None,
-            _ if layer::ending() == Some(Ending::Own) => task_reason(None),
-            _ => None,
+        if let Some(task) = attached_task() {
+            return reason_of(&task).map(below);
         }
+        if layer::ending() == Some(Ending::Own) { task_reason(None) } else { None }
     })
+}
+
+/// Why a node counts as cancelled. A task may have cancelled itself in this poll.
+fn reason_of(node: &Node) -> Option<CancelReason> {
+    match node.reason() {
+        None if node.kind == Kind::Task => task_reason(node.parent().as_deref()),
+        reason => reason,
+    }
 }
 
 /// The earliest deadline among the scopes around, up to the next shield.
 pub(crate) fn deadline() -> Instant {
-    FRAMES.with(|frames| {
+    innermost(|top| {
         let mut earliest = Instant::NEVER;
-        for frame in frames.borrow().iter().rev() {
-            match frame {
-                Frame::Light(light) if light.kind.is_shield() => return earliest,
-                Frame::Light(light) => {
-                    let deadline = light.due.map_or(Instant::NEVER, DueTime::deadline);
-                    earliest = earliest.min(deadline);
+        for link in top.iter().flat_map(|top| top.outwards()) {
+            match (link.node(), link.frame) {
+                (None, Frame::Light(light)) if light.kind.is_shield() => return earliest,
+                (None, Frame::Light(light)) => {
+                    earliest = earliest.min(light.alarm.map_or(Instant::NEVER, Alarm::deadline));
                 }
-                Frame::Heavy(node) | Frame::Member(node) => return earliest.min(node.effective_deadline()),
+                (Some(node), _) | (None, Frame::Heavy(node) | Frame::Member(node)) => {
+                    return earliest.min(node.effective_deadline());
+                }
             }
         }
-        earliest
+        attached_task().map_or(earliest, |node| earliest.min(node.effective_deadline()))
     })
 }
 
 /// Cancels the scopes around whose deadline has passed, in this task and above it: their own poll is still to come. True if
 /// there were any.
 pub(crate) fn cancel_expired() -> bool {
-    let innermost = FRAMES.with(|frames| {
-        frames.borrow().iter().rev().find_map(|frame| match frame {
-            Frame::Light(_) => None,
-            Frame::Heavy(node) | Frame::Member(node) => Some(Rc::clone(node)),
+    let innermost = innermost(|top| {
+        top?.outwards().find_map(|link| match link.frame {
+            Frame::Light(_) => link.node().cloned(),
+            Frame::Heavy(node) | Frame::Member(node) => Some(Rc::clone(link.node().unwrap_or(node))),
         })
     });
-    innermost.is_some_and(|node| node.cancel_expired())
+    innermost.or_else(attached_task).is_some_and(|node| node.cancel_expired())
 }
 
-/// How many scopes are on the stack. The task's own does not count: it may come in below the others in the middle of a poll.
+/// How many scopes are on the stack; the task's own does not count.
 pub(crate) fn depth() -> usize {
-    FRAMES.with(|frames| frames.borrow().len() - first_is_task(&frames.borrow()))
+    innermost(|top| top.map_or(0, |top| top.outwards().filter(|link| !link.is_task()).count()))
 }
 
 /// The line of the outermost scope above the first `depth` ones.
 pub(crate) fn opened_above(depth: usize) -> Option<&'static Location<'static>> {
-    FRAMES.with(|frames| {
-        let frames = frames.borrow();
-        frames.get(depth + first_is_task(&frames)).map(|frame| match frame {
-            Frame::Light(light) => light.at,
-            Frame::Heavy(node) | Frame::Member(node) => node.at,
-        })
-    })
-}
-
-fn first_is_task(frames: &[Frame]) -> usize {
-    usize::from(frames.first().is_some_and(Frame::is_task))
+    let above = self::depth().checked_sub(depth + 1)?;
+    innermost(|top| top?.outwards().nth(above).map(Link::at))
 }

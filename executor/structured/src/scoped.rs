@@ -168,7 +168,7 @@ pub(crate) fn poll_node<F: Future>(
     node.look_at_clock(cx);
     if stage.is_body() {
         let step = || if polled { None } else { step(stage.as_mut(), cx) };
-        if let (_, Some(outcome)) = polls::under(Frame::Heavy(Rc::clone(node)), step) {
+        if let (_, Some(outcome)) = polls::under(Frame::Heavy(node), step) {
             stage.set(Stage::Drain { outcome: Box::new(outcome) });
         }
     }
@@ -249,11 +249,8 @@ struct Small {
 
 impl Small {
     #[inline]
-    fn write(&self, frame: &mut Light) {
-        frame.kind = self.kind;
-        frame.at = self.at;
-        frame.due = self.alarm.as_ref().map(Alarm::due_time);
-        frame.flag = self.flag;
+    fn frame(&self) -> Frame<'_> {
+        Frame::Light(Light { kind: self.kind, flag: self.flag, at: self.at, alarm: self.alarm.as_ref() })
     }
 
     /// Notes whether the deadline has passed. Only after the body's poll: one that is ready at once costs no timer.
@@ -295,7 +292,7 @@ pub(crate) fn drop_node<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>
     }
     let _close = Close(node);
     let _context = node.enter_context();
-    polls::under(Frame::Heavy(Rc::clone(node)), || stage.set(Stage::Over));
+    polls::under(Frame::Heavy(node), || stage.set(Stage::Over));
 }
 
 impl<F: Future> Scoped<F> {
@@ -348,7 +345,7 @@ fn poll_light<F: Future>(
     let Head::Light(small) = head else { unreachable!("the caller looked") };
     let StageView::Body { body } = stage.as_mut().project() else { return end_light(head, stage, cx) };
     let poll = || catch_unwind(AssertUnwindSafe(|| body.poll(cx)));
-    let (node, polled) = polls::under_light(|frame| small.write(frame), poll);
+    let (node, polled) = polls::under(small.frame(), poll);
     if node.is_some() || polled.is_err() {
         return light_rarely(head, node, stage, polled, cx);
     }
@@ -398,7 +395,7 @@ fn got_node<F: Future>(
 
 /// The body is at its end: drops it under its frame. What is left are the cleanups.
 pub(crate) fn drain_from<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>>, outcome: Outcome<F::Output>) {
-    let (_, outcome) = polls::under(Frame::Heavy(Rc::clone(node)), || drop_body(stage.as_mut(), outcome));
+    let (_, outcome) = polls::under(Frame::Heavy(node), || drop_body(stage.as_mut(), outcome));
     stage.set(Stage::Drain { outcome: Box::new(outcome) });
 }
 
@@ -410,7 +407,7 @@ fn drop_light<F: Future>(
     cx: &mut Context<'_>,
 ) -> Poll<Outcome<F::Output>> {
     let Head::Light(small) = head else { unreachable!("the caller looked") };
-    match polls::under_light(|frame| small.write(frame), || drop_body(stage.as_mut(), outcome)) {
+    match polls::under(small.frame(), || drop_body(stage.as_mut(), outcome)) {
         (Some(node), outcome) => got_node(head, &node, stage, Some(outcome), cx), // its destructor has left a cleanup
         (None, outcome) => Poll::Ready(outcome),
     }

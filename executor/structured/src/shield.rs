@@ -112,7 +112,7 @@ impl<F: Future> Shield<F> {
         match std::mem::replace(this.state, State::Alone) {
             State::Holding(node) => {
                 let _close = Close(Rc::clone(&node));
-                polls::under(Frame::Heavy(node), || this.body.set(None));
+                polls::under(Frame::Heavy(&node), || this.body.set(None));
             }
             State::New | State::Alone => this.body.set(None),
         }
@@ -140,7 +140,7 @@ impl<F: Future> Future for Shield<F> {
         }
         *this.polling = true;
         let polled = match this.state {
-            State::Holding(node) => polls::under(Frame::Heavy(Rc::clone(node)), || body.poll(cx)).1,
+            State::Holding(node) => polls::under(Frame::Heavy(node), || body.poll(cx)).1,
             State::New | State::Alone => body.poll(cx),
         };
         *this.polling = false;
