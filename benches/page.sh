@@ -45,32 +45,32 @@ others() {
 others &
 lane=$!
 build peers peers
-wait "$lane"
 
-# What is counted minds no company.
+# What is counted minds no company, not even that of a compiler.
 both=(--entrant handcar --entrant "tokio LocalRuntime")
-hot=(spawn- switch-1 yield-now oneshot ping-pong mpsc- unbounded-short semaphore mutex timeout- sleep-dropped gather group scope)
+hot=(spawn-join spawn-detached switch-1 yield-now oneshot ping-pong mpsc- unbounded-short semaphore mutex timeout- sleep-dropped gather group scope)
 hot=("${hot[@]/#/--only=}")
-lanes=()
-if command -v valgrind >/dev/null; then measure peers instructions --instructions "${both[@]}" "${hot[@]}" & lanes+=($!); fi
+if command -v valgrind >/dev/null; then measure peers instructions --instructions "${both[@]}" "${hot[@]}"; fi
 if command -v perf >/dev/null; then
-  measure peers system-calls --system-calls "${both[@]}" --only=tcp- --only=echo-1 --only=start --only=sleepers &
-  lanes+=($!)
+  measure peers system-calls --system-calls "${both[@]}" --only=tcp- --only=echo-1 --only=start --only=sleepers
 fi
-for lane in "${lanes[@]}"; do wait "$lane"; done
+wait "$lane"
 
 # shellcheck disable=SC2046 # two words
 {
-  measure peers main --quick $(rounds 5)
+  measure peers main --quick $(rounds 4)
   measure peers tails --quick $(rounds 3) --only=tail- --only=-saturated
-  measure peers theirs --quick $(rounds 3) --only=tokio- --only=compio- --only=smol-
+  measure peers theirs --quick $(rounds 2) --only=tokio- --only=compio- --only=smol-
   measure peers curves --quick $(rounds 2) --only=tasks- --only=timers- --only=waiters- --only=connections-
   for other in release jemalloc mimalloc; do
-    measure "$other" "$other" --quick $(rounds 3) "${both[@]}" "${hot[@]}" --only=tcp-
+    measure "$other" "$other" --quick $(rounds 2) "${both[@]}" "${hot[@]}" --only=tcp-
   done
 }
 
 rm -f "$out"/*.json "$out"/*.svg
 cp "$results"/*.json "$out"
 target/runners/peers --report "$out"
+if [[ $out == docs/benchmarks ]]; then
+  sed -i -e '/<!-- summary -->/,/<!-- end of the summary -->/{//!d}' -e "/<!-- summary -->/r $out/summary.md" README.md
+fi
 say "done: $out/index.html"

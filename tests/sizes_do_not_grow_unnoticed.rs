@@ -47,7 +47,7 @@ fn nothing_has_grown() {
         24 Source<std::net::TcpStream>,
         24 TcpStream,
         24 Option<TcpStream>,
-        48 TcpListener,
+        56 TcpListener, // with the count of connections that came together; a program has few
         8 OwnedReadHalf,
         16 OwnedWriteHalf,
         112 Accept<'static>,

@@ -20,6 +20,7 @@
 
 pub mod bencher;
 pub mod compare;
+mod interval;
 mod machine;
 mod report;
 pub mod rows;

@@ -94,6 +94,12 @@ pub(crate) fn kernel() -> String {
     format!("{} {}", uname.sysname().to_string_lossy(), uname.release().to_string_lossy())
 }
 
+/// Who gets transparent huge pages: where all do, a runtime's memory and its misses depend on how it allocates.
+pub(crate) fn huge_pages() -> String {
+    let choice = fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled").unwrap_or_default();
+    choice.split(['[', ']']).nth(1).unwrap_or("unknown").to_owned()
+}
+
 /// How many were runnable over the last minute.
 pub(crate) fn load() -> f64 {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();

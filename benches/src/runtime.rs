@@ -6,6 +6,7 @@
 use std::cell::Cell;
 use std::fmt::Debug;
 use std::future::Future;
+use std::hint::black_box;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -33,6 +34,15 @@ pub(crate) trait Runtime: 'static {
 
     /// Lets a task run on, whatever it returns.
     fn detach<T: 'static>(task: Self::JoinHandle<T>);
+
+    /// Spawns a task that nobody will wait for: where a runtime has no other way, one with a handle that is given up.
+    fn spawn_detached<F>(future: F)
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        Self::detach(Self::spawn(future));
+    }
 
     /// Lets the other tasks run.
     fn yield_now() -> impl Future<Output = ()>;
@@ -112,13 +122,10 @@ pub(crate) trait Several: Runtime {
         futures::future::join(a, b)
     }
 
-    /// Spawns the children, and adds their values up.
-    fn group<F>(children: impl Iterator<Item = F>) -> impl Future<Output = u64>
-    where
-        F: Future<Output = u64> + 'static,
-    {
-        async {
-            let tasks: Vec<_> = children.map(Self::spawn).collect();
+    /// Spawns so many children, each of which returns its number, and adds the numbers up.
+    fn group(children: u64) -> impl Future<Output = u64> {
+        async move {
+            let tasks: Vec<_> = (0..children).map(|number| Self::spawn(async move { black_box(number) })).collect();
             let mut sum = 0;
             for task in tasks {
                 sum += task.await.expect("it neither panics nor is cancelled");

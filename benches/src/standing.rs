@@ -1,5 +1,7 @@
 //! Whether a ratio is a loss, a tie or a win.
 
+use crate::interval::Interval;
+
 /// Ratios closer to one than this say nothing, however often they are measured.
 pub(crate) const TIE: f64 = 0.05;
 
@@ -13,12 +15,12 @@ pub(crate) enum Standing {
 
 impl Standing {
     /// A share within 5 % of one is a tie, and so is one within what the machine alone does, if that is more: `noise` is from where
-    /// to where the ratio of two equal things strays.
-    pub(crate) fn of(share: f64, noise: Option<(f64, f64)>) -> Standing {
-        let band = noise.map_or(0.0, |(low, high)| (high - 1.0).max(1.0 - low)).max(TIE);
-        if share > 1.0 + band {
+    /// to where the ratio of two equal things strays. A win has to be sure besides; a loss counts without that.
+    pub(crate) fn of(share: Interval, noise: Option<Interval>) -> Standing {
+        let band = noise.map_or(0.0, |noise| (noise.high - 1.0).max(1.0 - noise.low)).max(TIE);
+        if share.median > 1.0 + band {
             Standing::Loss
-        } else if share * (1.0 + band) < 1.0 {
+        } else if share.median * (1.0 + band) < 1.0 && share.high < 1.0 {
             Standing::Win
         } else {
             Standing::Tie
@@ -38,19 +40,25 @@ impl Standing {
 mod tests {
     use super::*;
 
+    fn around(low: f64, high: f64) -> Interval {
+        Interval { low, median: f64::midpoint(low, high), high }
+    }
+
     #[test]
     fn less_than_five_percent_is_a_tie() {
-        let narrow = Some((0.99, 1.01));
-        assert_eq!(Standing::of(1.04, narrow), Standing::Tie);
-        assert_eq!(Standing::of(1.06, narrow), Standing::Loss);
-        assert_eq!(Standing::of(0.94, narrow), Standing::Win);
+        let standing = |share| Standing::of(around(share, share), Some(around(0.99, 1.01)));
+        assert_eq!([1.04, 1.06, 0.94].map(standing), [Standing::Tie, Standing::Loss, Standing::Win]);
     }
 
     #[test]
     fn on_a_noisy_machine_a_tie_is_wider() {
-        let wide = Some((0.85, 1.02));
-        assert_eq!(Standing::of(1.1, wide), Standing::Tie);
-        assert_eq!(Standing::of(0.9, wide), Standing::Tie);
-        assert_eq!(Standing::of(0.8, wide), Standing::Win);
+        let standing = |share| Standing::of(around(share, share), Some(around(0.85, 1.02)));
+        assert_eq!([1.1, 0.9, 0.8].map(standing), [Standing::Tie, Standing::Tie, Standing::Win]);
+    }
+
+    #[test]
+    fn a_win_has_to_be_sure_and_a_loss_has_not() {
+        let standing = |(low, high)| Standing::of(around(low, high), None);
+        assert_eq!([(0.6, 1.1), (0.9, 1.4)].map(standing), [Standing::Tie, Standing::Loss]);
     }
 }

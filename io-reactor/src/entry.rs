@@ -34,6 +34,8 @@ pub(crate) type Place = usize;
 pub(crate) struct Entry {
     generation: u32,
     pub(crate) ready: Ready,
+    /// Whether the system knows of the descriptor, which it need not before somebody waits.
+    pub(crate) is_watched: bool,
     /// By poll: the first one to wait for reading, and for writing.
     first: [Option<Waker>; 2],
     /// Everybody else. Most entries never need it.
@@ -46,6 +48,35 @@ struct Crowd {
     by_place: Slab<Placed>,
 }
 
+impl Crowd {
+    #[inline(never)]
+    fn take_waiting(&mut self, direction: Direction, woken: &mut Vec<Waker>) {
+        woken.extend(self.by_poll[direction as usize].drain(..));
+        for (_, placed) in &mut self.by_place {
+            if placed.direction == direction {
+                woken.extend(placed.waker.take());
+            }
+        }
+    }
+
+    /// Returns the waker that was there before.
+    fn wait_by_place(&mut self, direction: Direction, place: &mut Option<Place>, waker: Waker) -> Option<Waker> {
+        if let Some(place) = *place {
+            return self.by_place[place].waker.replace(waker);
+        }
+        *place = Some(self.by_place.insert(Placed { direction, waker: Some(waker) }));
+        None
+    }
+}
+
+/// A waker that does not wait.
+pub(crate) enum Surplus {
+    /// It waits already, or another has taken its place: to be dropped.
+    Dropped(Waker),
+    /// The oldest of a full queue: to be woken.
+    PutOut(Waker),
+}
+
 /// Taken by an event, the waker is gone and the place stays until its owner gives it up.
 #[derive(Debug)]
 struct Placed {
@@ -55,7 +86,7 @@ struct Placed {
 
 impl Entry {
     pub(crate) fn new(generation: u32, ready: Ready) -> Entry {
-        Entry { generation, ready, first: [None, None], crowd: None }
+        Entry { generation, ready, is_watched: false, first: [None, None], crowd: None }
     }
 
     pub(crate) fn generation(&self) -> u32 {
@@ -63,6 +94,7 @@ impl Entry {
     }
 
     /// Notes that `news` was reported, and moves all who wait for it to `woken`.
+    #[inline]
     pub(crate) fn report(&mut self, news: Ready, woken: &mut Vec<Waker>) {
         self.ready.add(news);
         for direction in [Direction::Read, Direction::Write] {
@@ -72,60 +104,58 @@ impl Entry {
         }
     }
 
+    #[inline]
     pub(crate) fn take_waiting(&mut self, direction: Direction, woken: &mut Vec<Waker>) {
-        woken.extend(self.first[direction as usize].take());
-        let Some(crowd) = &mut self.crowd else { return };
-        woken.extend(crowd.by_poll[direction as usize].drain(..));
-        for (_, placed) in &mut crowd.by_place {
-            if placed.direction == direction {
-                woken.extend(placed.waker.take());
-            }
+        if let Some(first) = self.first[direction as usize].take() {
+            woken.push(first);
+        }
+        if let Some(crowd) = &mut self.crowd {
+            crowd.take_waiting(direction, woken);
         }
     }
 
-    /// Whether `waker` already waits, at `place` or, without one, anywhere by poll.
-    pub(crate) fn knows(&self, direction: Direction, place: Option<Place>, waker: &Waker) -> bool {
-        let same = |known: &Waker| known.will_wake(waker);
-        let crowd = self.crowd.as_deref();
-        match place {
-            Some(place) => {
-                let placed = crowd.and_then(|crowd| crowd.by_place.get(place));
-                placed.and_then(|placed| placed.waker.as_ref()).is_some_and(same)
-            }
-            None => {
-                self.first[direction as usize].as_ref().is_some_and(same)
-                    || crowd.is_some_and(|crowd| crowd.by_poll[direction as usize].iter().any(same))
-            }
-        }
-    }
-
-    /// Lets `waker` wait by poll. The caller wakes what is returned: the oldest of a full queue.
-    pub(crate) fn wait_by_poll(&mut self, direction: Direction, waker: Waker) -> Option<Waker> {
+    /// Lets `waker` wait: at a place, a new one if there is none yet, or by poll. Returns the one that does not wait, if one
+    /// does not. The caller sees to it when nothing is borrowed.
+    #[inline]
+    pub(crate) fn wait(
+        &mut self,
+        direction: Direction,
+        place: Option<&mut Option<Place>>,
+        waker: Waker,
+    ) -> Option<Surplus> {
         let first = &mut self.first[direction as usize];
+        match first {
+            None if place.is_none() && self.crowd.is_none() => {
+                *first = Some(waker);
+                None
+            }
+            Some(known) if place.is_none() && known.will_wake(&waker) => Some(Surplus::Dropped(waker)),
+            _ => self.wait_in_crowd(direction, place, waker),
+        }
+    }
+
+    #[inline(never)]
+    fn wait_in_crowd(
+        &mut self,
+        direction: Direction,
+        place: Option<&mut Option<Place>>,
+        waker: Waker,
+    ) -> Option<Surplus> {
+        let crowd = self.crowd.get_or_insert_default();
+        if let Some(place) = place {
+            return crowd.wait_by_place(direction, place, waker).map(Surplus::Dropped);
+        }
+        let queue = &mut crowd.by_poll[direction as usize];
+        let first = &mut self.first[direction as usize];
+        if first.iter().chain(&*queue).any(|known| known.will_wake(&waker)) {
+            return Some(Surplus::Dropped(waker));
+        }
         if first.is_none() {
             *first = Some(waker);
             return None;
         }
-        let queue = &mut self.crowd.get_or_insert_default().by_poll[direction as usize];
-        let oldest = if queue.len() == CROWD { queue.pop_front() } else { None };
         queue.push_back(waker);
-        oldest
-    }
-
-    /// Lets `waker` wait at a place, a new one if there is none yet. The caller drops what is returned: the waker that was
-    /// there before.
-    pub(crate) fn wait_by_place(
-        &mut self,
-        direction: Direction,
-        place: &mut Option<Place>,
-        waker: Waker,
-    ) -> Option<Waker> {
-        let places = &mut self.crowd.get_or_insert_default().by_place;
-        if let Some(place) = *place {
-            return places[place].waker.replace(waker);
-        }
-        *place = Some(places.insert(Placed { direction, waker: Some(waker) }));
-        None
+        if queue.len() > CROWD { queue.pop_front().map(Surplus::PutOut) } else { None }
     }
 
     /// Gives a place up. The caller drops what is returned.
@@ -151,5 +181,12 @@ mod tests {
     fn a_connection_costs_the_reactor_48_bytes() {
         // `Option` stands for what the slab adds to tell a free entry from a used one: nothing.
         assert_eq!(size_of::<Option<Entry>>(), 2 * size_of::<Option<Waker>>() + size_of::<usize>() + 8);
+    }
+    #[test]
+    fn who_polls_again_takes_no_second_place() {
+        let mut entry = Entry::new(0, Ready::UNKNOWN);
+        assert!(entry.wait(Direction::Read, None, Waker::noop().clone()).is_none());
+        assert!(matches!(entry.wait(Direction::Read, None, Waker::noop().clone()), Some(Surplus::Dropped(_))));
+        assert!(entry.crowd.is_none());
     }
 }

@@ -28,7 +28,7 @@ use std::time::Duration;
 use handcar_executor::park::{self, Notify, Park};
 use slab::Slab;
 
-use crate::entry::{Entry, Place};
+use crate::entry::{Entry, Place, Surplus};
 use crate::ready::{Direction, Ready};
 use crate::selector::Selector;
 
@@ -154,20 +154,24 @@ impl Reactor {
         if self.is_current() { Ok(()) } else { Err(elsewhere()) }
     }
 
-    /// Opens an entry for `fd`, of which `ready` is known or hoped.
-    pub(crate) fn register(&self, fd: BorrowedFd<'_>, ready: Ready) -> io::Result<Key> {
+    /// Opens an entry for a descriptor of which `ready` is known or hoped. The system hears of it when a task first waits.
+    pub(crate) fn register(&self, ready: Ready) -> io::Result<Key> {
         let generation = self.generation.get().wrapping_add(1);
         self.generation.set(generation);
         let index = self.entries.borrow_mut().insert(Entry::new(generation, ready));
-        let key = Key::new(index, generation);
-        let added = match index {
-            0..INDEX_MASK => self.selector.add(fd, key),
-            _ => Err(io::Error::other("the reactor has no room for another source")),
-        };
-        if added.is_err() {
+        if index >= INDEX_MASK {
             self.entries.borrow_mut().remove(index);
+            return Err(io::Error::other("the reactor has no room for another source"));
         }
-        added.map(|()| key)
+        Ok(Key::new(index, generation))
+    }
+
+    /// Has the system watch `fd` from now on. It begins with what `fd` is ready for by then, so nothing is missed.
+    #[cold]
+    pub(crate) fn watch(&self, fd: BorrowedFd<'_>, key: Key) -> io::Result<()> {
+        self.selector.add(fd, key)?;
+        self.entries.borrow_mut()[key.index()].is_watched = true;
+        Ok(())
     }
 
     /// Closes the entry. Comes before the descriptor is closed, so that its number cannot belong to another by now.
@@ -177,8 +181,10 @@ impl Reactor {
         entry.take_waiting(Direction::Read, &mut left_behind);
         entry.take_waiting(Direction::Write, &mut left_behind);
         self.waiting.set(self.waiting.get() - left_behind.len());
-        // Should the system refuse, its events carry a key that nobody knows: the books are right either way.
-        let _ = self.selector.remove(fd);
+        if entry.is_watched {
+            // Should the system refuse, its events carry a key that nobody knows: the books are right either way.
+            let _ = self.selector.remove(fd);
+        }
 
         self.closings.set(self.closings.get().wrapping_add(1));
         let mut woken = Vec::new();
@@ -215,6 +221,9 @@ impl Reactor {
         place: Option<&mut Option<Place>>,
         waker: &Waker,
     ) -> io::Result<()> {
+        if !self.entries.borrow()[key.index()].is_watched {
+            self.watch(fd, key)?;
+        }
         self.enrol(key, direction, place, waker);
         if self.selector.is_oneshot() {
             let interest = {
@@ -246,23 +255,14 @@ impl Reactor {
         self.waiting.set(self.waiting.get() - usize::from(left.is_some()));
     }
 
+    #[inline]
     fn enrol(&self, key: Key, direction: Direction, place: Option<&mut Option<Place>>, waker: &Waker) {
-        let at = place.as_deref().copied().flatten();
-        if self.entries.borrow()[key.index()].knows(direction, at, waker) {
-            return;
-        }
         let waker = waker.clone();
-        let mut entries = self.entries.borrow_mut();
-        let entry = &mut entries[key.index()];
-        let (replaced, put_out) = match place {
-            Some(place) => (entry.wait_by_place(direction, place, waker), None),
-            None => (None, entry.wait_by_poll(direction, waker)),
-        };
-        drop(entries);
-        let gone = replaced.is_some() || put_out.is_some();
-        self.waiting.set(self.waiting.get() + 1 - usize::from(gone));
-        if let Some(oldest) = put_out {
-            oldest.wake();
+        let surplus = self.entries.borrow_mut()[key.index()].wait(direction, place, waker);
+        match surplus {
+            None => self.waiting.set(self.waiting.get() + 1),
+            Some(Surplus::Dropped(waker)) => drop(waker),
+            Some(Surplus::PutOut(waker)) => waker.wake(),
         }
     }
 

@@ -67,7 +67,7 @@ impl Site<'_> {
     }
 
     /// Asks the system whether the descriptor is ready now: what was reported may be used up, what was hoped untrue.
-    fn check(self) -> io::Result<()> {
+    pub(crate) fn check(self) -> io::Result<()> {
         let interest = match self.direction {
             Direction::Read => PollFlags::IN,
             Direction::Write => PollFlags::OUT,

@@ -108,11 +108,14 @@ impl<T: AsFd> Source<T> {
     /// Outside a runtime.
     #[track_caller]
     pub fn new_nonblocking(io: T) -> io::Result<Source<T>> {
-        Source::register(Reactor::current()?, io, Ready::HOPED)
+        let source = Source::register(Reactor::current()?, io, Ready::HOPED)?;
+        source.reactor.watch(source.as_fd(), source.key)?; // now, so that whoever made it hears if it cannot be watched
+        Ok(source)
     }
 
+    /// Makes a source of a descriptor that can be watched, as any socket can. It is not before the first wait.
     pub(crate) fn register(reactor: Rc<Reactor>, io: T, ready: Ready) -> io::Result<Source<T>> {
-        let key = reactor.register(io.as_fd(), ready)?;
+        let key = reactor.register(ready)?;
         Ok(Source { io: Some(io), key, reactor })
     }
 

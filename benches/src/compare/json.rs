@@ -17,6 +17,7 @@ pub(super) fn facts(about: &About) -> Vec<(&'static str, String)> {
         ("cpu", machine::cpu_model()),
         ("core", format!("{} of {}", about.core, cores())),
         ("kernel", machine::kernel()),
+        ("huge pages", machine::huge_pages()),
         ("load", about.load.to_string()),
         ("rustc", env!("RUSTC_VERSION").to_owned()),
         ("target", env!("TARGET").to_owned()),
@@ -97,7 +98,7 @@ fn row(result: &RowResult<'_>) -> Value {
         "target_of_bare": result.row.target_of_bare,
         "edges": result.series.iter().any(|series| !series.histogram.is_empty()).then_some(EDGES),
         "curve": result.row.curve.map(|(of, many)| json!({ "of": of, "many": many })),
-        "note": result.row.note,
+        "note": result.row.notes,
         "absent": reasons.chain(failed).collect::<Vec<_>>(),
         "series": result.series.iter().map(series).collect::<Vec<_>>(),
     })

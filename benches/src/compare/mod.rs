@@ -4,12 +4,14 @@
 //! process of its own (a fresh heap, fresh addresses), pinned to one core, and the processes of a row take turns:
 //!
 //! ```text
-//!    round 1   row A:  handcar  LocalSet  LocalRuntime  LocalRuntime again      row B:  ...
-//!    round 2   row A:  LocalSet  LocalRuntime  LocalRuntime again  handcar      row B:  ...
+//!    round 1   row A:  handcar  LocalSet  LocalRuntime  LocalRuntime again
+//!                      handcar  LocalRuntime again  LocalRuntime  LocalSet      row B:  ...
+//!    round 2   row A:  LocalSet  LocalRuntime  LocalRuntime again  handcar
+//!                      LocalSet  handcar  LocalRuntime again  LocalRuntime      row B:  ...
 //! ```
 //!
-//! A drift of the machine then hits all of them alike. In each round the figure of Handcar is divided by the rival's of the
-//! same round; the median of these ratios is the result, and their quartiles its spread. The rival is whichever way of running
+//! A drift of the machine then hits all of them alike, and nobody always comes after the same one. In each round the figure of Handcar is divided by the rival's of the
+//! same round; the median of these ratios is the result, with its bootstrap interval. The rival is whichever way of running
 //! tokio is fastest on that row. One of them is measured twice, against itself: what this ratio strays from one is what the
 //! machine alone does.
 
@@ -24,8 +26,10 @@ mod sizes;
 mod table;
 
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use crate::STANDARD_BUILD;
+use crate::interval::Interval;
 use crate::stats::Spread;
 use options::{Options, Task};
 use progress::Progress;
@@ -37,6 +41,9 @@ use crate::rows::{self, Capacity, Role, Row};
 
 /// What the second of the two equal entrants is called.
 const AGAIN: &str = "tokio LocalRuntime again";
+
+/// A row of which a round takes less than this is measured twice in each: most rows are, and a few take most of the time.
+const CHEAP: Duration = Duration::from_secs(1);
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
@@ -142,10 +149,10 @@ impl Series {
         Spread::of(&self.samples).median
     }
 
-    /// The spread of this entrant's share of the other's figure, round by round.
-    fn share_of(&self, other: &Series) -> Spread {
+    /// This entrant's share of the other's figure, round by round.
+    fn share_of(&self, other: &Series) -> Interval {
         let shares: Vec<_> = self.samples.iter().zip(&other.samples).map(|(ours, theirs)| ours / theirs).collect();
-        Spread::of(&shares)
+        Interval::of(&shares)
     }
 }
 
@@ -175,12 +182,12 @@ impl RowResult<'_> {
         rivals.min_by(|a, b| a.median().total_cmp(&b.median())).expect("tokio enters every row")
     }
 
-    fn share(&self) -> Spread {
+    fn share(&self) -> Interval {
         self.ours().share_of(self.rival())
     }
 
     /// The same thing measured twice, as a ratio.
-    fn noise(&self) -> Option<Spread> {
+    fn noise(&self) -> Option<Interval> {
         let again = self.series.iter().find(|series| series.name == AGAIN)?;
         let once = self.series.iter().find(|series| again.name.strip_suffix(" again") == Some(series.name))?;
         Some(again.share_of(once))
@@ -196,12 +203,16 @@ fn rounds<'a>(
     let mut progress = Progress::new(options.rounds * results.iter().map(|parts| parts[0].series.len()).sum::<usize>());
     for round in 0..options.rounds {
         for parts in &mut results {
-            let entrants = parts[0].series.len();
-            for turn in 0..entrants {
-                let number = (turn + round) % entrants;
+            let since = Instant::now();
+            for number in turns(parts[0].series.len(), 2 * round) {
                 let (row, name) = (parts[0].row.name, parts[0].series[number].name);
                 progress.step(&format!("round {} of {}: {row}, {name}", round + 1, options.rounds));
                 turn_of(options, parts, number, capacities)?;
+            }
+            if since.elapsed() < CHEAP {
+                for number in turns(parts[0].series.len(), 2 * round + 1) {
+                    turn_of(options, parts, number, capacities)?;
+                }
             }
         }
     }
@@ -213,6 +224,16 @@ fn rounds<'a>(
         (result.failed, result.series) = (failed, measured);
     }
     Ok(results)
+}
+
+/// In which order the entrants of a row give their samples. Every second time goes backwards, and every two times begin with
+/// another of them: what one process leaves behind, the caches and the memory it gave back, is not always the same one's to
+/// find.
+fn turns(entrants: usize, time: usize) -> impl Iterator<Item = usize> {
+    (0..entrants).map(move |turn| {
+        let turn = if time.is_multiple_of(2) { turn } else { entrants - turn };
+        (time / 2 + turn) % entrants
+    })
 }
 
 /// One sample of one entrant, which gives a figure for each part of the row.
@@ -290,4 +311,16 @@ fn entrants(row: &Row) -> Vec<Series> {
         });
     }
     series
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everyone_has_a_turn_each_time_and_not_always_after_the_same_one() {
+        let order = |time| turns(4, time).collect::<Vec<_>>();
+        assert_eq!([order(0), order(1)], [[0, 1, 2, 3], [0, 3, 2, 1]]);
+        assert_eq!([order(2), order(3)], [[1, 2, 3, 0], [1, 0, 3, 2]]);
+    }
 }

@@ -100,7 +100,7 @@ impl Options {
                 _ => return Err(argument.unexpected()),
             }
         }
-        let by_effort = if options.quick() { 5 } else { 15 };
+        let by_effort = if options.quick() { 3 } else { 15 };
         options.rounds = rounds.unwrap_or(by_effort).max(1);
         Ok(options)
     }

@@ -33,8 +33,8 @@ struct Program {
     dependencies: &'static str,
 }
 
-/// Each with the fewest features that an echo server needs.
-const PROGRAMS: [Program; 5] = [
+/// Each with the fewest features that an echo server needs which could time out.
+const PROGRAMS: [Program; 6] = [
     Program {
         entrant: "handcar",
         role: "ours",
@@ -52,7 +52,7 @@ const PROGRAMS: [Program; 5] = [
         entrant: "smol",
         role: "peer",
         source: include_str!("../../sizes/smol.rs"),
-        dependencies: "async-executor = \"1\"\nasync-io = \"2\"\nfutures-lite = \"2\"",
+        dependencies: "async-executor = \"1\"\nasync-io = \"2\"\nfutures-lite = { version = \"2\", default-features = false, features = [\"std\"] }",
     },
     Program {
         entrant: "monoio epoll",
@@ -64,7 +64,13 @@ const PROGRAMS: [Program; 5] = [
         entrant: "compio io_uring",
         role: "peer",
         source: include_str!("../../sizes/compio.rs"),
-        dependencies: "compio = { version = \"0.19\", default-features = false, features = [\"io\", \"net\", \"runtime\", \"io-uring\"] }",
+        dependencies: "compio = { version = \"0.19\", default-features = false, features = [\"io\", \"net\", \"runtime\", \"time\", \"io-uring\"] }",
+    },
+    Program {
+        entrant: "glommio",
+        role: "peer",
+        source: include_str!("../../sizes/glommio.rs"),
+        dependencies: "glommio = \"0.9\"\nfutures-lite = { version = \"2\", default-features = false, features = [\"std\"] }",
     },
 ];
 
@@ -83,7 +89,7 @@ pub(super) fn measure() -> Result<Vec<Value>, String> {
         packages.push(series(count));
     }
     Ok(vec![
-        json!({ "name": "size", "table": SIZE, "title": "a stripped echo server", "unit": "KB", "series": bytes }),
+        json!({ "name": "size", "table": SIZE, "title": "a stripped echo server, timers in", "unit": "KB", "series": bytes }),
         json!({ "name": "packages", "table": SIZE, "title": "packages built for an echo server", "unit": "packages", "series": packages }),
     ])
 }

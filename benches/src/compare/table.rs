@@ -18,12 +18,8 @@ pub(super) fn verdict(share: f64, target: Option<f64>) -> &'static str {
 }
 
 pub(super) fn render(results: &[RowResult<'_>], about: &About) -> String {
-    let mut sorted: Vec<_> = results
-        .iter()
-        .map(|result| {
-            (Standing::of(result.share().median, result.noise().map(|noise| (noise.lower, noise.upper))), result)
-        })
-        .collect();
+    let mut sorted: Vec<_> =
+        results.iter().map(|result| (Standing::of(result.share(), result.noise()), result)).collect();
     sorted.sort_by(|(a, left), (b, right)| a.cmp(b).then(right.share().median.total_cmp(&left.share().median)));
     let mut text = String::new();
     for (name, value) in json::facts(about) {
@@ -32,7 +28,7 @@ pub(super) fn render(results: &[RowResult<'_>], about: &About) -> String {
     let _ = writeln!(
         text,
         "\n{:58} {:>8} {:>8} {:>6}   {:17} {:>6} {:5}  {:4}  {:19} {:>8}",
-        "row", "handcar", "tokio", "share", "quartiles", "target", "", "", "tokio against itself", "bare"
+        "row", "handcar", "tokio", "share", "interval", "target", "", "", "tokio against itself", "bare"
     );
     for (standing, result) in &sorted {
         let _ = writeln!(text, "{}", line(*standing, result));
@@ -60,7 +56,7 @@ fn line(standing: Standing, result: &RowResult<'_>) -> String {
     let target = result.row.target.map_or(String::new(), |target| format!("{target:.2}"));
     let noise = result
         .noise()
-        .map_or(String::new(), |noise| format!("{:.3} [{:.3} .. {:.3}]", noise.median, noise.lower, noise.upper));
+        .map_or(String::new(), |noise| format!("{:.3} [{:.3} .. {:.3}]", noise.median, noise.low, noise.high));
     let bare = result.series.iter().find(|series| series.name == "bare");
     format!(
         "{:58} {:>8} {:>8} {:>6.3}   [{:.3} .. {:.3}]  {:>6} {:5}  {:4}  {:19} {:>8}",
@@ -68,8 +64,8 @@ fn line(standing: Standing, result: &RowResult<'_>) -> String {
         figure(result.ours().median()),
         figure(result.rival().median()),
         share.median,
-        share.lower,
-        share.upper,
+        share.low,
+        share.high,
         target,
         verdict(share.median, result.row.target),
         standing.word(),

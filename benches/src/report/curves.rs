@@ -6,10 +6,10 @@ use std::fmt::Write;
 use super::results::{Results, Row};
 use super::style::{Axis, at, escape, tick};
 
-const WIDTH: f64 = 480.0;
+const WIDTH: f64 = 520.0;
 const HEIGHT: f64 = 300.0;
 const LEFT: f64 = 44.0;
-const RIGHT: f64 = 168.0;
+const RIGHT: f64 = 208.0;
 const BOTTOM: f64 = 34.0;
 /// Between two labels.
 const LABEL: f64 = 14.0;
@@ -104,7 +104,7 @@ fn spread(places: &[f64]) -> Vec<f64> {
     for number in 1..spread.len() {
         spread[number] = spread[number].max(spread[number - 1] + LABEL);
     }
-    let mut lowest = HEIGHT - BOTTOM + 10.0;
+    let mut lowest = HEIGHT - BOTTOM;
     for place in spread.iter_mut().rev() {
         *place = place.min(lowest);
         lowest = *place - LABEL;
@@ -115,7 +115,7 @@ fn spread(places: &[f64]) -> Vec<f64> {
 fn short(many: u64) -> String {
     match many {
         many if many >= 1_000_000 => format!("{}M", many / 1_000_000),
-        many if many >= 1000 => format!("{}k", many / 1000),
+        many if many >= 1000 => format!("{}k", (many / 100) as f64 / 10.0),
         many => many.to_string(),
     }
 }
@@ -133,6 +133,6 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        assert_eq!([10, 8000, 1_000_000].map(short), ["10", "8k", "1M"]);
+        assert_eq!([10, 8000, 9900, 1_000_000].map(short), ["10", "8k", "9.9k", "1M"]);
     }
 }

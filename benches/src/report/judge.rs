@@ -1,7 +1,7 @@
 //! What the results say: Handcar's share of each rival's figure, and whether that is a loss.
 
-use super::interval::Interval;
 use super::results::{Results, Row, Series};
+use crate::interval::Interval;
 use crate::standing::{Standing, TIE};
 
 /// Handcar against one other, on one row.
@@ -69,12 +69,7 @@ pub(super) fn judge_row(row: &Row) -> Option<Judged<'_>> {
     let against = |other| {
         let shares = shares(ours, other);
         let share = Interval::of(&shares);
-        Against {
-            other,
-            shares,
-            share,
-            standing: Standing::of(share.median, noise.map(|noise| (noise.low, noise.high))),
-        }
+        Against { other, shares, share, standing: Standing::of(share, noise) }
     };
     Some(Judged {
         row,
@@ -112,7 +107,7 @@ mod tests {
             target_of_peers: None,
             target_of_bare: None,
             curve: None,
-            note: None,
+            notes: Vec::new(),
             absent: Vec::new(),
             edges: Vec::new(),
             series,

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use super::interval::Interval;
 use super::judge::Judged;
 use super::style::{Axis, at, escape, figure, tick};
+use crate::interval::Interval;
 
 const WIDTH: f64 = 480.0;
 const LANE: f64 = 30.0;

@@ -14,13 +14,13 @@
 mod context;
 mod curves;
 mod histogram;
-mod interval;
 mod judge;
 mod lanes;
 mod markdown;
 mod page;
 mod results;
 mod style;
+mod summary;
 mod table;
 
 use std::fs;
@@ -77,6 +77,10 @@ mod tests {
         for (name, content) in draw(&read(directory).unwrap()).unwrap() {
             let committed = fs::read_to_string(directory.join(&name)).unwrap();
             assert!(committed == content, "{name} is not what the results give: draw it again with --report");
+            if name == "summary.md" {
+                let readme = fs::read_to_string(directory.join("../../README.md")).unwrap();
+                assert!(readme.contains(&content), "the README has another summary: benches/page.sh puts it there");
+            }
         }
     }
 

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use super::judge::Judged;
 use super::results::Results;
 use super::style::{COLOURS, PICTURE, escape};
-use super::{context, curves, histogram, lanes, table};
+use super::{context, curves, histogram, lanes, summary, table};
+use crate::interval::confidence;
 use crate::standing::Standing;
 
 const GROWTH: &str = "As there are more of them";
@@ -14,19 +15,19 @@ const BUILDS: &str = "Other builds";
 
 const COLUMNS: &str = "<p class=\"soft\">tokio is whichever of its ways to run tasks on one thread is fastest on the row: LocalSet, spawn, LocalRuntime. \
     <i>tokio / itself</i> is one of them measured twice: what the machine alone does. <i>Best other</i> is the fastest peer. <i>Bare</i> is the \
-    work without a runtime. Under each share stand where its median lies with a confidence of 95 %, and what was to be reached.</p>\n";
+    work without a runtime. Under each share stand where its median lies, and what was to be reached.</p>\n";
 
 /// Wide screens show a table; on narrow ones each row becomes a block, and each cell names its column itself.
 const LAYOUT: &str = "\
 *{box-sizing:border-box}body{margin:0;background:var(--ground);color:var(--ink);font:16px/1.5 system-ui,sans-serif}\
 main{max-width:1120px;margin:0 auto;padding:16px}h1{font-size:1.7rem;line-height:1.2}h2{margin-top:2.4em}h3{margin:1.6em 0 .2em;font-size:1rem}\
-p,dl,li{max-width:46em}a{color:var(--ours)}.soft,small{color:var(--soft)}\
+p,dl,li{max-width:52em}.lead{font-size:1.1rem}a{color:var(--ours)}.soft,small{color:var(--soft)}\
 dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 14px;font-size:.9rem}dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}\
 table{border-collapse:collapse;width:100%;font-size:.86rem;font-variant-numeric:tabular-nums}\
 th,td{padding:5px 8px;border-bottom:1px solid var(--line);text-align:right;vertical-align:top}\
 th{font-weight:600;color:var(--soft);position:sticky;top:0;background:var(--ground)}th:first-child,td:first-child{text-align:left}\
 td small{display:block;white-space:nowrap}.loss{color:var(--loss);font-weight:600}.tie{color:var(--tie)}.win{color:var(--win)}\
-figure{margin:0;max-width:700px}svg{width:100%;height:auto;display:block}\
+figure{margin:0;max-width:600px}figcaption{font-size:.86rem;color:var(--soft)}svg{width:100%;height:auto;display:block}\
 .pictures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:8px 28px}section.row{min-width:0}\
 details{margin:.8em 0}details summary{cursor:pointer;color:var(--ours)}nav{display:flex;flex-wrap:wrap;gap:4px 18px;margin:1.2em 0}\
 .notes{font-size:.8rem;color:var(--soft);padding-left:1.6em}sup{color:var(--ours)}.small{max-width:900px}.small small{white-space:nowrap}\
@@ -44,7 +45,8 @@ pub(super) fn render(results: &Results, judged: &[Judged<'_>]) -> String {
         date = escape(results.fact("date")),
     );
     let tables = tables(judged);
-    introduction(&mut page, results, judged);
+    summary::render(&mut page, results, judged);
+    reading(&mut page, results);
     contents(&mut page, &tables, results);
     losses(&mut page, judged);
     for (name, rows) in &tables {
@@ -71,29 +73,19 @@ fn tables<'a>(judged: &'a [Judged<'a>]) -> Vec<(&'a str, Vec<&'a Judged<'a>>)> {
     tables
 }
 
-fn introduction(page: &mut String, results: &Results, judged: &[Judged<'_>]) {
-    let count = |standing| judged.iter().filter(|judged| judged.worst() == standing).count();
-    let _ = write!(
-        page,
-        "<p>Handcar beside tokio and the other single-threaded runtimes, on the same workloads, in one run. Figures are costs: less is \
-         better everywhere. A share is Handcar's figure divided by another's of the same round, so 0.25 means a quarter of \
-         the time or memory. Losses come first. \
-         In the pictures each dot is one round, the tick is the median, the bar where it lies with a confidence of 95 %.</p>\n\
-         <p>Against the fastest of all who entered: <span class=\"loss\">{} lost</span>, <span class=\"tie\">{} tied</span>, \
-         <span class=\"win\">{} won</span>, of {} rows. A tie is within 5 %, or within what tokio differs from itself on that row.</p>\n",
-        count(Standing::Loss),
-        count(Standing::Tie),
-        count(Standing::Win),
-        judged.len(),
+/// How to read what follows, and what it was measured on.
+fn reading(page: &mut String, results: &Results) {
+    page.push_str(
+        "<p>Figures are costs: less is better everywhere. A share is Handcar's figure divided by another's of the same round, so 0.25 \
+         means a quarter of the time or memory. A tie is within 5 %, or within what tokio differs from itself on that row; \
+         a win is one even at the end of its interval. Losses come first. How it is measured and how to run it yourself: \
+         <a href=\"../benchmarks.md\">benchmarks.md</a>. Every sample stands in the JSON files beside this page, from which it was drawn.</p>\n\
+         <details><summary>Measured on, and with</summary><dl>",
     );
-    page.push_str("<details open><summary>Measured on</summary><dl>");
     for (name, value) in &results.about {
         let _ = write!(page, "<dt>{}</dt><dd>{}</dd>", escape(name), escape(value));
     }
-    page.push_str(
-        "</dl></details>\n<p class=\"soft\">How it is measured and how to run it yourself: <a href=\"../benchmarks.md\">benchmarks.md</a>. \
-         Every sample stands in the JSON files beside this page, from which it was drawn.</p>\n",
-    );
+    page.push_str("</dl></details>\n");
 }
 
 /// Where everything is.
@@ -140,13 +132,25 @@ fn losses(page: &mut String, judged: &[Judged<'_>]) {
 fn section(page: &mut String, name: &str, rows: &[&Judged<'_>]) {
     let _ = write!(
         page,
-        "<h2 id=\"{}\">{}</h2>\n<figure>{}</figure>\n",
+        "<h2 id=\"{}\">{}</h2>\n<figure><figcaption>Handcar's share of tokio's figure, and 5 % around one</figcaption>{}</figure>\n",
         anchor(name),
         escape(name),
         lanes::summary(rows.iter().copied())
     );
     table::render(page, rows);
-    page.push_str("<details><summary>Every sample</summary>\n<p>Each dot is a process. The shaded band is how far tokio's figure strays when it is measured twice.</p>\n<div class=\"pictures\">");
+    let rounds = rows.iter().map(|judged| judged.ours.samples.len()).min().unwrap_or_default();
+    let sure = match rounds {
+        0 | 1 => String::from("Each dot is a process."),
+        rounds => format!(
+            "Each dot is a process, one of {rounds} or more. The tick is their median, the bar where it lies with a confidence of {:.0} %.",
+            confidence(rounds)
+        ),
+    };
+    let _ = write!(
+        page,
+        "<details><summary>Every sample</summary>\n<p>{sure} The shaded band is how far tokio's figure strays when it is measured twice.</p>\n\
+         <div class=\"pictures\">",
+    );
     for judged in rows {
         let _ = writeln!(
             page,

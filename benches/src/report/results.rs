@@ -40,7 +40,7 @@ pub(super) struct Row {
     pub(super) target_of_bare: Option<f64>,
     /// Of what it is a point of a curve, and how many there were.
     pub(super) curve: Option<(String, u64)>,
-    pub(super) note: Option<String>,
+    pub(super) notes: Vec<String>,
     /// Who did not enter, and why.
     pub(super) absent: Vec<(String, String)>,
     /// Where the bins of histograms meet, if there are any.
@@ -112,7 +112,7 @@ impl Row {
         let title = words(&value["title"]);
         let series = value["series"].as_array().ok_or(format!("the row `{title}` has no series"))?;
         let absent = value["absent"].as_array().into_iter().flatten();
-        Ok(Row {
+        let row = Row {
             name: words(&value["name"]),
             title: if part.is_empty() { title.clone() } else { format!("{title}: {part}") },
             unit: words(&value["unit"]),
@@ -121,7 +121,10 @@ impl Row {
             target_of_peers: value["target_of_peers"].as_f64(),
             target_of_bare: value["target_of_bare"].as_f64(),
             curve: value["curve"]["many"].as_u64().map(|many| (words(&value["curve"]["of"]), many)),
-            note: value["note"].as_str().map(str::to_owned),
+            notes: match &value["note"] {
+                Value::Array(notes) => notes.iter().map(words).collect(),
+                one => one.as_str().map(str::to_owned).into_iter().collect(),
+            },
             absent: absent.map(|pair| (words(&pair[0]), words(&pair[1]))).collect(),
             edges: numbers(&value["edges"]).unwrap_or_default(),
             series: series
@@ -129,7 +132,25 @@ impl Row {
                 .map(Series::parse)
                 .collect::<Option<_>>()
                 .ok_or(format!("the row `{title}` has an entrant without samples"))?,
-        })
+        };
+        Ok(row.in_fitting_units())
+    }
+
+    /// A time of many digits in microseconds or milliseconds. The points of a curve stay in one unit.
+    fn in_fitting_units(mut self) -> Row {
+        let least = self.series.iter().map(Series::median).fold(f64::INFINITY, f64::min);
+        let (unit, large) = match least {
+            least if least >= 1e7 => ("ms", 1e6),
+            least if least >= 1e4 => ("us", 1e3),
+            _ => return self,
+        };
+        if let Some(rest) = self.unit.strip_prefix("ns")
+            && self.curve.is_none()
+        {
+            self.unit = format!("{unit}{rest}");
+            self.series.iter_mut().flat_map(|series| &mut series.samples).for_each(|sample| *sample /= large);
+        }
+        self
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use super::interval::Interval;
 use super::judge::{Against, Judged, reached};
 use super::style::{escape, figure, tick};
+use crate::interval::Interval;
 
 /// The rows, in their order, and below them what one must know to read some.
 pub(super) fn render(page: &mut String, rows: &[&Judged<'_>]) {
@@ -14,8 +14,8 @@ pub(super) fn render(page: &mut String, rows: &[&Judged<'_>]) {
     );
     let mut notes: Vec<&str> = Vec::new();
     for judged in rows {
-        let note = judged.row.note.as_deref().map(|note| number(&mut notes, note));
-        row(page, judged, note);
+        let numbers: Vec<_> = judged.row.notes.iter().map(|note| number(&mut notes, note).to_string()).collect();
+        row(page, judged, &numbers.join(" "));
     }
     page.push_str("</tbody></table>\n");
     if notes.is_empty() {
@@ -37,12 +37,12 @@ fn number<'a>(notes: &mut Vec<&'a str>, note: &'a str) -> usize {
     place + 1
 }
 
-fn row(page: &mut String, judged: &Judged<'_>, note: Option<usize>) {
+fn row(page: &mut String, judged: &Judged<'_>, notes: &str) {
     let row = judged.row;
     let at = row.curve.as_ref().map_or(String::new(), |(of, many)| format!(", {} {of}", tick(*many as f64)));
-    let note = note.map_or(String::new(), |note| format!("<sup>{note}</sup>"));
+    let notes = if notes.is_empty() { String::new() } else { format!("<sup>{notes}</sup>") };
     let _ =
-        write!(page, "<tr><td>{}{}{note} <small>{}</small></td>", escape(&row.title), escape(&at), escape(&row.unit));
+        write!(page, "<tr><td>{}{}{notes} <small>{}</small></td>", escape(&row.title), escape(&at), escape(&row.unit));
     cell(page, "Handcar", &figure(judged.ours.median()));
     cell(page, "tokio", &who(&judged.tokio));
     cell(page, "share of tokio's", &share(&judged.tokio, row.target));

@@ -1,6 +1,6 @@
 //! How a cost grows with the number of what there is: a row for each point.
 
-use super::{CURVES, MONOIO_FRONT, Role, Row, Unit};
+use super::{CURVES, LOOKS, MONOIO_FRONT, Role, Row, Unit};
 use crate::machine;
 use crate::workloads::echo::Echo;
 use crate::workloads::semaphore::Waiters;
@@ -11,11 +11,11 @@ use crate::workloads::timeout::Timeout;
 pub(super) fn all() -> Vec<Row> {
     let mut rows = Vec::new();
     for (name, many) in [("tasks-10", 10), ("tasks-1k", 1000), ("tasks-100k", 100_000), ("tasks-1m", 1_000_000)] {
-        let row = Row::new(CURVES, name, "self-wake switch").point("tasks", many).note(MONOIO_FRONT);
+        let row = Row::new(CURVES, name, "self-wake switch").point("tasks", many).note(LOOKS).note(MONOIO_FRONT);
         rows.push(row.each::<SelfWake>());
     }
     for (name, many) in [("timers-10", 10), ("timers-1k", 1000), ("timers-100k", 100_000), ("timers-1m", 1_000_000)] {
-        let row = Row::new(CURVES, name, "timeout around one yield").point("armed timers", many);
+        let row = Row::new(CURVES, name, "timeout around one yield").note(LOOKS).point("armed timers", many);
         rows.push(row.each_timed::<Timeout>());
     }
     for (name, many) in [("waiters-10", 10), ("waiters-1k", 1000), ("waiters-100k", 100_000), ("waiters-1m", 1_000_000)]

@@ -1,5 +1,7 @@
 //! Who enters: Handcar, tokio in each of its ways, and the peers.
 
+use std::marker::PhantomData;
+
 use super::{Role, Row};
 use crate::bencher::{Bencher, Effort};
 use crate::runtime::{Net, Runtime, Several, Timers};
@@ -14,29 +16,21 @@ use crate::workloads::{
 /// Measures one entrant.
 pub(super) type Drive = fn(&mut Bencher);
 
+/// A workload of one of the kinds, on those runtimes that have what it takes.
+pub(super) trait On<R> {
+    /// Measures it there.
+    fn drive(bencher: &mut Bencher);
+}
+
 impl Row {
     /// Enters every runtime.
     pub(super) fn each<W: Workload>(self) -> Row {
-        self.enter(Role::Ours, Handcar::NAME, inside::<Handcar, W>)
-            .tokio([
-                inside::<Tokio<LocalSet>, W>,
-                inside::<Tokio<LocalRuntime>, W>,
-                inside::<Tokio<Spawn>, W>,
-                inside::<Tokio<MultiThread>, W>,
-            ])
-            .peers::<W>()
+        self.ours_and_tokio::<Plain<W>>().peers::<W>()
     }
 
     /// Enters every runtime that has timers.
     pub(super) fn each_timed<W: TimedWorkload>(self) -> Row {
-        self.enter(Role::Ours, Handcar::NAME, inside_timed::<Handcar, W>)
-            .tokio([
-                inside_timed::<Tokio<LocalSet>, W>,
-                inside_timed::<Tokio<LocalRuntime>, W>,
-                inside_timed::<Tokio<Spawn>, W>,
-                inside_timed::<Tokio<MultiThread>, W>,
-            ])
-            .peers_timed::<W>()
+        self.ours_and_tokio::<Timed<W>>().peers_timed::<W>()
     }
 
     /// Enters every runtime with its own channels, and shows Handcar's on tokio's executor.
@@ -51,74 +45,70 @@ impl Row {
 
     /// A workload that is two: with Handcar's family, and with tokio's.
     fn beside<Ours: Workload, Theirs: Workload>(self) -> Row {
-        self.enter(Role::Ours, Handcar::NAME, inside::<Handcar, Ours>)
-            .tokio([
-                inside::<Tokio<LocalSet>, Theirs>,
-                inside::<Tokio<LocalRuntime>, Theirs>,
-                inside::<Tokio<Spawn>, Theirs>,
-                inside::<Tokio<MultiThread>, Theirs>,
-            ])
-            .enter(Role::Context, "handcar's sync on tokio", inside::<Tokio<LocalRuntime>, Ours>)
+        self.on::<Handcar, Plain<Ours>>(Role::Ours).tokio::<Plain<Theirs>>().enter(
+            Role::Context,
+            "handcar's sync on tokio",
+            inside::<Tokio<LocalRuntime>, Ours>,
+        )
     }
 
     /// Enters every runtime with its own sockets.
     pub(super) fn each_net<W: NetWorkload>(self) -> Row {
-        self.enter(Role::Ours, Handcar::NAME, inside_net::<Handcar, W>)
-            .tokio([
-                inside_net::<Tokio<LocalSet>, W>,
-                inside_net::<Tokio<LocalRuntime>, W>,
-                inside_net::<Tokio<Spawn>, W>,
-                inside_net::<Tokio<MultiThread>, W>,
-            ])
-            .peers_net::<W>()
+        self.ours_and_tokio::<Sockets<W>>().peers_net::<W>()
     }
 
-    /// As [`each`](Row::each), with each runtime's ways to wait for several things. tokio's are measured with tasks that stay.
+    /// As [`each`](Row::each), with each runtime's ways to wait for several things.
     pub(super) fn each_several<W: SeveralWorkload>(self) -> Row {
-        self.enter(Role::Ours, Handcar::NAME, inside_several::<Handcar, W>)
-            .enter(Role::Rival, Tokio::<LocalSet>::NAME, inside_several::<Tokio<LocalSet>, W>)
-            .enter(Role::Rival, Tokio::<LocalRuntime>::NAME, inside_several::<Tokio<LocalRuntime>, W>)
-            .peers_several::<W>()
+        self.ours_and_tokio::<Together<W>>().peers_several::<W>()
     }
 
     /// As [`each`](Row::each), for async-executor's bench that starts its runtimes itself.
     pub(super) fn each_created(self) -> Row {
-        self.enter(Role::Ours, Handcar::NAME, Create::drive::<Handcar>)
-            .tokio([
-                Create::drive::<Tokio<LocalSet>>,
-                Create::drive::<Tokio<LocalRuntime>>,
-                Create::drive::<Tokio<Spawn>>,
-                Create::drive::<Tokio<MultiThread>>,
-            ])
-            .peers_created()
+        self.ours_and_tokio::<Create>().peers_created()
     }
 
     /// The same for our own.
     pub(super) fn each_outside(self) -> Row {
-        self.enter(Role::Ours, Handcar::NAME, Start::drive::<Handcar>)
-            .enter(Role::Rival, Tokio::<LocalSet>::NAME, Start::drive::<Tokio<LocalSet>>)
-            .enter(Role::Rival, Tokio::<LocalRuntime>::NAME, Start::drive::<Tokio<LocalRuntime>>)
-            .enter(Role::Rival, Tokio::<Spawn>::NAME, Start::drive::<Tokio<Spawn>>)
-            .enter(Role::Context, Tokio::<NoDrivers>::NAME, Start::drive::<Tokio<NoDrivers>>)
+        self.on::<Handcar, Start>(Role::Ours)
+            .on::<Tokio<LocalSet>, Start>(Role::Rival)
+            .on::<Tokio<LocalRuntime>, Start>(Role::Rival)
+            .on::<Tokio<Spawn>, Start>(Role::Rival)
+            .on::<Tokio<NoDrivers>, Start>(Role::Context)
             .peers_outside()
     }
 
+    /// Enters Handcar and tokio.
+    pub(super) fn ours_and_tokio<D>(self) -> Row
+    where
+        D: On<Handcar> + On<Tokio<LocalSet>> + On<Tokio<LocalRuntime>> + On<Tokio<Spawn>> + On<Tokio<MultiThread>>,
+    {
+        self.on::<Handcar, D>(Role::Ours).tokio::<D>()
+    }
+
     /// Enters tokio in its three ways for one thread, and shows its way for several.
-    pub(super) fn tokio(self, [set, local, spawn, several]: [Drive; 4]) -> Row {
-        self.enter(Role::Rival, Tokio::<LocalSet>::NAME, set)
-            .enter(Role::Rival, Tokio::<LocalRuntime>::NAME, local)
-            .enter(Role::Rival, Tokio::<Spawn>::NAME, spawn)
-            .enter(Role::Context, Tokio::<MultiThread>::NAME, several)
+    fn tokio<D>(self) -> Row
+    where
+        D: On<Tokio<LocalSet>> + On<Tokio<LocalRuntime>> + On<Tokio<Spawn>> + On<Tokio<MultiThread>>,
+    {
+        self.on::<Tokio<LocalSet>, D>(Role::Rival)
+            .on::<Tokio<LocalRuntime>, D>(Role::Rival)
+            .on::<Tokio<Spawn>, D>(Role::Rival)
+            .on::<Tokio<MultiThread>, D>(Role::Context)
+    }
+
+    /// Enters `R`.
+    pub(super) fn on<R: Runtime, D: On<R>>(self, role: Role) -> Row {
+        self.enter(role, R::NAME, D::drive)
     }
 
     /// Shows `R` beside the others.
     pub(super) fn context<R: Runtime, W: Workload>(self) -> Row {
-        self.enter(Role::Context, R::NAME, inside::<R, W>)
+        self.on::<R, Plain<W>>(Role::Context)
     }
 
     /// Shows `R` beside the others, where it takes time.
     pub(super) fn context_timed<R: Timers, W: TimedWorkload>(self) -> Row {
-        self.enter(Role::Context, R::NAME, inside_timed::<R, W>)
+        self.on::<R, Timed<W>>(Role::Context)
     }
 
     /// Shows other timeouts on tokio beside its own.
@@ -134,20 +124,53 @@ impl Row {
     }
 }
 
+/// A workload for every runtime.
+pub(super) struct Plain<W>(PhantomData<W>);
+/// One for those with timers.
+pub(super) struct Timed<W>(PhantomData<W>);
+/// One for those with sockets.
+pub(super) struct Sockets<W>(PhantomData<W>);
+/// One that waits for several things.
+pub(super) struct Together<W>(PhantomData<W>);
+
+impl<R: Runtime, W: Workload> On<R> for Plain<W> {
+    fn drive(bencher: &mut Bencher) {
+        inside::<R, W>(bencher);
+    }
+}
+
+impl<R: Timers, W: TimedWorkload> On<R> for Timed<W> {
+    fn drive(bencher: &mut Bencher) {
+        spawned::<R>(bencher, async |bencher| W::drive::<R>(bencher).await);
+    }
+}
+
+impl<R: Net, W: NetWorkload> On<R> for Sockets<W> {
+    fn drive(bencher: &mut Bencher) {
+        spawned::<R>(bencher, async |bencher| W::drive::<R>(bencher).await.expect("the loopback works"));
+    }
+}
+
+impl<R: Several, W: SeveralWorkload> On<R> for Together<W> {
+    fn drive(bencher: &mut Bencher) {
+        spawned::<R>(bencher, async |bencher| W::drive::<R>(bencher).await);
+    }
+}
+
+impl<R: Runtime> On<R> for Start {
+    fn drive(bencher: &mut Bencher) {
+        Start::drive::<R>(bencher);
+    }
+}
+
+impl<R: Runtime> On<R> for Create {
+    fn drive(bencher: &mut Bencher) {
+        Create::drive::<R>(bencher);
+    }
+}
+
 /// Drives a workload inside a spawned task.
 pub(super) fn inside<R: Runtime, W: Workload>(bencher: &mut Bencher) {
-    spawned::<R>(bencher, async |bencher| W::drive::<R>(bencher).await);
-}
-
-pub(super) fn inside_timed<R: Timers, W: TimedWorkload>(bencher: &mut Bencher) {
-    spawned::<R>(bencher, async |bencher| W::drive::<R>(bencher).await);
-}
-
-pub(super) fn inside_net<R: Net, W: NetWorkload>(bencher: &mut Bencher) {
-    spawned::<R>(bencher, async |bencher| W::drive::<R>(bencher).await.expect("the loopback works"));
-}
-
-pub(super) fn inside_several<R: Several, W: SeveralWorkload>(bencher: &mut Bencher) {
     spawned::<R>(bencher, async |bencher| W::drive::<R>(bencher).await);
 }
 

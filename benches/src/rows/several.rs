@@ -1,6 +1,6 @@
 //! Waiting for several things.
 
-use super::{Row, SEVERAL};
+use super::{LOOKS, Row, SEVERAL};
 use crate::workloads::several::{Gather, GatherTwo, Group, Scope};
 
 pub(super) fn all() -> Vec<Row> {
@@ -11,6 +11,7 @@ pub(super) fn all() -> Vec<Row> {
             .each_several::<Gather>(),
         Row::new(SEVERAL, "gather-2", "`gather!` of two that yield once")
             .note("Beside it `tokio::join!`, and futures' join on the peers.")
+            .note(LOOKS)
             .target(1.0)
             .each_several::<GatherTwo>(),
         Row::new(SEVERAL, "group", "task group of 1000, with their values")

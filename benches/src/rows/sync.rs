@@ -1,6 +1,6 @@
 //! Channels and locks.
 
-use super::{MONOIO_FRONT, Row, SYNC};
+use super::{LOOKS, MONOIO_FRONT, Row, SYNC};
 use crate::workloads::channels::{self, PingPong, Producers, Unbounded};
 use crate::workloads::mutex;
 use crate::workloads::oneshot::{AlreadySent, Oneshot};
@@ -14,9 +14,19 @@ pub(super) fn all() -> Vec<Row> {
 
 fn channels() -> Vec<Row> {
     vec![
-        Row::new(SYNC, "oneshot", "oneshot between two tasks").target(0.25).of_peers(0.35).each_with::<Oneshot>(),
-        Row::new(SYNC, "oneshot-sent", "oneshot, already sent").target(0.30).of_peers(1.0).each_with::<AlreadySent>(),
+        Row::new(SYNC, "oneshot", "oneshot between two tasks")
+            .note(BORROWED)
+            .note(LOOKS)
+            .target(0.25)
+            .of_peers(0.35)
+            .each_with::<Oneshot>(),
+        Row::new(SYNC, "oneshot-sent", "oneshot, already sent")
+            .note(BORROWED)
+            .target(0.30)
+            .of_peers(1.0)
+            .each_with::<AlreadySent>(),
         Row::new(SYNC, "ping-pong", "ping-pong over two channels of capacity 1")
+            .note(LOOKS)
             .target(0.16)
             .of_peers(0.35)
             .each_with::<PingPong>(),
@@ -62,14 +72,20 @@ fn locks() -> Vec<Row> {
             .of_peers(0.45)
             .each_with::<Contended>(),
         Row::new(SYNC, "mutex", "mutex, uncontended")
+            .note(ONE_PERMIT)
             .target(0.08)
             .of_peers(1.0)
             .each_locked::<mutex::Uncontended>()
             .bare(semaphore::counter),
         Row::new(SYNC, "mutex-queue", "mutex, 100 tasks")
+            .note(ONE_PERMIT)
             .note(MONOIO_FRONT)
             .target(0.21)
             .of_peers(0.35)
             .each_locked::<mutex::Contended>(),
     ]
 }
+
+const BORROWED: &str = "glommio, and the crates that smol's programs use, have no oneshot: futures' stands for it.";
+const ONE_PERMIT: &str =
+    "async-unsync, local-sync and glommio have no mutex: a semaphore with one permit stands for it.";

@@ -1,6 +1,6 @@
 //! Tasks: making them, and switching between them.
 
-use super::{MONOIO_FRONT, Row, TASKS};
+use super::{LOOKS, MONOIO_FRONT, Row, TASKS};
 use crate::runtimes::{Observed, ReportUnpolled, SlowPoll, Watchdog, Watched};
 use crate::workloads::spawn::{self, SpawnDetached, SpawnJoin};
 use crate::workloads::switch::{self, SelfWake, Yield};
@@ -21,6 +21,7 @@ pub(super) fn all() -> Vec<Row> {
             .of_size(1000)
             .each::<SpawnDetached>(),
         Row::new(TASKS, "switch-1", "self-wake switch, 1 task")
+            .note(LOOKS)
             .target(0.21)
             .of_peers(0.4)
             .of_size(1)
@@ -39,6 +40,7 @@ pub(super) fn all() -> Vec<Row> {
             .bare(switch::poll_in_turn),
         Row::new(TASKS, "yield-now", "`yield_now`, 1000 tasks")
             .note(YIELDS)
+            .note(MONOIO_FRONT)
             .target(0.20)
             .of_peers(0.3)
             .of_size(1000)
@@ -48,4 +50,4 @@ pub(super) fn all() -> Vec<Row> {
 }
 
 const YIELDS: &str = "tokio's yield_now of a lone task looks at its driver, a system call; among a thousand it does not. monoio, compio and \
-                      LocalPool have none and use futures-lite's; monoio polls a task that wakes itself before all others.";
+                      LocalPool have none and use futures-lite's.";

@@ -1,6 +1,6 @@
 //! The peers' own benches, on all.
 
-use super::{MONOIO_FRONT, Row, THEIRS};
+use super::{LOOKS, MONOIO_FRONT, Row, THEIRS};
 use crate::workloads::spawn::SpawnDetached;
 use crate::workloads::theirs::async_executor::{self, Channels, SpawnOne, SpawnRecursively, YieldNow};
 use crate::workloads::theirs::compio::{LocalWake, RemoteWake};
@@ -54,10 +54,13 @@ fn tokio() -> Vec<Row> {
 
 fn compio() -> Vec<Row> {
     vec![
-        row("compio-local-wake-1", "compio: local_wake 1, a wake").of_size(1).each::<LocalWake>(),
-        row("compio-local-wake-100", "compio: local_wake 100, a wake").of_size(100).each::<LocalWake>(),
-        row("compio-local-wake-10k", "compio: local_wake 10,000, a wake").of_size(10_000).each::<LocalWake>(),
-        row("compio-spawn-1", "compio: spawn_ready 1, a task").of_size(1).each::<SpawnDetached>(),
+        row("compio-local-wake-1", "compio: local_wake 1, a wake").note(LOOKS).of_size(1).each::<LocalWake>(),
+        row("compio-local-wake-100", "compio: local_wake 100, a wake").note(LOOKS).of_size(100).each::<LocalWake>(),
+        row("compio-local-wake-10k", "compio: local_wake 10,000, a wake")
+            .note(LOOKS)
+            .of_size(10_000)
+            .each::<LocalWake>(),
+        row("compio-spawn-1", "compio: spawn_ready 1, a task").note(LOOKS).of_size(1).each::<SpawnDetached>(),
         row("compio-spawn-100", "compio: spawn_ready 100, a task").of_size(100).each::<SpawnDetached>(),
         row("compio-remote-wake", "compio: remote_wake 100, a wake")
             .note(NEW_THREADS)
@@ -69,11 +72,11 @@ fn compio() -> Vec<Row> {
 fn async_executor() -> Vec<Row> {
     vec![
         row("smol-create", "async-executor: create").each_created(),
-        row("smol-spawn-one", "async-executor: spawn_one").each::<SpawnOne>(),
+        row("smol-spawn-one", "async-executor: spawn_one").note(LOOKS).each::<SpawnOne>(),
         row("smol-spawn-many", "async-executor: spawn_many_local, a task").each::<async_executor::SpawnManyLocal>(),
         row("smol-spawn-recursively", "async-executor: spawn_recursively, a task").each::<SpawnRecursively>(),
         row("smol-yield-now", "async-executor: yield_now, a yield").note(MONOIO_FRONT).each::<YieldNow>(),
-        row("smol-channels", "async-executor: channels, a hop").each_with::<Channels>(),
+        row("smol-channels", "async-executor: channels, a hop").note(LOOKS).each_with::<Channels>(),
     ]
 }
 

@@ -1,12 +1,13 @@
 //! Timers.
 
-use super::{Row, TIME, Unit};
+use super::{LOOKS, Row, TIME, TO_THE_MILLISECOND, Unit};
 use crate::workloads::sleepers::{self, Sleepers};
 use crate::workloads::timeout::{self, ArmAndDrop, Timeout};
 
 pub(super) fn all() -> Vec<Row> {
     vec![
         Row::new(TIME, "timeout-0", "timeout around one yield")
+            .note(LOOKS)
             .target(0.17)
             .of_peers(0.22)
             .of_size(0)
@@ -14,6 +15,7 @@ pub(super) fn all() -> Vec<Row> {
             .other_timeouts::<Timeout>()
             .bare(timeout::deadlines),
         Row::new(TIME, "timeout-10000", "timeout, 10,000 others armed")
+            .note(LOOKS)
             .target(0.17)
             .of_peers(0.22)
             .of_size(10_000)
@@ -21,6 +23,7 @@ pub(super) fn all() -> Vec<Row> {
             .other_timeouts::<Timeout>(),
         Row::new(TIME, "sleep-dropped", "a sleep, polled once and dropped").each_timed::<ArmAndDrop>(),
         Row::new(TIME, "sleepers", "100,000 tasks that sleep 1 to 100 ms")
+            .note(TO_THE_MILLISECOND)
             .unit(Unit::CpuNanoseconds)
             .target(0.65)
             .of_peers(0.65)

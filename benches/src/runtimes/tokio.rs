@@ -5,6 +5,7 @@ mod ways;
 
 use std::cell::Cell;
 use std::future::Future;
+use std::hint::black_box;
 use std::io;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
@@ -19,7 +20,7 @@ use self::hosts::Host;
 #[cfg(feature = "peers")]
 pub(crate) use self::hosts::Pingora;
 pub(crate) use self::hosts::{LocalRuntime, LocalSet, MultiThread, NoDrivers, Spawn, TimeoutAt};
-use self::ways::{Locally, Way};
+use self::ways::Way;
 use crate::runtime::{Buffer, Net, Runtime, Several, Timers};
 
 /// tokio, started by `H`.
@@ -107,20 +108,19 @@ impl<H: Host> crate::workloads::http::Http for Tokio<H> {
     }
 }
 
-impl<H: Host<Way = Locally>> Several for Tokio<H> {
+impl<H: Host> Several for Tokio<H> {
     async fn two<A: Future, B: Future>(a: A, b: B) -> (A::Output, B::Output) {
         tokio::join!(a, b)
     }
 
-    async fn group<F>(children: impl Iterator<Item = F>) -> u64
-    where
-        F: Future<Output = u64> + 'static,
-    {
+    async fn group(children: u64) -> u64 {
         let mut set = JoinSet::new();
-        children.for_each(|child| drop(set.spawn_local(child)));
+        for number in 0..children {
+            H::Way::spawn_into(&mut set, async move { black_box(number) });
+        }
         let mut sum = 0;
         while let Some(value) = set.join_next().await {
-            sum += value.expect("it neither panics nor is cancelled");
+            sum += H::Way::value(value.expect("it neither panics nor is cancelled"));
         }
         sum
     }
@@ -130,7 +130,7 @@ impl<H: Host<Way = Locally>> Several for Tokio<H> {
         let mut set = JoinSet::new();
         for _ in 0..children {
             let count = Rc::clone(&count);
-            set.spawn_local(async move { count.set(count.get() + 1) });
+            H::Way::spawn_into(&mut set, async move { count.set(count.get() + 1) });
         }
         while let Some(ended) = set.join_next().await {
             ended.expect("it neither panics nor is cancelled");

@@ -46,11 +46,11 @@ impl SyncWorkload for Producers {
                 let (sender, mut receiver) = K::channel::<u64>(100);
                 for _ in 0..producers {
                     let sender = sender.clone();
-                    R::detach(R::spawn(async move {
+                    R::spawn_detached(async move {
                         for number in 0..operations / producers {
                             assert!(K::send(&sender, number).await);
                         }
-                    }));
+                    });
                 }
                 drop(sender);
                 let mut messages = 0;

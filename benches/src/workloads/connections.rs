@@ -64,7 +64,7 @@ impl NetWorkload for IdleConnection {
                 for _ in 0..connections {
                     clients.push(connect(address).expect("there are descriptors left"));
                     let stream = R::accept(&listener).await.expect("there are descriptors left");
-                    R::detach(R::spawn(serve::<R>(stream)));
+                    R::spawn_detached(serve::<R>(stream));
                 }
                 settle::<R>().await; // each is polled once, and waits
             })

@@ -30,18 +30,9 @@ pub(crate) struct Echo;
 
 impl NetWorkload for Echo {
     async fn drive<R: Net>(bencher: &mut Bencher) -> io::Result<()> {
-        let connections = bencher.size();
         machine::allow_many_descriptors();
-        let listener = R::listen().await?;
-        let address = R::address(&listener)?;
-        let mut clients = Vec::new();
-        let mut servers = Vec::new();
-        for _ in 0..connections {
-            clients.push(connect(address)?);
-            let stream = R::accept(&listener).await?;
-            R::set_nodelay(&stream)?;
-            servers.push(R::spawn(serve::<R>(stream)));
-        }
+        let (clients, streams) = connections::<R>(bencher.size()).await?;
+        let servers: Vec<_> = streams.into_iter().map(|stream| R::spawn(serve::<R>(stream))).collect();
         let clients = Arc::new(clients);
         bencher
             .measure_cpu(REQUESTS, async |requests| {
@@ -71,6 +62,20 @@ pub(super) async fn serve<R: Net>(mut stream: R::Stream) -> io::Result<()> {
         (written, buffer) = R::write_all(&mut stream, buffer, read).await;
         written?;
     }
+}
+
+/// So many connections: their clients' ends, and the server's.
+pub(super) async fn connections<R: Net>(many: u64) -> io::Result<(Vec<TcpStream>, Vec<R::Stream>)> {
+    let listener = R::listen().await?;
+    let address = R::address(&listener)?;
+    let (mut clients, mut streams) = (Vec::new(), Vec::new());
+    for _ in 0..many {
+        clients.push(connect(address)?);
+        let stream = R::accept(&listener).await?;
+        R::set_nodelay(&stream)?;
+        streams.push(stream);
+    }
+    Ok((clients, streams))
 }
 
 /// The backlog of the listener has room: nobody need accept meanwhile.

@@ -14,13 +14,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 
-use super::echo::connect;
+use super::echo::connections;
 use super::open_loop::{self, Exchange};
 use super::thread_job::on_another_thread;
 use crate::bencher::Bencher;
 use crate::runtime::Net;
 
-const CONNECTIONS: usize = 50;
+const CONNECTIONS: u64 = 50;
 /// Requests in a batch.
 const REQUESTS: u64 = 20_000;
 const ASK: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -84,17 +84,12 @@ impl HttpWorkload for HelloSaturated {
 
 /// A server with connections, each served by a task of its own.
 async fn start<R: Http>() -> io::Result<Vec<TcpStream>> {
-    let listener = R::listen().await?;
-    let address = R::address(&listener)?;
-    let mut clients = Vec::new();
-    for _ in 0..CONNECTIONS {
-        clients.push(connect(address)?);
-        let stream = R::accept(&listener).await?;
-        R::set_nodelay(&stream)?;
-        R::detach(R::spawn(async move {
+    let (clients, streams) = connections::<R>(CONNECTIONS).await?;
+    for stream in streams {
+        R::spawn_detached(async move {
             let connection = http1::Builder::new().serve_connection(R::io(stream), service_fn(hello));
             connection.await.expect("the clients speak HTTP");
-        }));
+        });
     }
     Ok(clients)
 }
@@ -128,7 +123,7 @@ fn measure(mut client: &TcpStream) -> io::Result<usize> {
 /// Shares `requests` out among the clients.
 fn ask(clients: &[TcpStream], requests: u64) -> io::Result<()> {
     let mut answer = vec![0; measure(&clients[0])?];
-    for _ in 0..requests / CONNECTIONS as u64 {
+    for _ in 0..requests / CONNECTIONS {
         for mut client in clients {
             client.write_all(ASK)?;
         }

@@ -73,7 +73,7 @@ async fn measure<R: Runtime, B: Books, F: Future<Output = ()> + 'static>(
     bencher
         .measure_memory(TASKS, B::read, async |tasks| {
             for number in 0..tasks {
-                R::detach(R::spawn(future(number)));
+                R::spawn_detached(future(number));
             }
             settle::<R>().await; // each is polled once: it waits, and its timer is armed
         })

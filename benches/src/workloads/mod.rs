@@ -106,6 +106,13 @@ impl Future for WakeSelf {
     }
 }
 
+/// Joins tasks in order.
+async fn join<R: Runtime, T: 'static>(tasks: impl IntoIterator<Item = R::JoinHandle<T>>) {
+    for task in tasks {
+        task.await.expect("it neither panics nor is cancelled");
+    }
+}
+
 /// Lets every task that was spawned so far be polled once: the last one to come is polled last. A `yield_now` would not do, since
 /// monoio polls a task that wakes itself before all others.
 async fn settle<R: Runtime>() {

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::rc::Rc;
 
-use super::{LockWorkload, WakeSelf};
+use super::{LockWorkload, WakeSelf, join};
 use crate::bencher::Bencher;
 use crate::runtime::Runtime;
 use crate::toolkit::Locks;
@@ -50,9 +50,7 @@ impl LockWorkload for Contended {
                         })
                     })
                     .collect();
-                for task in tasks {
-                    task.await.expect("it neither panics nor is cancelled");
-                }
+                join::<R, _>(tasks).await;
                 locked += operations;
             })
             .await;

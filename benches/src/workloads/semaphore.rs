@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::hint::black_box;
 use std::rc::Rc;
 
-use super::{SyncWorkload, WakeSelf, least};
+use super::{SyncWorkload, WakeSelf, join, least};
 use crate::bencher::Bencher;
 use crate::runtime::Runtime;
 use crate::toolkit::Toolkit;
@@ -74,9 +74,7 @@ async fn contend<R: Runtime, K: Toolkit>(bencher: &mut Bencher, tasks: u64, perm
                     })
                 })
                 .collect();
-            for task in tasks {
-                task.await.expect("it neither panics nor is cancelled");
-            }
+            join::<R, _>(tasks).await;
         })
         .await;
 }

@@ -3,7 +3,7 @@
 use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
-use super::{TimedWorkload, now};
+use super::{TimedWorkload, join, now};
 use crate::bencher::Bencher;
 use crate::runtime::Timers;
 
@@ -19,9 +19,7 @@ impl TimedWorkload for Sleepers {
         bencher
             .measure_cpu(TASKS, async |operations| {
                 let tasks: Vec<_> = (0..operations).map(|number| R::spawn(R::sleep(nap(number)))).collect();
-                for task in tasks {
-                    task.await.expect("it neither panics nor is cancelled");
-                }
+                join::<R, _>(tasks).await;
             })
             .await;
     }

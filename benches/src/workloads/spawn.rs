@@ -68,7 +68,7 @@ impl Workload for SpawnDetached {
                     crowd.left.set(tasks);
                     for _ in 0..tasks {
                         let crowd = Rc::clone(&crowd);
-                        R::detach(R::spawn(async move { crowd.leave() }));
+                        R::spawn_detached(async move { crowd.leave() });
                     }
                     crowd.gone().await;
                 }

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use super::{WakeSelf, Workload, least};
+use super::{WakeSelf, Workload, join, least};
 use crate::bencher::Bencher;
 use crate::runtime::Runtime;
 
@@ -19,9 +19,7 @@ impl Workload for SelfWake {
         bencher
             .measure_least(least(tasks), async |operations| {
                 let tasks: Vec<_> = (0..tasks).map(|_| R::spawn(WakeSelf(operations / tasks))).collect();
-                for task in tasks {
-                    task.await.expect("it neither panics nor is cancelled");
-                }
+                join::<R, _>(tasks).await;
             })
             .await;
     }
@@ -50,9 +48,7 @@ impl Workload for Yield {
                     }
                 };
                 let tasks: Vec<_> = (0..1000).map(|_| R::spawn(spin())).collect();
-                for task in tasks {
-                    task.await.expect("it neither panics nor is cancelled");
-                }
+                join::<R, _>(tasks).await;
             })
             .await;
     }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::echo::{connect, serve};
+use super::echo::{connections, serve};
 use super::open_loop::{self, Exchange};
-use super::{NetWorkload, TimedWorkload, WakeSelf};
+use super::{NetWorkload, TimedWorkload, WakeSelf, join};
 use crate::bencher::{Bencher, Quantiles};
 use crate::runtime::{Net, Runtime, Timers};
 
 /// Connections on which requests are sent in turn.
-const CONNECTIONS: usize = 100;
+const CONNECTIONS: u64 = 100;
 /// How long the task beside computes in each poll.
 const COMPUTES: Duration = Duration::from_micros(200);
 /// Tasks that are always ready.
@@ -36,9 +36,7 @@ impl<const COMPUTING: usize> NetWorkload for OpenLoop<COMPUTING> {
         let computing: Vec<_> = (0..COMPUTING).map(|_| R::spawn(compute::<R>(Arc::clone(&over)))).collect();
         open_loop::under_load(bencher, clients, ECHO).await;
         over.store(true, Ordering::Relaxed);
-        for task in computing {
-            task.await.expect("it neither panics nor is cancelled");
-        }
+        join::<R, _>(computing).await;
         Ok(())
     }
 }
@@ -57,14 +55,9 @@ impl NetWorkload for Saturated {
 
 /// A server with connections, each served by a task of its own.
 async fn start<R: Net>() -> io::Result<Vec<TcpStream>> {
-    let listener = R::listen().await?;
-    let address = R::address(&listener)?;
-    let mut clients = Vec::new();
-    for _ in 0..CONNECTIONS {
-        clients.push(connect(address)?);
-        let stream = R::accept(&listener).await?;
-        R::set_nodelay(&stream)?;
-        R::detach(R::spawn(serve::<R>(stream)));
+    let (clients, streams) = connections::<R>(CONNECTIONS).await?;
+    for stream in streams {
+        R::spawn_detached(serve::<R>(stream));
     }
     Ok(clients)
 }
@@ -120,11 +113,11 @@ fn crowd<R: Runtime>(tasks: u64) -> Arc<AtomicBool> {
     let over = Arc::new(AtomicBool::new(false));
     for _ in 0..tasks {
         let over = Arc::clone(&over);
-        R::detach(R::spawn(async move {
+        R::spawn_detached(async move {
             while !over.load(Ordering::Relaxed) {
                 WakeSelf(1).await;
             }
-        }));
+        });
     }
     over
 }

@@ -52,7 +52,7 @@ impl NetWorkload for ThreadWakeEarly {
 /// Gives the runtime a socket to wait for.
 async fn watch<R: Net>() -> io::Result<()> {
     let listener = R::listen().await?;
-    R::detach(R::spawn(async move { R::accept(&listener).await }));
+    R::spawn_detached(async move { R::accept(&listener).await });
     settle::<R>().await;
     Ok(())
 }

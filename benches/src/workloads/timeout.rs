@@ -31,7 +31,7 @@ impl TimedWorkload for Timeout {
 async fn arm<R: Timers>(timers: u64) {
     for number in 0..timers {
         let away = Duration::from_secs(3600) + Duration::from_millis(number * 7919 % timers * 3_600_000 / timers);
-        R::detach(R::spawn(R::sleep(away)));
+        R::spawn_detached(R::sleep(away));
     }
     settle::<R>().await;
 }

@@ -407,6 +407,10 @@ impl Core {
         self.set_parker(Rc::new(ThreadParker::default()))
     }
 
+    pub(crate) fn parks_at(&self, parker: *const ()) -> bool {
+        self.parker.borrow().as_ref().is_some_and(|known| Rc::as_ptr(known).addr() == parker.addr())
+    }
+
     /// Parks there from now on.
     pub(crate) fn set_parker(&self, parker: Rc<dyn Park>) -> Rc<dyn Park> {
         self.mailbox.set_notifier(parker.notifier());

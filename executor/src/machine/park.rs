@@ -106,12 +106,18 @@ pub fn installed<P: Park>(make: impl FnOnce() -> io::Result<P>) -> io::Result<Rc
 /// Wakes each and leaves the list empty. A parker wakes tasks through this: if the waker of a stranger panics, that is
 /// reported, and the others are woken nevertheless.
 pub fn wake_all(wakers: &mut Vec<Waker>) {
-    for waker in wakers.drain(..) {
-        report::catch(|payload| Report::WakerPanicked { payload }, || waker.wake());
+    wakers.reverse();
+    while !wakers.is_empty() {
+        let wake_rest = || {
+            while let Some(waker) = wakers.pop() {
+                waker.wake();
+            }
+        };
+        report::catch(|payload| Report::WakerPanicked { payload }, wake_rest);
     }
 }
 
 /// Whether `parker` is where the current runtime waits: a source of another one would never be heard of here.
 pub fn is_current<P: Park>(parker: &Rc<P>) -> bool {
-    context::with_current(|core| std::ptr::addr_eq(Rc::as_ptr(&core.parker()), Rc::as_ptr(parker))) == Some(true)
+    context::with_current(|core| core.parks_at(Rc::as_ptr(parker).cast())) == Some(true)
 }

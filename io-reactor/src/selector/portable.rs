@@ -46,7 +46,7 @@ impl Selector {
             (Event::all(key.word()), PollMode::Edge)
         };
         // SAFETY: `Poller` asks that the descriptor be deleted from it before it is closed. The only caller is
-        // `Reactor::register` for a `Source`, which owns what `fd` was borrowed from, hands out only shared references to
+        // `Reactor::watch` for a `Source`, which owns what `fd` was borrowed from, hands out only shared references to
         // it, and calls `remove` before it drops it or gives it away. (A leaked source never closes its descriptor. One
         // whose `as_fd` answers with another descriptor each time harms itself alone: `Poller` uses the number as a name,
         // and an event for it wakes at worst a task that finds nothing.)

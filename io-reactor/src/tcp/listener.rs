@@ -53,6 +53,8 @@ pub struct TcpListener {
     pub(super) source: Source<net::TcpListener>,
     /// Set when there were no descriptors, until an accept may try again.
     pub(super) starved: Cell<Option<Starved>>,
+    /// How many connections were accepted since there was none last.
+    pub(super) together: Cell<u32>,
 }
 
 impl TcpListener {
@@ -105,7 +107,7 @@ impl TcpListener {
     /// Outside a runtime.
     #[track_caller]
     pub fn from_std(listener: net::TcpListener) -> io::Result<TcpListener> {
-        Ok(TcpListener { source: Source::new(listener)?, starved: Cell::new(None) })
+        Ok(TcpListener { source: Source::new(listener)?, starved: Cell::new(None), together: Cell::new(0) })
     }
 
     /// Gives back the standard library's listener, non-blocking as it is.

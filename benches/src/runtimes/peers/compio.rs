@@ -48,6 +48,8 @@ impl<D: Driver> Runtime for Compio<D> {
     fn block_on<F: Future>(future: F) -> F::Output {
         let mut driver = ProactorBuilder::new();
         driver.driver_type(D::TYPE);
+        // What its documentation advises for most programs; epoll does not know them.
+        driver.coop_taskrun(true).taskrun_flag(true);
         let runtime = RuntimeBuilder::new().with_proactor(driver).build().expect("the kernel has what compio needs");
         assert_eq!(runtime.driver_type(), D::TYPE, "it falls back on nothing else");
         runtime.block_on(future)

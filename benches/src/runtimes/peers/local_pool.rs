@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::future::Future;
 
+use futures::FutureExt;
 use futures::executor::LocalSpawner;
 use futures::future::RemoteHandle;
 use futures::task::LocalSpawnExt;
@@ -45,6 +46,17 @@ impl Runtime for LocalPool {
 
     fn detach<T: 'static>(task: Self::JoinHandle<T>) {
         task.0.forget();
+    }
+
+    fn spawn_detached<F>(future: F)
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        SPAWNER.with_borrow(|spawner| {
+            let spawner = spawner.as_ref().expect("tasks spawn tasks");
+            spawner.spawn_local(future.map(drop)).expect("the pool lives");
+        });
     }
 
     /// It has none; this is the field's.

@@ -15,7 +15,7 @@ pub(crate) use self::compio::Compio;
 pub(crate) use self::glommio::Glommio;
 pub(crate) use self::local_pool::LocalPool;
 pub(crate) use self::monoio::Monoio;
-pub(crate) use self::smol::Smol;
+pub(crate) use self::smol::{Smol, SmolStatic};
 
 /// Waits for the kernel with epoll.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
 use std::time::Duration;
 
-use async_executor::{LocalExecutor, Task};
+use async_executor::{LocalExecutor, StaticLocalExecutor, Task};
 use async_io::{Async, Timer};
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use smol_hyper::rt::FuturesIo;
@@ -44,6 +44,41 @@ impl Runtime for Smol {
         F::Output: 'static,
     {
         RUNNING.with_borrow(|running| Sure(running.as_ref().expect("tasks spawn tasks").spawn(future)))
+    }
+
+    fn detach<T: 'static>(task: Self::JoinHandle<T>) {
+        task.0.detach();
+    }
+
+    fn yield_now() -> impl Future<Output = ()> {
+        futures_lite::future::yield_now()
+    }
+}
+
+/// smol on the executor that it has for programs which never drop theirs. It stays where it is, so one process has one.
+#[derive(Debug)]
+pub(crate) struct SmolStatic;
+
+thread_local! {
+    static LEAKED: &'static StaticLocalExecutor = Box::leak(Box::new(StaticLocalExecutor::new()));
+}
+
+impl Runtime for SmolStatic {
+    const NAME: &'static str = "smol, static";
+
+    type JoinHandle<T: 'static> = Sure<Task<T>>;
+    type JoinError = std::convert::Infallible;
+
+    fn block_on<F: Future>(future: F) -> F::Output {
+        async_io::block_on(LEAKED.with(|executor| *executor).run(future))
+    }
+
+    fn spawn<F>(future: F) -> Self::JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        Sure(LEAKED.with(|executor| executor.spawn(future)))
     }
 
     fn detach<T: 'static>(task: Self::JoinHandle<T>) {

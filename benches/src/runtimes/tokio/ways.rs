@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 /// How a task is spawned.
 pub(crate) trait Way: 'static {
@@ -21,6 +21,18 @@ pub(crate) trait Way: 'static {
     where
         F: Future + 'static,
         F::Output: 'static;
+
+    /// What a set of tasks hands out.
+    type Kept<T: 'static>: 'static;
+
+    /// Spawns a task into a set.
+    fn spawn_into<F>(set: &mut JoinSet<Self::Kept<F::Output>>, future: F)
+    where
+        F: Future + 'static,
+        F::Output: 'static;
+
+    /// The value in it.
+    fn value<T: 'static>(kept: Self::Kept<T>) -> T;
 }
 
 /// By `spawn_local`.
@@ -37,6 +49,20 @@ impl Way for Locally {
     {
         tokio::task::spawn_local(future)
     }
+
+    type Kept<T: 'static> = T;
+
+    fn spawn_into<F>(set: &mut JoinSet<F::Output>, future: F)
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        set.spawn_local(future);
+    }
+
+    fn value<T: 'static>(kept: T) -> T {
+        kept
+    }
 }
 
 /// By `spawn`.
@@ -52,6 +78,20 @@ impl Way for Anywhere {
         F::Output: 'static,
     {
         Unwrapped(tokio::spawn(Stays { value: future }))
+    }
+
+    type Kept<T: 'static> = Stays<T>;
+
+    fn spawn_into<F>(set: &mut JoinSet<Stays<F::Output>>, future: F)
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        set.spawn(Stays { value: future });
+    }
+
+    fn value<T: 'static>(kept: Stays<T>) -> T {
+        kept.value
     }
 }
 

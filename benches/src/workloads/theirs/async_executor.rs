@@ -6,7 +6,7 @@ use std::pin::Pin;
 use crate::bencher::Bencher;
 use crate::runtime::Runtime;
 use crate::toolkit::Toolkit;
-use crate::workloads::{SyncWorkload, Workload};
+use crate::workloads::{SyncWorkload, Workload, join};
 
 const TASKS: u64 = 300;
 const STEPS: u64 = 300;
@@ -49,9 +49,7 @@ impl Workload for SpawnManyLocal {
             .measure_least(LIGHT_TASKS, async |operations| {
                 for _ in 0..operations / LIGHT_TASKS {
                     let tasks: Vec<_> = (0..LIGHT_TASKS).map(|_| R::spawn(async {})).collect();
-                    for task in tasks {
-                        task.await.expect("it neither panics nor is cancelled");
-                    }
+                    join::<R, _>(tasks).await;
                 }
             })
             .await;
@@ -103,9 +101,7 @@ impl Workload for YieldNow {
                     }
                 };
                 let tasks: Vec<_> = (0..TASKS).map(|_| R::spawn(spin())).collect();
-                for task in tasks {
-                    task.await.expect("it neither panics nor is cancelled");
-                }
+                join::<R, _>(tasks).await;
             })
             .await;
     }
@@ -136,9 +132,7 @@ impl SyncWorkload for Channels {
                     assert!(K::send(&first, number).await);
                     assert_eq!(K::receive(&mut last).await, Some(number + TASKS));
                 }
-                for task in tasks {
-                    task.await.expect("it neither panics nor is cancelled");
-                }
+                join::<R, _>(tasks).await;
             })
             .await;
     }

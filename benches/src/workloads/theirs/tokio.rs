@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::bencher::{Bencher, STEP};
 use crate::runtime::{Runtime, Timers};
 use crate::toolkit::Toolkit;
-use crate::workloads::{SyncWorkload, TimedWorkload, Workload};
+use crate::workloads::{SyncWorkload, TimedWorkload, Workload, join};
 
 /// `spawn_many_local`: a thousand empty tasks, joined in order.
 #[derive(Debug)]
@@ -21,9 +21,7 @@ impl Workload for SpawnManyLocal {
             .measure(async |operations| {
                 for _ in 0..operations / STEP {
                     handles.extend((0..STEP).map(|_| R::spawn(async {})));
-                    for handle in handles.drain(..) {
-                        handle.await.expect("it neither panics nor is cancelled");
-                    }
+                    join::<R, _>(handles.drain(..)).await;
                 }
             })
             .await;
@@ -105,26 +103,9 @@ pub(crate) struct Contention;
 impl SyncWorkload for Contention {
     async fn drive<R: Runtime, K: Toolkit>(bencher: &mut Bencher) {
         let capacity = size(bencher);
-        bencher
-            .measure_least(SENDERS * EACH, async |operations| {
-                for _ in 0..operations / (SENDERS * EACH) {
-                    let (sender, mut receiver) = K::channel::<u64>(capacity);
-                    for _ in 0..SENDERS {
-                        let sender = sender.clone();
-                        R::detach(R::spawn(async move {
-                            for number in 0..EACH {
-                                assert!(K::send(&sender, number).await);
-                            }
-                        }));
-                    }
-                    let mut sum = 0;
-                    for _ in 0..SENDERS * EACH {
-                        sum += K::receive(&mut receiver).await.expect("not all has come");
-                    }
-                    assert_eq!(sum, SENDERS * EACH * (EACH - 1) / 2);
-                }
-            })
-            .await;
+        let send = async |sender: &K::Sender<u64>, number| K::send(sender, number).await;
+        let receive = async |receiver: &mut K::Receiver<u64>| K::receive(receiver).await;
+        contend::<R, _, _>(bencher, || K::channel(capacity), send, receive).await;
     }
 }
 
@@ -134,27 +115,38 @@ pub(crate) struct ContentionUnbounded;
 
 impl SyncWorkload for ContentionUnbounded {
     async fn drive<R: Runtime, K: Toolkit>(bencher: &mut Bencher) {
-        bencher
-            .measure_least(SENDERS * EACH, async |operations| {
-                for _ in 0..operations / (SENDERS * EACH) {
-                    let (sender, mut receiver) = K::unbounded::<u64>();
-                    for _ in 0..SENDERS {
-                        let sender = sender.clone();
-                        R::detach(R::spawn(async move {
-                            for number in 0..EACH {
-                                assert!(K::send_unbounded(&sender, number));
-                            }
-                        }));
-                    }
-                    let mut sum = 0;
-                    for _ in 0..SENDERS * EACH {
-                        sum += K::receive_unbounded(&mut receiver).await.expect("not all has come");
-                    }
-                    assert_eq!(sum, SENDERS * EACH * (EACH - 1) / 2);
-                }
-            })
-            .await;
+        let send = async |sender: &K::UnboundedSender<u64>, number| K::send_unbounded(sender, number);
+        let receive = async |receiver: &mut K::UnboundedReceiver<u64>| K::receive_unbounded(receiver).await;
+        contend::<R, _, _>(bencher, K::unbounded, send, receive).await;
     }
+}
+
+async fn contend<R: Runtime, S: Clone + 'static, Q>(
+    bencher: &mut Bencher,
+    channel: impl Fn() -> (S, Q),
+    send: impl AsyncFn(&S, u64) -> bool + Copy + 'static,
+    receive: impl AsyncFn(&mut Q) -> Option<u64>,
+) {
+    bencher
+        .measure_least(SENDERS * EACH, async |operations| {
+            for _ in 0..operations / (SENDERS * EACH) {
+                let (sender, mut receiver) = channel();
+                for _ in 0..SENDERS {
+                    let sender = sender.clone();
+                    R::spawn_detached(async move {
+                        for number in 0..EACH {
+                            assert!(send(&sender, number).await);
+                        }
+                    });
+                }
+                let mut sum = 0;
+                for _ in 0..SENDERS * EACH {
+                    sum += receive(&mut receiver).await.expect("not all has come");
+                }
+                assert_eq!(sum, SENDERS * EACH * (EACH - 1) / 2);
+            }
+        })
+        .await;
 }
 
 /// `uncontented/bounded`: five thousand messages into a channel for a million, then out.
@@ -233,9 +225,7 @@ impl SyncWorkload for SixSpawned {
             .measure_least(6 * STEP, async |operations| {
                 for _ in 0..operations / 6 {
                     let tasks = [(); 6].map(|()| R::spawn(take::<K>(Rc::clone(&semaphore))));
-                    for task in tasks {
-                        task.await.expect("it neither panics nor is cancelled");
-                    }
+                    join::<R, _>(tasks).await;
                 }
             })
             .await;

@@ -2,23 +2,32 @@
 //!
 //! The samples are drawn anew, with repetition, a thousand times; the middle 95 % of the medians of these draws are the interval.
 //! It asks nothing of how the figures are distributed, which for times is never the normal way. The chance is seeded, so the same
-//! samples give the same interval.
+//! samples give the same interval. Of a handful of figures it is the whole range, and nothing could promise 95 % of that.
 
 use crate::stats::quantile;
 
 const DRAWS: usize = 1000;
 
-/// A median and where it lies with a confidence of 95 %.
+/// What an interval promises, in percent, if there are enough figures.
+const CONFIDENCE: f64 = 95.0;
+
+/// What it can promise of so few, in percent: that not all of them lie on the same side of the median.
+#[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "few figures")]
+pub(crate) fn confidence(figures: usize) -> f64 {
+    CONFIDENCE.min(100.0 * (1.0 - 2_f64.powi(1 - figures as i32)))
+}
+
+/// A median and where it lies.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Interval {
-    pub(super) low: f64,
-    pub(super) median: f64,
-    pub(super) high: f64,
+pub(crate) struct Interval {
+    pub(crate) low: f64,
+    pub(crate) median: f64,
+    pub(crate) high: f64,
 }
 
 impl Interval {
     /// That of some figures, of which there is at least one.
-    pub(super) fn of(figures: &[f64]) -> Interval {
+    pub(crate) fn of(figures: &[f64]) -> Interval {
         let mut chance = Chance(0x9e37_79b9_7f4a_7c15);
         let mut draw = vec![0.0; figures.len()];
         let mut medians: Vec<f64> = (0..DRAWS)
@@ -79,6 +88,15 @@ mod tests {
         let many: Vec<f64> = (0..900).map(|number| f64::from(number) / 100.0).collect();
         let width = |interval: Interval| interval.high - interval.low;
         assert!(width(Interval::of(&many)) < width(Interval::of(&few)) / 3.0);
+    }
+
+    #[test]
+    fn a_few_figures_promise_less() {
+        let promised = [1, 3, 5, 6, 1000].map(confidence);
+        assert!(
+            promised.iter().zip([0.0, 75.0, 93.75, 95.0, 95.0]).all(|(is, to_be)| (is - to_be).abs() < 1e-9),
+            "{promised:?}"
+        );
     }
 
     #[test]
