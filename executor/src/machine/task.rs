@@ -233,8 +233,7 @@ impl<F: Future> TaskCell<F> {
         false
     }
 
-    /// The future is gone: whoever hears of this hears it outside the task.
-    #[cold]
+    #[cold] // the future is gone: whoever hears of this hears it outside the task
     fn report(&self, reporter: &Reporter, payload: Box<dyn Any + Send>) {
         self.header.set(state::FINISHED);
         report_panic(reporter, self.header.info(), PanicPayload::new(payload));

@@ -112,19 +112,31 @@ impl Alarm {
         true
     }
 
-    /// The deadline; settles it if it is relative and armed. One that is not armed counts from now; and so does what is left of one
-    /// that is armed in another runtime than the current one, whose clock is another.
+    /// The deadline, by the clock of the runtime where it is armed; settles it if it is relative. One that is not armed counts from now.
     ///
     /// # Panics
     ///
     /// If it is relative and not armed, outside a runtime.
     #[track_caller]
     pub fn deadline(&self) -> Instant {
-        let elsewhere = self.timers.as_ref().filter(|timers| is_elsewhere(timers));
-        match (elsewhere.map_or(self.due, |timers| self.left(timers)), &self.timers) {
+        match (self.due, &self.timers) {
             (Due::At(deadline), _) => deadline,
-            (Due::After(_), Some(timers)) if elsewhere.is_none() => timers.deadline(self.key),
-            (Due::After(nanos), _) => Instant::now() + Duration::from_nanos(nanos),
+            (Due::After(_), Some(timers)) => timers.deadline(self.key),
+            (Due::After(nanos), None) => Instant::now() + Duration::from_nanos(nanos),
+        }
+    }
+
+    /// As [`deadline`](Alarm::deadline), by the current runtime's clock, to which the next poll moves it.
+    ///
+    /// # Panics
+    ///
+    /// If it is relative and not armed, outside a runtime.
+    #[track_caller]
+    pub fn deadline_here(&self) -> Instant {
+        match self.timers.as_ref().filter(|timers| is_elsewhere(timers)).map(|timers| self.left(timers)) {
+            Some(Due::After(nanos)) => Instant::now() + Duration::from_nanos(nanos),
+            Some(Due::At(deadline)) => deadline,
+            None => self.deadline(),
         }
     }
 

@@ -61,7 +61,7 @@ impl Light<'_> {
     }
 
     fn to_node(self, parent: Option<Rc<Node>>) -> Rc<Node> {
-        let node = Node::new(self.kind, self.at, parent, self.alarm.map(|alarm| Alarm::at(alarm.deadline())));
+        let node = Node::new(self.kind, self.at, parent, self.alarm.map(|alarm| Alarm::at(alarm.deadline_here())));
         if let Some(flag) = self.flag() {
             node.cancel(flag.reason(self.at));
         }
@@ -366,7 +366,7 @@ pub(crate) fn deadline() -> Instant {
             match (link.node(), link.frame) {
                 (None, Frame::Light(light)) if light.kind.is_shield() => return earliest,
                 (None, Frame::Light(light)) => {
-                    earliest = earliest.min(light.alarm.map_or(Instant::NEVER, Alarm::deadline));
+                    earliest = earliest.min(light.alarm.map_or(Instant::NEVER, Alarm::deadline_here));
                 }
                 (Some(node), _) | (None, Frame::Heavy(node) | Frame::Member(node)) => {
                     return earliest.min(node.effective_deadline());

@@ -97,7 +97,13 @@ fn of_a_group_whenever_the_handle_goes_and_whatever_the_result_does() {
                 let (more, group) = (log.clone(), g.clone());
                 let unwanted = does.when_dropped(&log, &known, move || {
                     let noted = more.clone();
-                    if group.try_spawn(async move { Ok::<_, String>(noted.note("more")) }).is_err() {
+                    if group
+                        .try_spawn(async move {
+                            noted.note("more");
+                            Ok::<_, String>(())
+                        })
+                        .is_err()
+                    {
                         more.note("more"); // the group is closed
                     }
                 });
@@ -171,12 +177,20 @@ fn a_child_that_could_not_be_spawned_leaves_no_seat_behind() {
         // This poll is a stranger's, in no runtime.
         let dropped = log.clone();
         let late = OnDrop::new(move || dropped.note("dropped"));
-        let spawn = || g.spawn(async move { Ok(drop(late)) });
+        let spawn = || {
+            g.spawn(async move {
+                drop(late);
+                Ok(())
+            })
+        };
         assert!(catch_unwind(AssertUnwindSafe(spawn)).is_err());
         assert_eq!(log.take(), ["dropped"]);
         assert!(g.is_empty());
         yield_now().await;
-        g.spawn(async { Ok(log_nothing()) });
+        g.spawn(async {
+            log_nothing();
+            Ok(())
+        });
         assert_eq!(g.len(), 1);
         Ok(())
     }));
