@@ -47,7 +47,10 @@ impl Around {
             Around::Branch => Box::pin(async { drop(gather([body]).await) }),
             Around::GroupChild => Box::pin(async {
                 let ended = task_group(async |g| {
-                    g.spawn(async { Ok::<_, String>(body.await) });
+                    g.spawn(async {
+                        body.await;
+                        Ok::<_, String>(())
+                    });
                     Ok(())
                 });
                 ended.await.unwrap_or(());
@@ -55,7 +58,10 @@ impl Around {
             Around::ScopeChild => Box::pin(async {
                 let body = RefCell::new(Some(body));
                 let ended = scope(async |s| {
-                    s.spawn(async { Ok::<_, String>(body.take().unwrap().await) });
+                    s.spawn(async {
+                        body.take().unwrap().await;
+                        Ok::<_, String>(())
+                    });
                     Ok(())
                 });
                 ended.await.unwrap_or(());
