@@ -182,6 +182,7 @@ mod tests {
         // `Option` stands for what the slab adds to tell a free entry from a used one: nothing.
         assert_eq!(size_of::<Option<Entry>>(), 2 * size_of::<Option<Waker>>() + size_of::<usize>() + 8);
     }
+
     #[test]
     fn who_polls_again_takes_no_second_place() {
         let mut entry = Entry::new(0, Ready::UNKNOWN);

@@ -10,9 +10,9 @@
 //!                      LocalSet  handcar  LocalRuntime again  LocalRuntime      row B:  ...
 //! ```
 //!
-//! A drift of the machine then hits all of them alike, and nobody always comes after the same one. In each round the figure of Handcar is divided by the rival's of the
-//! same round; the median of these ratios is the result, with its bootstrap interval. The rival is whichever way of running
-//! tokio is fastest on that row. One of them is measured twice, against itself: what this ratio strays from one is what the
+//! A drift of the machine then hits all of them alike, and nobody always comes after the same one. In each round the figure of
+//! Handcar is divided by the rival's of the same round; the median of these ratios is the result, with its bootstrap interval. The
+//! rival is whichever way of running tokio is fastest on that row. One of them is measured twice, against itself: what this ratio strays from one is what the
 //! machine alone does.
 
 mod counts;

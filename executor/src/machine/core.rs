@@ -407,6 +407,7 @@ impl Core {
         self.set_parker(Rc::new(ThreadParker::default()))
     }
 
+    /// Whether that is the address of its parker.
     pub(crate) fn parks_at(&self, parker: *const ()) -> bool {
         self.parker.borrow().as_ref().is_some_and(|known| Rc::as_ptr(known).addr() == parker.addr())
     }

@@ -170,7 +170,7 @@ impl<F: Future> TaskCell<F> {
         }
     }
 
-    /// Nobody wants the result: drops it in place. A panic, which it may be, or its destructor's, goes to `report`.
+    /// Nobody wants the result, nor can reach it: drops it in place. A panic, its own or its destructor's, goes to `report`.
     #[inline]
     fn drop_result(&self, report: impl FnOnce(PanicPayload)) {
         let drop_it = || {
@@ -216,10 +216,8 @@ impl<F: Future> TaskCell<F> {
         self.tell(reporter);
     }
 
-    /// The future has panicked: in its poll, or in its destructor when the result was there already.
-    /// True if it is polled once more.
+    /// The future has panicked: in its poll, or in its destructor when the result was there already. True if it is polled once more.
     #[cold]
-    #[inline(never)]
     fn panicked(&self, core: &Core, payload: Box<dyn Any + Send>) -> bool {
         if self.with_stage(|stage| matches!(*stage, Stage::Finished { .. })) {
             self.report(&core.reporter, payload);
@@ -233,7 +231,8 @@ impl<F: Future> TaskCell<F> {
         false
     }
 
-    #[cold] // the future is gone: whoever hears of this hears it outside the task
+    /// The future is gone: whoever hears of this hears it outside the task.
+    #[cold]
     fn report(&self, reporter: &Reporter, payload: Box<dyn Any + Send>) {
         self.header.set(state::FINISHED);
         report_panic(reporter, self.header.info(), PanicPayload::new(payload));

@@ -222,7 +222,7 @@ pub(crate) struct Binding {
 pub(crate) type Context = Rc<[Binding]>;
 
 thread_local! {
-    /// Without a destructor, as the poll stack is: it is empty whenever nothing is polled.
+    /// Without a destructor, as what is beside the poll stack: it is empty whenever nothing is polled.
     static CURRENT: ManuallyDrop<Cell<Option<Context>>> = const { ManuallyDrop::new(Cell::new(None)) };
     /// Whether it is not empty: all that a spawn looks at.
     static IS_SET: Cell<bool> = const { Cell::new(false) };

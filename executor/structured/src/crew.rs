@@ -18,7 +18,7 @@ use crate::group_builder::{GroupBuilder, OnChildPanic, OnError};
 use crate::group_child::Seat;
 use crate::group_error::{GroupError, Whose};
 use crate::group_handle::{GroupHandle, TaskEnd};
-use crate::members;
+use crate::members::SeatNumber;
 use crate::node::{Grace, Kind, Node};
 use crate::reason::{CancelKind, CancelReason};
 
@@ -100,7 +100,7 @@ impl<E: fmt::Display + 'static> Crew<E> {
 
     /// The child that the seat was reserved for has been spawned.
     #[inline]
-    pub(crate) fn take_on<T>(&self, seat: members::Seat, task: JoinHandle<Result<T, TaskEnd>>) -> GroupHandle<T> {
+    pub(crate) fn take_on<T>(&self, seat: SeatNumber, task: JoinHandle<Result<T, TaskEnd>>) -> GroupHandle<T> {
         self.node.members.borrow_mut().sit(seat, task.abort_handle());
         if self.node.is_cancelled() {
             layer::cancel(&task.abort_handle(), kernel::CancelKind::Parent);
@@ -211,7 +211,7 @@ impl<E> Crew<E> {
 
     /// The child in that seat has ended.
     #[inline]
-    pub(crate) fn left(&self, seat: members::Seat, pass: Pass) {
+    pub(crate) fn left(&self, seat: SeatNumber, pass: Pass) {
         let mut members = self.node.members.borrow_mut();
         let member = members.leave(seat);
         let is_last = members.is_empty();

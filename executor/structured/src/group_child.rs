@@ -26,7 +26,7 @@ use crate::crew::Crew;
 use crate::gate::Pass;
 use crate::group_error::Whose;
 use crate::group_handle::TaskEnd;
-use crate::members;
+use crate::members::SeatNumber;
 use crate::node::Node;
 use crate::polls::{self, Frame};
 use crate::reason::CancelReason;
@@ -35,7 +35,7 @@ use crate::scoped::{Outcome, Stage, drop_body, drop_node, poll_node, step};
 /// A child's place in its group.
 pub(crate) struct Seat<E> {
     pub(crate) crew: Rc<Crew<E>>,
-    pub(crate) number: members::Seat,
+    pub(crate) number: SeatNumber,
     pub(crate) pass: Pass,
 }
 

@@ -180,13 +180,13 @@ where
     E: fmt::Display + 'static,
 {
     let node = &crew.node;
-    let frame = || Frame::Heavy(node);
-    let mut outcome = polls::under(frame(), || step(body.as_mut(), cx)).1;
+    let frame = Frame::Heavy(node);
+    let mut outcome = polls::under(frame, || step(body.as_mut(), cx)).1;
     if outcome.is_none() {
         node.look_at_clock(cx); // it may have cancelled itself
     }
     if outcome.is_none() && node.is_cancelled() && (!node.is_protected() || node.is_grace_over()) {
-        outcome = Some(polls::under(frame(), || drop_body(body.as_mut(), Outcome::Cancelled(None))).1);
+        outcome = Some(polls::under(frame, || drop_body(body.as_mut(), Outcome::Cancelled(None))).1);
     }
     match outcome {
         None => {}

@@ -5,35 +5,35 @@
 
 use handcar_executor::AbortHandle;
 
-/// The number of a seat. There are never more children than a runtime has slots.
-pub(crate) type Seat = u32;
+/// There are never more children than a runtime has slots.
+pub(crate) type SeatNumber = u32;
 
 #[derive(Default)]
 pub(crate) struct Members {
     seats: Vec<Option<AbortHandle>>,
-    free: Vec<Seat>,
+    free: Vec<SeatNumber>,
 }
 
 impl Members {
     /// A seat for a child that is about to be spawned.
     #[inline]
     #[allow(clippy::cast_possible_truncation)]
-    pub(crate) fn reserve(&mut self) -> Seat {
+    pub(crate) fn reserve(&mut self) -> SeatNumber {
         self.free.pop().unwrap_or_else(|| {
             self.seats.push(None);
-            self.seats.len() as Seat - 1
+            self.seats.len() as SeatNumber - 1
         })
     }
 
     /// The child that a seat was reserved for.
     #[inline]
-    pub(crate) fn sit(&mut self, seat: Seat, child: AbortHandle) {
+    pub(crate) fn sit(&mut self, seat: SeatNumber, child: AbortHandle) {
         self.seats[seat as usize] = Some(child);
     }
 
     /// The child has ended, or was not spawned after all. The caller drops what it gets after the borrow.
     #[inline]
-    pub(crate) fn leave(&mut self, seat: Seat) -> Option<AbortHandle> {
+    pub(crate) fn leave(&mut self, seat: SeatNumber) -> Option<AbortHandle> {
         self.free.push(seat);
         self.seats[seat as usize].take()
     }

@@ -31,9 +31,11 @@ use crate::context;
 use crate::node::{Kind, Node};
 use crate::reason::{CancelKind, CancelReason};
 
+/// What stands on the stack for a scope.
 #[derive(Clone, Copy)]
 pub(crate) enum Frame<'a> {
     Light(Light<'a>),
+    /// A scope's node, or a task's own.
     Heavy(&'a Rc<Node>),
     /// A child of this group that has no node of its own yet.
     Member(&'a Rc<Node>),
@@ -132,22 +134,27 @@ fn innermost<R>(f: impl FnOnce(Option<&Link<'_>>) -> R) -> R {
     f(unsafe { TOP.get().as_ref() })
 }
 
-impl<'a> Link<'a> {
+impl Link<'_> {
+    /// The frame as it is by now: a heavy one, if it has got a node.
+    fn now(&self) -> Frame<'_> {
+        self.attached.get().map_or(self.frame, Frame::Heavy)
+    }
+
     fn node(&self) -> Option<&Rc<Node>> {
-        match &self.frame {
+        match self.now() {
             Frame::Heavy(node) => Some(node),
-            Frame::Light(_) | Frame::Member(_) => self.attached.get(),
+            Frame::Light(_) | Frame::Member(_) => None,
         }
     }
 
     /// Its node, made if there was none.
     fn attach(&self) -> Rc<Node> {
-        let make = || match self.frame {
+        let made = match self.now() {
             Frame::Light(light) => light.to_node(attach_to(self.below)),
             Frame::Member(group) => task_node(Some(Rc::clone(group))),
-            Frame::Heavy(node) => Rc::clone(node),
+            Frame::Heavy(node) => return Rc::clone(node),
         };
-        Rc::clone(self.node().unwrap_or_else(|| self.attached.get_or_init(make)))
+        Rc::clone(self.attached.get_or_init(|| made))
     }
 
     fn is_task(&self) -> bool {
@@ -164,11 +171,11 @@ impl<'a> Link<'a> {
             Frame::Heavy(node) | Frame::Member(node) => node.at,
         }
     }
+}
 
-    /// This one, and those around it.
-    fn outwards(&'a self) -> impl Iterator<Item = &'a Link<'a>> {
-        std::iter::successors(Some(self), |link| link.below)
-    }
+/// The frames from the innermost one outwards.
+fn outwards<'a>(top: Option<&'a Link<'a>>) -> impl Iterator<Item = &'a Link<'a>> {
+    std::iter::successors(top, |link| link.below)
 }
 
 /// Whether the innermost frame is, or has become, a node.
@@ -273,7 +280,7 @@ pub(crate) fn cancel_task() {
     if !is_task_flagged() {
         return;
     }
-    let task = innermost(|top| match top.and_then(|top| top.outwards().find(|link| link.is_task())) {
+    let task = innermost(|top| match outwards(top).find(|link| link.is_task()) {
         Some(task) => task.node().cloned(),
         None => attached_task(),
     });
@@ -301,13 +308,13 @@ pub(crate) fn take_task() -> Option<Rc<Node>> {
 /// not itself on the stack.
 pub(crate) fn is_flagged() -> bool {
     innermost(|top| {
-        for link in top.iter().flat_map(|top| top.outwards()) {
-            match (link.node(), &link.frame) {
-                (Some(node), _) => return node.is_cancelled(),
-                (None, Frame::Light(light)) if light.kind.is_shield() => return false,
-                (None, Frame::Light(light)) if light.flag().is_some() => return true,
-                (None, Frame::Light(_)) => {}
-                (None, _) => return is_task_flagged(),
+        for link in outwards(top) {
+            match link.now() {
+                Frame::Light(light) if light.kind.is_shield() => return false,
+                Frame::Light(light) if light.flag().is_some() => return true,
+                Frame::Light(_) => {}
+                Frame::Heavy(node) => return node.is_cancelled(),
+                Frame::Member(_) => return is_task_flagged(),
             }
         }
         attached_task().map_or_else(is_task_flagged, |node| node.is_cancelled())
@@ -328,13 +335,13 @@ pub(crate) fn is_held() -> bool {
 pub(crate) fn reason() -> Option<CancelReason> {
     innermost(|top| {
         let below = |reason| if top.is_some() { CancelReason::below(&reason) } else { reason };
-        for (above, link) in top.iter().flat_map(|top| top.outwards()).enumerate() {
-            let own = match (link.node(), &link.frame) {
-                (Some(node), _) if node.kind.is_shield() => return None,
-                (Some(node), _) => reason_of(node),
-                (None, Frame::Light(light)) if light.kind.is_shield() => return None,
-                (None, Frame::Light(light)) => light.flag().map(|flag| flag.reason(light.at)),
-                (None, Frame::Heavy(group) | Frame::Member(group)) => task_reason(Some(group)),
+        for (above, link) in outwards(top).enumerate() {
+            let own = match link.now() {
+                Frame::Light(light) if light.kind.is_shield() => return None,
+                Frame::Light(light) => light.flag().map(|flag| flag.reason(light.at)),
+                Frame::Heavy(node) if node.kind.is_shield() => return None,
+                Frame::Heavy(node) => reason_of(node),
+                Frame::Member(group) => task_reason(Some(group)),
             };
             if let Some(own) = own {
                 return Some(if above == 0 { own } else { CancelReason::below(&own) });
@@ -362,15 +369,13 @@ fn reason_of(node: &Node) -> Option<CancelReason> {
 pub(crate) fn deadline() -> Instant {
     innermost(|top| {
         let mut earliest = Instant::NEVER;
-        for link in top.iter().flat_map(|top| top.outwards()) {
-            match (link.node(), link.frame) {
-                (None, Frame::Light(light)) if light.kind.is_shield() => return earliest,
-                (None, Frame::Light(light)) => {
+        for link in outwards(top) {
+            match link.now() {
+                Frame::Light(light) if light.kind.is_shield() => return earliest,
+                Frame::Light(light) => {
                     earliest = earliest.min(light.alarm.map_or(Instant::NEVER, Alarm::deadline_here));
                 }
-                (Some(node), _) | (None, Frame::Heavy(node) | Frame::Member(node)) => {
-                    return earliest.min(node.effective_deadline());
-                }
+                Frame::Heavy(node) | Frame::Member(node) => return earliest.min(node.effective_deadline()),
             }
         }
         attached_task().map_or(earliest, |node| earliest.min(node.effective_deadline()))
@@ -381,9 +386,9 @@ pub(crate) fn deadline() -> Instant {
 /// there were any.
 pub(crate) fn cancel_expired() -> bool {
     let innermost = innermost(|top| {
-        top?.outwards().find_map(|link| match link.frame {
-            Frame::Light(_) => link.node().cloned(),
-            Frame::Heavy(node) | Frame::Member(node) => Some(Rc::clone(link.node().unwrap_or(node))),
+        outwards(top).find_map(|link| match link.now() {
+            Frame::Light(_) => None,
+            Frame::Heavy(node) | Frame::Member(node) => Some(Rc::clone(node)),
         })
     });
     innermost.or_else(attached_task).is_some_and(|node| node.cancel_expired())
@@ -401,5 +406,5 @@ pub(crate) fn opened_above(depth: usize) -> Option<&'static Location<'static>> {
 }
 
 fn scopes<'a>(top: Option<&'a Link<'a>>) -> impl Iterator<Item = &'a Link<'a>> {
-    top.into_iter().flat_map(Link::outwards).filter(|link| !link.is_task())
+    outwards(top).filter(|link| !link.is_task())
 }

@@ -78,11 +78,16 @@ impl Around {
     }
 }
 
-/// Panics without a word, and, to the compiler, may return.
-fn panic_with(what: &'static str) {
-    if !what.is_empty() {
-        resume_unwind(Box::new(what));
-    }
+/// Panics, and leaves a cleanup behind: by itself, or from a destructor that runs while it unwinds.
+fn panic_with_a_cleanup(log: Log, in_destructor: bool) {
+    let cleanup = async move {
+        secs(1).await;
+        log.at("cleaned up");
+    };
+    let (in_time, late) = if in_destructor { (None, Some(cleanup)) } else { (Some(cleanup), None) };
+    let _while_unwinding = OnDrop::new(move || drop(late.map(defer)));
+    let _guard = in_time.map(defer);
+    resume_unwind(Box::new("the body's"));
 }
 
 /// Every way to put up to three of them around each other, from the outside in.
@@ -145,21 +150,9 @@ fn at_every_nesting_a_cleanup_that_is_made_in_the_poll_that_panics_is_awaited() 
     for around in nestings() {
         for in_destructor in [false, true] {
             let seen = Log::new();
-            let log = seen.clone();
             let runtime = simulated();
-            let body = async move {
-                let cleanup = async move {
-                    secs(1).await;
-                    log.at("cleaned up");
-                };
-                if in_destructor {
-                    let _while_unwinding = OnDrop::new(move || drop(defer(cleanup)));
-                    panic_with("the body's");
-                } else {
-                    let _guard = defer(cleanup);
-                    panic_with("the body's");
-                }
-            };
+            let log = seen.clone();
+            let body = async move { panic_with_a_cleanup(log, in_destructor) };
             let whole = around.iter().rev().fold(Box::pin(body) as Boxed, |body, around| around.put(body));
             runtime.block_on(async {
                 let ended = AssertUnwindSafe(CancelScope::new().run(whole)).catch_unwind().await;
@@ -231,7 +224,7 @@ fn a_timeout_that_is_carried_to_another_runtime_has_what_was_left_of_it() {
 }
 
 #[test]
-fn so_has_one_with_a_point_in_time() {
+fn a_timeout_at_a_point_in_time_that_is_carried_to_another_runtime_has_what_was_left_of_it() {
     let _watchdog = watchdog();
     let (first, second) = (simulated(), simulated());
     second.block_on(secs(1000));
