@@ -135,10 +135,11 @@ impl Core {
         tasks.len()
     }
 
+    /// Main first.
     pub(crate) fn waiting_tasks(&self) -> Vec<TaskInfo> {
-        let mut tasks: Vec<_> = self.slots.borrow().tasks().map(|task| self.info(task)).collect();
-        tasks.sort_by_key(|task| task.id != self.main.get());
-        tasks
+        let slots = self.slots.borrow();
+        let others = slots.tasks().filter(|task| task.header().id.get() != self.main.get());
+        slots.task(self.main.get()).into_iter().chain(others).map(|task| self.info(task)).collect()
     }
 
     /// How many tasks there are, main not counted.
