@@ -25,7 +25,7 @@
 //! The registry hands out executor numbers and takes them back at the end of a runtime. The one that has been free longest
 //! goes first, so that a late waker of a dead runtime hits an unused number for as long as possible.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -48,7 +48,7 @@ pub(crate) struct Mailbox {
 struct Letters {
     wakes: Vec<TaskId>,
     /// The same as a set, once there are more than [`FEW`].
-    known: HashSet<TaskId>,
+    known: BTreeSet<TaskId>,
     reports: Vec<Report>,
     closed: bool,
     notifier: Option<Arc<dyn Notify>>,
@@ -145,7 +145,7 @@ impl Mailbox {
         let mut letters = self.lock();
         self.has_mail.store(false, Ordering::Relaxed);
         if !letters.known.is_empty() {
-            letters.known = HashSet::new(); // clearing would cost its capacity each time
+            letters.known = BTreeSet::new(); // clearing would cost its capacity each time
         }
         std::mem::swap(&mut letters.wakes, wakes);
         std::mem::take(&mut letters.reports)
