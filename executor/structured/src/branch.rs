@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 
 use crate::node::{Kind, Node};
 use crate::polls::{self, Flag, Frame, Light};
-use crate::scoped::{Outcome, Stage, discard, drain_from, drop_node, poll_node, step_panicked};
+use crate::scoped::{Body, Left, Outcome, Stage, discard, drain_from, drop_node, poll_node, step, step_panicked};
 
 pin_project! {
     #[project = BranchView]
@@ -44,7 +44,7 @@ impl<F: Future> Branch<F> {
 
     #[inline]
     pub(crate) fn has_ended(&self) -> bool {
-        self.own.is_none() && !self.stage.is_body()
+        self.own.is_none() && self.stage.left() != Left::Body
     }
 
     /// Its node; made now if there was none. None if it has ended.
@@ -100,5 +100,43 @@ impl<F: Future> Branch<F> {
             *this.own = None;
         }
         polled
+    }
+}
+
+/// Main is a branch of nothing, in a frame that is a task's; it has a node from the start if it inherits a context.
+impl<F: Future> Branch<F> {
+    pub(crate) fn main(body: F, own: Option<Rc<Node>>) -> Branch<F> {
+        Branch { own, stage: Stage::Body { body } }
+    }
+
+    /// Calls `f` as main might.
+    pub(crate) fn within_main<R>(
+        self: Pin<&mut Self>,
+        at: &'static Location<'static>,
+        f: impl FnOnce(Pin<&mut Stage<F>>) -> R,
+    ) -> R {
+        let this = self.project();
+        let light = Frame::Light(Light { kind: Kind::Task, ..Light::plain(at) });
+        let frame = this.own.as_ref().map_or(light, Frame::Heavy);
+        let (node, result) = polls::under(frame, || f(this.stage));
+        if node.is_some() {
+            *this.own = node;
+        }
+        result
+    }
+
+    pub(crate) fn poll_main(
+        mut self: Pin<&mut Self>,
+        at: &'static Location<'static>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Outcome<F::Output>> {
+        if self.own.is_some() {
+            return self.poll_heavy(false, cx);
+        }
+        let outcome = self.as_mut().within_main(at, |stage| step(stage, cx));
+        match self.own.clone() {
+            Some(node) => self.attached(node, outcome, cx),
+            None => outcome.map_or(Poll::Pending, Poll::Ready),
+        }
     }
 }

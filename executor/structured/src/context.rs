@@ -28,6 +28,8 @@ use std::task::{Context as Polling, Poll};
 use handcar_executor::unpolled::Unpolled;
 use pin_project_lite::pin_project;
 
+use crate::node::Node;
+
 /// Declares context variables.
 ///
 /// A variable holds a value for everything that runs inside [`scope`](ContextVar::scope), in this task and in those that are
@@ -117,14 +119,14 @@ impl<T> ContextVar<T> {
     /// As that of `future`, which is dropped with it.
     #[track_caller]
     pub fn scope<F: IntoFuture>(&'static self, value: T, future: F) -> WithVar<F::IntoFuture> {
-        let binding = Binding { key: self.key(), value: (self.keep)(value) };
+        let binding = Binding::new(self.key(), (self.keep)(value));
         let unpolled = Unpolled::new(&"ContextVar::scope");
         WithVar { unpolled, binding, merged: None, body: Some(future.into_future()) }
     }
 
     /// Calls `f` with `value` in this variable.
     pub fn sync_scope<R>(&'static self, value: T, f: impl FnOnce() -> R) -> R {
-        let binding = Binding { key: self.key(), value: (self.keep)(value) };
+        let binding = Binding::new(self.key(), (self.keep)(value));
         let context = merge(current().as_deref().unwrap_or_default(), &binding);
         enter(Some(context), f)
     }
@@ -216,6 +218,14 @@ enum Value {
 pub(crate) struct Binding {
     key: usize,
     value: Value,
+    /// [`Node::inheriting`]: what is to be inherited brings it along, so that programs without context variables do not contain it.
+    inheriting: fn(Option<Rc<Node>>) -> Rc<Node>,
+}
+
+impl Binding {
+    fn new(key: usize, value: Value) -> Binding {
+        Binding { key, value, inheriting: Node::inheriting }
+    }
 }
 
 /// The variables that are set, each once.
@@ -243,6 +253,12 @@ pub(crate) fn current() -> Option<Context> {
 #[inline]
 pub(crate) fn is_set() -> bool {
     IS_SET.get()
+}
+
+/// A node for a task that is to have the current context, if there is one.
+pub(crate) fn inheriting() -> Option<Rc<Node>> {
+    let inheriting = current()?.first()?.inheriting;
+    Some(inheriting(None))
 }
 
 /// Makes `context` the current one, in place of whatever is set, until the guard is dropped.
@@ -296,7 +312,7 @@ impl Portable {
     /// Calls `f` in it.
     pub(crate) fn enter<R>(self, f: impl FnOnce() -> R) -> R {
         let Some(values) = self.0 else { return f() };
-        enter(Some(values.into_iter().map(|(key, value)| Binding { key, value: Value::Shared(value) }).collect()), f)
+        enter(Some(values.into_iter().map(|(key, value)| Binding::new(key, Value::Shared(value))).collect()), f)
     }
 }
 

@@ -30,6 +30,7 @@ use crate::cleanup::Cleanup;
 use crate::context::{self, Context};
 use crate::members::Members;
 use crate::reason::{CancelKind, CancelReason};
+use crate::scoped::{RULE, Rule};
 use crate::token::Shared;
 
 /// The grace period where no runtime says another.
@@ -57,6 +58,7 @@ impl Kind {
 
 pub(crate) struct Node {
     pub(crate) kind: Kind,
+    pub(crate) rule: &'static Rule,
     /// The line that made the scope.
     pub(crate) at: &'static Location<'static>,
     links: RefCell<Links>,
@@ -121,6 +123,7 @@ impl Node {
     ) -> Rc<Node> {
         let node = Rc::new(Node {
             kind,
+            rule: &RULE,
             at,
             links: RefCell::default(),
             own: RefCell::default(),

@@ -30,6 +30,7 @@ use handcar_executor::layer::{self, Alarm, Ending};
 use crate::context;
 use crate::node::{Kind, Node};
 use crate::reason::{CancelKind, CancelReason};
+use crate::scoped;
 
 /// What stands on the stack for a scope.
 #[derive(Clone, Copy)]
@@ -159,7 +160,7 @@ impl Link<'_> {
 
     fn is_task(&self) -> bool {
         match self.frame {
-            Frame::Light(_) => false,
+            Frame::Light(light) => light.kind == Kind::Task,
             Frame::Heavy(node) => node.kind == Kind::Task,
             Frame::Member(_) => true,
         }
@@ -209,7 +210,7 @@ impl Drop for Isolated {
         let inner = TASK.with(|task| task.replace(self.task.take()));
         layer::set_attention(self.attention);
         if let Some(inner) = inner {
-            inner.close(); // a task that has entered its own runtime has left a cleanup there
+            scoped::close(&inner); // a task that has entered its own runtime has left a cleanup there
         }
     }
 }

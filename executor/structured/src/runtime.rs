@@ -13,18 +13,17 @@ use std::io;
 use std::panic::Location;
 use std::pin::pin;
 use std::process;
-use std::rc::Rc;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
 use handcar_executor::layer;
 use handcar_executor::{self as kernel, Clock, Event, Instant, Metrics, OnPanic, Report, RunError, Turn, WakeHandle};
 
+use crate::branch::Branch;
 use crate::context;
 use crate::join::JoinHandle;
-use crate::node::{Kind, Node};
 use crate::polls::Isolated;
-use crate::scoped::{Outcome, Scoped};
+use crate::scoped::Outcome;
 use crate::shutdown::Shutdown;
 use crate::spawn::{self, Spawner};
 
@@ -245,18 +244,12 @@ impl Runtime {
     /// See [`RunError`].
     #[track_caller]
     pub fn try_block_on<F: IntoFuture>(&self, future: F) -> Result<F::Output, RunError> {
-        let root = Node::new(Kind::Task, Location::caller(), None, None);
-        if let Some(context) = context::current() {
-            let _ = root.context.set(context);
-        }
+        let (at, context) = (Location::caller(), context::inheriting());
         let main = async move {
-            let mut scoped = pin!(Scoped::heavy(Rc::clone(&root), future.into_future()));
+            let mut main = pin!(Branch::main(future.into_future(), context));
             poll_fn(|cx| {
-                if let Some(reason) = self.shutdown.poll(cx)? {
-                    layer::cancel_all();
-                    root.cancel(reason);
-                }
-                match ready!(scoped.as_mut().poll(cx)) {
+                main.as_mut().within_main(at, |_| self.shutdown.poll(cx))?;
+                match ready!(main.as_mut().poll_main(at, cx)) {
                     Outcome::Value(value) => Poll::Ready(Ok(value)),
                     Outcome::Panicked(panic) => panic.resume(),
                     Outcome::Cancelled(_) => Poll::Ready(Err(RunError::ShutDown)),

@@ -17,13 +17,17 @@
 //! So a value that was ready at the same moment is not lost, and `cancelled().await` sees what happened.
 //!
 //! While nothing has attached to the scope (see `polls.rs`) all of this is one comparison after each poll of the body.
+//!
+//! The rule does not know the body's type: a program has one copy of it, however many kinds of futures it runs. And it is reached
+//! through the node, which is made with it: a program in which nothing ever attaches to a scope contains neither.
 
 use std::any::Any;
+use std::convert::Infallible;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::thread;
 
 use handcar_executor::layer::{self, Alarm};
@@ -57,31 +61,68 @@ pin_project! {
     }
 }
 
-impl<F: Future> Stage<F> {
-    pub(crate) fn is_body(&self) -> bool {
-        matches!(self, Stage::Body { .. })
-    }
+/// What the rule sees of a [`Stage`].
+pub(crate) trait Body {
+    fn left(&self) -> Left;
 
-    fn take_outcome(self: Pin<&mut Self>) -> Option<Outcome<F::Output>> {
-        match self.project_replace(Stage::Over) {
-            StageTaken::Drain { outcome } => Some(*outcome),
-            _ => None,
+    /// Polls the body; when it has ended, drops it and keeps how.
+    fn step(self: Pin<&mut Self>, cx: &mut Context<'_>);
+
+    /// Drops whatever is left.
+    fn clear(self: Pin<&mut Self>);
+
+    /// Keeps how the body has ended.
+    fn keep(self: Pin<&mut Self>, outcome: Outcome<Infallible>);
+
+    fn park(self: Pin<&mut Self>);
+}
+
+/// What is left of a scope's body: itself, or its outcome.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Left {
+    Body,
+    Value,
+    Panic,
+    Cancel,
+    Parked,
+    Nothing,
+}
+
+impl<F: Future> Body for Stage<F> {
+    #[inline]
+    fn left(&self) -> Left {
+        match self {
+            Stage::Body { .. } => Left::Body,
+            Stage::Drain { outcome } => match **outcome {
+                Outcome::Value(_) => Left::Value,
+                Outcome::Panicked(_) => Left::Panic,
+                Outcome::Cancelled(_) => Left::Cancel,
+            },
+            Stage::Parked => Left::Parked,
+            Stage::Over => Left::Nothing,
         }
     }
 
-    /// Keeps a panic as the outcome, in place of anything but another panic.
-    fn panicked(mut self: Pin<&mut Self>, panic: PanicPayload, at: &'static Location<'static>) {
-        let outcome = match self.as_mut().take_outcome() {
-            Some(Outcome::Panicked(first)) => {
-                layer::report(Report::CleanupPanicked { at, payload: panic });
-                Outcome::Panicked(first)
-            }
-            before => {
-                discard(before);
-                Outcome::Panicked(panic)
-            }
-        };
-        self.set(Stage::Drain { outcome: Box::new(outcome) });
+    fn step(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
+        if let Some(outcome) = step(self.as_mut(), cx) {
+            self.set(Stage::Drain { outcome: Box::new(outcome) });
+        }
+    }
+
+    fn clear(mut self: Pin<&mut Self>) {
+        self.set(Stage::Over);
+    }
+
+    fn keep(mut self: Pin<&mut Self>, outcome: Outcome<Infallible>) {
+        let outcome = Box::new(match outcome {
+            Outcome::Panicked(panic) => Outcome::Panicked(panic),
+            Outcome::Cancelled(reason) => Outcome::Cancelled(reason),
+        });
+        self.set(Stage::Drain { outcome });
+    }
+
+    fn park(mut self: Pin<&mut Self>) {
+        self.set(Stage::Parked);
     }
 }
 
@@ -155,8 +196,30 @@ pub(crate) fn poll_node<F: Future>(
     polled: bool,
     cx: &mut Context<'_>,
 ) -> Poll<Outcome<F::Output>> {
-    if matches!(*stage, Stage::Parked) {
-        return if polls::is_flagged() { Poll::Pending } else { ended(node) };
+    ready!((node.rule.follow)(node, stage.as_mut(), polled, cx));
+    match stage.project_replace(Stage::Over) {
+        StageTaken::Drain { outcome } => Poll::Ready(*outcome),
+        _ => panic!("a drained scope has an outcome"),
+    }
+}
+
+/// The rule, as it is reached by those who make no nodes.
+pub(crate) struct Rule {
+    /// Ready when the stage has an outcome to be taken.
+    follow: fn(&Rc<Node>, Pin<&mut dyn Body>, bool, &mut Context<'_>) -> Poll<()>,
+    drop: fn(&Rc<Node>, Pin<&mut dyn Body>),
+    close: fn(&Node),
+}
+
+pub(crate) static RULE: Rule = Rule { follow, drop: drop_body_and_close, close: Node::close };
+
+fn follow(node: &Rc<Node>, mut stage: Pin<&mut dyn Body>, polled: bool, cx: &mut Context<'_>) -> Poll<()> {
+    if stage.left() == Left::Parked {
+        if polls::is_flagged() {
+            return Poll::Pending;
+        }
+        stage.keep(Outcome::Cancelled(node.reason()));
+        return Poll::Ready(());
     }
     let _context = node.enter_context();
     node.keep_waker(cx);
@@ -166,23 +229,32 @@ pub(crate) fn poll_node<F: Future>(
         node.reparent(polls::attach().as_ref());
     }
     node.look_at_clock(cx);
-    if stage.is_body() {
-        let step = || if polled { None } else { step(stage.as_mut(), cx) };
-        if let (_, Some(outcome)) = polls::under(Frame::Heavy(node), step) {
-            stage.set(Stage::Drain { outcome: Box::new(outcome) });
-        }
+    if !polled && stage.left() == Left::Body {
+        polls::under(Frame::Heavy(node), || stage.as_mut().step(cx));
     }
-    if stage.is_body() {
+    if stage.left() == Left::Body {
         // It may have cancelled itself, or moved its deadline.
         if node.kind == Kind::Task {
             polls::cancel_if_flagged(node);
         }
         node.look_at_clock(cx);
         if must_end(node) && (!node.is_protected() || node.is_grace_over()) {
-            drain_from(node, stage.as_mut(), Outcome::Cancelled(node.reason()));
+            end(node, stage.as_mut(), Outcome::Cancelled(node.reason()));
         }
     }
     drain(node, stage, cx)
+}
+
+/// Drops what is left under the frame, as [`drop_body`] does, and keeps the outcome.
+fn end(node: &Rc<Node>, mut stage: Pin<&mut dyn Body>, mut outcome: Outcome<Infallible>) {
+    let clear = || catch_unwind(AssertUnwindSafe(|| stage.as_mut().clear()));
+    if let (_, Err(payload)) = polls::under(Frame::Heavy(node), clear) {
+        match outcome {
+            Outcome::Panicked(_) => report_second(PanicPayload::new(payload)),
+            Outcome::Cancelled(_) => outcome = Outcome::Panicked(PanicPayload::new(payload)),
+        }
+    }
+    stage.keep(outcome);
 }
 
 /// Whether the body of a scope has to go. If only what is around is cancelled, that drops it, unless something holds it back;
@@ -193,30 +265,31 @@ fn must_end(node: &Node) -> bool {
         || from_above && (node.kind != Kind::Scope || node.parent().is_some_and(|parent| parent.is_protected()))
 }
 
-fn drain<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>>, cx: &mut Context<'_>) -> Poll<Outcome<F::Output>> {
-    let (drained, panicked) = cleanup::drain(node, !stage.is_body(), cx);
+fn drain(node: &Rc<Node>, mut stage: Pin<&mut dyn Body>, cx: &mut Context<'_>) -> Poll<()> {
+    let left = stage.left();
+    let (drained, panicked) = cleanup::drain(node, left != Left::Body, cx);
     if let Some((panic, at)) = panicked {
-        if stage.is_body() {
-            // The panic of a cleanup beside the body: the scope ends with it.
-            drain_from(node, stage.as_mut(), Outcome::Panicked(panic));
-            return drain(node, stage, cx);
+        if left == Left::Panic {
+            layer::report(Report::CleanupPanicked { at, payload: panic });
+        } else {
+            end(node, stage.as_mut(), Outcome::Panicked(panic));
         }
-        stage.as_mut().panicked(panic, at);
+        if left == Left::Body {
+            return drain(node, stage, cx); // the panic of a cleanup beside the body has ended it
+        }
     }
-    if stage.is_body() || !drained {
+    if left == Left::Body || !drained {
         return Poll::Pending;
     }
     report(node, stage)
 }
 
-fn report<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>>) -> Poll<Outcome<F::Output>> {
-    let is_inner = node.kind == Kind::Scope;
-    let cancelled = matches!(&*stage, Stage::Drain { outcome } if matches!(**outcome, Outcome::Cancelled(_)));
-    if is_inner && cancelled {
+fn report(node: &Rc<Node>, stage: Pin<&mut dyn Body>) -> Poll<()> {
+    if node.kind == Kind::Scope && stage.left() == Left::Cancel {
         polls::cancel_task();
         if node.is_cancelled_from_above() {
             node.close();
-            stage.set(Stage::Parked);
+            stage.park();
             return Poll::Pending;
         }
         // A deadline further out may have passed at the same time, in a task whose turn is still to come.
@@ -225,12 +298,7 @@ fn report<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>>) -> Poll<Out
         }
     }
     node.close();
-    let outcome = stage.as_mut().take_outcome();
-    Poll::Ready(outcome.expect("a drained scope has an outcome"))
-}
-
-fn ended<T>(node: &Node) -> Poll<Outcome<T>> {
-    Poll::Ready(Outcome::Cancelled(node.reason()))
+    Poll::Ready(())
 }
 
 /// What a wrapper has of its scope between two polls.
@@ -283,7 +351,16 @@ pin_project! {
 }
 
 /// The wrapper is dropped: drops what is left of the body under its frame, then closes the node.
-pub(crate) fn drop_node<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>>) {
+pub(crate) fn drop_node(node: &Rc<Node>, stage: Pin<&mut dyn Body>) {
+    (node.rule.drop)(node, stage);
+}
+
+/// [`Node::close`], for those who make no nodes.
+pub(crate) fn close(node: &Node) {
+    (node.rule.close)(node);
+}
+
+fn drop_body_and_close(node: &Rc<Node>, stage: Pin<&mut dyn Body>) {
     struct Close<'a>(&'a Node);
     impl Drop for Close<'_> {
         fn drop(&mut self) {
@@ -292,7 +369,7 @@ pub(crate) fn drop_node<F: Future>(node: &Rc<Node>, mut stage: Pin<&mut Stage<F>
     }
     let _close = Close(node);
     let _context = node.enter_context();
-    polls::under(Frame::Heavy(node), || stage.set(Stage::Over));
+    polls::under(Frame::Heavy(node), || stage.clear());
 }
 
 impl<F: Future> Scoped<F> {
@@ -420,7 +497,7 @@ fn end_light<F: Future>(
     mut stage: Pin<&mut Stage<F>>,
     cx: &mut Context<'_>,
 ) -> Poll<Outcome<F::Output>> {
-    if stage.is_body() {
+    if stage.left() == Left::Body {
         let ended = drop_light(head, stage.as_mut(), Outcome::Cancelled(None), cx);
         if !matches!((&*head, &ended), (Head::Light(_), Poll::Ready(Outcome::Cancelled(_)))) {
             return ended;

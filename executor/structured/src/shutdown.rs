@@ -4,31 +4,22 @@
 //! where there is none.
 
 use std::cell::Cell;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use handcar_executor::layer;
+
+use crate::polls;
 use crate::reason::{CancelKind, CancelReason};
 
+/// It is ready only with the error of a signal that cannot be awaited.
 type Signal = Pin<Box<dyn Future<Output = io::Result<()>>>>;
 
 #[derive(Default)]
-enum State {
-    #[default]
-    Never,
-    New(Box<dyn FnOnce() -> Signal>),
-    Waiting(Signal),
-    /// It has come, and what runs from now on ends at once.
-    Came,
-}
-
-pub(crate) struct Shutdown {
-    state: Cell<State>,
-    /// The line that asked for it.
-    at: &'static Location<'static>,
-}
+pub(crate) struct Shutdown(Cell<Option<Signal>>);
 
 impl Shutdown {
     #[track_caller]
@@ -36,42 +27,35 @@ impl Shutdown {
     where
         F: Future<Output = io::Result<()>> + 'static,
     {
-        let make = || -> Signal { Box::pin(signal()) };
-        Shutdown { state: Cell::new(State::New(Box::new(make))), at: Location::caller() }
-    }
-
-    /// Looks whether the signal has come: then main is to be cancelled for this reason.
-    #[inline]
-    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> io::Result<Option<CancelReason>> {
-        let mut signal = match self.state.take() {
-            State::Never => return Ok(None),
-            State::New(make) => make(),
-            State::Waiting(signal) => signal,
-            State::Came => return Ok(Some(self.came())),
+        let at = Location::caller();
+        let shut_down = async move {
+            signal().await?;
+            poll_fn(|_| come(at)).await
         };
-        match signal.as_mut().poll(cx) {
-            Poll::Pending => {
-                self.state.set(State::Waiting(signal));
-                Ok(None)
-            }
-            Poll::Ready(result) => result.map(|()| Some(self.came())),
-        }
+        Shutdown(Cell::new(Some(Box::pin(shut_down))))
     }
 
-    fn came(&self) -> CancelReason {
-        self.state.set(State::Came);
-        CancelReason::of(CancelKind::Shutdown, self.at)
+    /// Looks whether the signal has come. Called within main's scope, which is cancelled then.
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> io::Result<()> {
+        let Some(mut signal) = self.0.take() else { return Ok(()) };
+        if let Poll::Ready(failed) = signal.as_mut().poll(cx) {
+            return failed;
+        }
+        self.0.set(Some(signal));
+        Ok(())
     }
 
     /// The runtime ends: what waits there ends before it.
     pub(crate) fn forget(&self) {
-        drop(self.state.take());
+        drop(self.0.take());
     }
 }
 
-impl Default for Shutdown {
-    #[track_caller]
-    fn default() -> Shutdown {
-        Shutdown { state: Cell::default(), at: Location::caller() }
+/// The signal has come: cancels all tasks, main, and what runs as main from now on.
+fn come<T>(at: &'static Location<'static>) -> Poll<T> {
+    layer::cancel_all();
+    if let Some(main) = polls::attach() {
+        main.cancel(CancelReason::of(CancelKind::Shutdown, at));
     }
+    Poll::Pending
 }

@@ -28,7 +28,7 @@ use crate::context;
 use crate::node::Node;
 use crate::polls;
 use crate::reason::CancelReason;
-use crate::scoped::{Outcome, Stage, drain_from, drop_body, drop_node, poll_body, poll_node};
+use crate::scoped::{Outcome, Stage, close, drain_from, drop_body, drop_node, poll_body, poll_node};
 
 pin_project! {
     /// What the kernel polls.
@@ -64,7 +64,7 @@ struct CloseAttached;
 impl Drop for CloseAttached {
     fn drop(&mut self) {
         if let Some(node) = attached() {
-            node.close();
+            close(&node);
         }
     }
 }
@@ -83,7 +83,9 @@ impl<F: Future> Task<F> {
 pub(crate) fn inherit<T>(task: &kernel::JoinHandle<T>) {
     #[cold]
     fn keep(task: &kernel::AbortHandle) {
-        layer::keep_with(task, Node::inheriting(None));
+        if let Some(node) = context::inheriting() {
+            layer::keep_with(task, node);
+        }
     }
     if context::is_set() {
         keep(&task.abort_handle());
