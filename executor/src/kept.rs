@@ -13,6 +13,9 @@
 //! loop is notified, which may find that there is one now. A wake is sent before its waker is uncounted: so the loop, which looks at
 //! the counts first and at its mail afterwards, never takes a wake on its way for a deadlock.
 //!
+//! Whoever asks for it brings a [`Detector`] along, and wakers and loop reach the rest through that alone: a program in which no deadlock is
+//! an error does not contain it.
+//!
 //! Counts are by number, not by runtime: a late waker of a runtime that has ended counts for nobody, and a waker of a task that has ended
 //! keeps nobody waiting. What a stranger keeps on this very thread is counted as well, since nobody can tell the two apart.
 
@@ -25,10 +28,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
 use crate::machine::context;
+use crate::machine::core::Core;
 use crate::machine::mailbox::{self, Address, Mailbox};
 use crate::machine::slots::Slots;
 use crate::machine::waker::{COUNTS, TaskId, VTABLE};
-use crate::time::clock::Clock;
+use crate::runtime::RunError;
 
 /// A clone of `waker` for something that stays on this thread, and that only this thread's tasks can reach: it does not count as one
 /// by which the outside could wake them.
@@ -120,32 +124,41 @@ pub(crate) fn dropped(id: TaskId) {
     }
 }
 
-/// Whether the wakers of a runtime with this clock are counted: where a deadlock is an error.
-pub(crate) fn are_counted(clock: &Clock, detects: bool, mailbox: &Arc<Mailbox>) -> bool {
-    let counts = detects || clock.is_simulated();
-    if counts {
-        clock.belongs_to(mailbox);
-    }
-    counts
-}
-
 impl Address {
     /// Its place in the registry.
     pub(crate) fn number(self) -> u16 {
         self.executor & !COUNTS
     }
-
-    /// Whether the clones of its wakers are counted, because there a deadlock is an error.
-    pub(crate) fn counts(self) -> bool {
-        self.executor & COUNTS != 0
-    }
 }
+
+/// What a runtime has in which a deadlock is an error.
+pub(crate) trait Detect: Send + Sync {
+    fn count(&self, id: TaskId);
+
+    /// True if that was the last one of its number.
+    fn uncount(&self, id: TaskId) -> bool;
+
+    /// Nothing is runnable, and no timer armed: whether nobody can wake any task either. Each is asked then what it waits for, and if
+    /// one of them ends or wakes another while it is asked, or gives its waker away, the run goes on.
+    fn has_halted(&self, core: &Core) -> Result<bool, RunError>;
+
+    /// Asks main, which is on `block_on`'s stack, before it ends with `error`.
+    fn ask_main(&self, core: &Core, error: RunError, poll: &mut dyn FnMut()) -> Result<(), RunError>;
+}
+
+/// Makes one.
+pub(crate) type Detector = fn() -> Box<dyn Detect>;
 
 /// How many counted wakers there are of each number.
 #[derive(Default)]
 pub(crate) struct Kept(Mutex<BTreeMap<TaskId, usize>>);
 
 impl Kept {
+    /// A [`Detector`].
+    pub(crate) fn detector() -> Box<dyn Detect> {
+        Box::new(Kept::default())
+    }
+
     /// Whether there is one whose number `reaches` somebody.
     pub(crate) fn any(&self, mut reaches: impl FnMut(TaskId) -> bool) -> bool {
         self.lock().keys().any(|&id| reaches(id))
@@ -156,10 +169,33 @@ impl Kept {
     }
 }
 
+impl Detect for Kept {
+    fn count(&self, id: TaskId) {
+        *self.lock().entry(id).or_default() += 1;
+    }
+
+    fn uncount(&self, id: TaskId) -> bool {
+        let mut counts = self.lock();
+        let Some(count) = counts.get_mut(&id) else { return false };
+        *count -= 1;
+        *count == 0 && counts.remove(&id).is_some()
+    }
+
+    fn has_halted(&self, core: &Core) -> Result<bool, RunError> {
+        core.has_halted(self)
+    }
+
+    fn ask_main(&self, core: &Core, error: RunError, poll: &mut dyn FnMut()) -> Result<(), RunError> {
+        core.ask_main(self, error, poll)
+    }
+}
+
 #[cold]
 fn count(id: TaskId) {
-    if let Some((mailbox, _)) = runtime_of(id) {
-        *mailbox.kept.lock().entry(id).or_default() += 1;
+    if let Some((mailbox, _)) = runtime_of(id)
+        && let Some(detector) = &mailbox.detector
+    {
+        detector.count(id);
     }
 }
 
@@ -169,16 +205,11 @@ struct Uncount(TaskId);
 impl Drop for Uncount {
     #[cold]
     fn drop(&mut self) {
-        let Some((mailbox, is_here)) = runtime_of(self.0) else { return };
-        let mut counts = mailbox.kept.lock();
-        let Some(count) = counts.get_mut(&self.0) else { return };
-        *count -= 1;
-        if *count > 0 {
-            return;
-        }
-        counts.remove(&self.0);
-        drop(counts);
-        if !is_here {
+        if let Some((mailbox, is_here)) = runtime_of(self.0)
+            && let Some(detector) = &mailbox.detector
+            && detector.uncount(self.0)
+            && !is_here
+        {
             mailbox.notify();
         }
     }

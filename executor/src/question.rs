@@ -14,7 +14,7 @@
 use std::cell::RefCell;
 use std::task::{Context, Poll};
 
-use crate::kept;
+use crate::kept::{self, Kept};
 use crate::machine::budget;
 use crate::machine::core::Core;
 use crate::machine::task::Progress;
@@ -85,33 +85,51 @@ fn answers() -> Vec<String> {
 }
 
 impl Core {
-    /// Nothing can wake anybody: asks each task what it waits for. If one of them ends or wakes another while it is asked, or
-    /// gives its waker away, the run goes on.
-    #[cold]
-    pub(crate) fn come_to_a_halt(&self) -> Result<(), RunError> {
+    /// See [`Detect`](kept::Detect).
+    pub(crate) fn has_halted(&self, kept: &Kept) -> Result<bool, RunError> {
+        if !self.is_hopeless(kept) {
+            return Ok(false);
+        }
         let tasks = self.waiting_tasks();
         self.asked.set(self.asked.get() + 1);
         let waits = if self.may_ask() { tasks.iter().map(|task| self.ask(task.id)).collect() } else { Vec::new() };
         self.end_polls();
-        if self.is_halted() { Err(RunError::Deadlock(Deadlock::new(tasks, waits))) } else { Ok(()) }
+        if self.is_halted(kept) { Err(RunError::Deadlock(Deadlock::new(tasks, waits))) } else { Ok(true) }
     }
 
-    pub(crate) fn may_ask(&self) -> bool {
+    /// See [`Detect`](kept::Detect).
+    pub(crate) fn ask_main(&self, kept: &Kept, mut error: RunError, poll: &mut dyn FnMut()) -> Result<(), RunError> {
+        if let RunError::Deadlock(deadlock) = &mut error
+            && self.may_ask()
+        {
+            let main = self.main.get();
+            self.begin_question(main);
+            poll();
+            deadlock.said(main, self.end_question(main));
+            self.end_polls();
+            if !self.is_halted(kept) {
+                return Ok(());
+            }
+        }
+        Err(error)
+    }
+
+    fn may_ask(&self) -> bool {
         self.asked.get() <= ENOUGH
     }
 
     /// Whether it is a deadlock still, now that somebody was asked.
-    pub(crate) fn is_halted(&self) -> bool {
+    fn is_halted(&self, kept: &Kept) -> bool {
         if self.mailbox.has_mail() {
             self.open_mail(); // it may say no more than that a waker has gone
         }
-        self.is_hopeless()
+        self.is_hopeless(kept)
     }
 
     /// Whether nobody can wake any task. Who lets go of a waker, or of the clock, sends its wake first: so the mail is looked at last. And
     /// who has no waker any more does not get one from the clock's hold: so that is looked at second.
-    pub(crate) fn is_hopeless(&self) -> bool {
-        let is_kept = self.mailbox.kept.any(|id| self.slots.borrow().reaches(id));
+    fn is_hopeless(&self, kept: &Kept) -> bool {
+        let is_kept = kept.any(|id| self.slots.borrow().reaches(id));
         !is_kept && !self.timers.clock.is_held() && !self.parker().is_watching() && !self.has_work()
     }
 
@@ -129,14 +147,14 @@ impl Core {
     }
 
     /// The poll that follows only asks.
-    pub(crate) fn begin_question(&self, id: TaskId) {
+    fn begin_question(&self, id: TaskId) {
         self.begin_poll(id);
         drop(answers());
         budget::start(QUESTION);
     }
 
     /// What was answered, and whose end the task waits for.
-    pub(crate) fn end_question(&self, id: TaskId) -> Vec<String> {
+    fn end_question(&self, id: TaskId) -> Vec<String> {
         let mut answers = answers();
         let tasks: Vec<_> = self.slots.borrow().tasks().cloned().collect();
         let awaited = tasks.iter().filter(|task| self.task_of(task.header().joiner.get()) == Some(id));

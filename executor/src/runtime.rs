@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::kept::Lent;
+use crate::kept::{Detector, Kept, Lent};
 use crate::layer::Ending;
 use crate::machine::core::{Core, Turned};
 use crate::machine::join::JoinHandle;
@@ -79,7 +79,7 @@ pub struct Builder {
     pub(crate) observer: Option<Observer>,
     pub(crate) watch: watch::Settings,
     pub(crate) report_unpolled: bool,
-    pub(crate) detect_deadlocks: bool,
+    pub(crate) detector: Option<Detector>,
 }
 
 /// What a panic does that no join handle will see.
@@ -105,7 +105,7 @@ impl Builder {
             observer: None,
             watch: watch::Settings::default(),
             report_unpolled: false,
-            detect_deadlocks: false,
+            detector: None,
         }
     }
 
@@ -227,7 +227,7 @@ impl Builder {
     /// assert!(matches!(end, Err(RunError::Deadlock(_))));
     /// ```
     pub fn detect_deadlocks(mut self, detect: bool) -> Builder {
-        self.detect_deadlocks = detect;
+        self.detector = detect.then_some(Kept::detector);
         self
     }
 
@@ -309,18 +309,17 @@ impl Runtime {
                         self.resume_fatal();
                         continue;
                     }
-                    Err(RunError::Deadlock(mut deadlock)) if self.core.may_ask() => {
-                        self.core.begin_question(main);
-                        let polled = future.as_mut().poll(&mut cx);
-                        deadlock.said(main, self.core.end_question(main));
-                        self.core.end_polls();
-                        match polled {
-                            Poll::Ready(value) => return Ok(value),
-                            Poll::Pending if self.core.is_halted() => return Err(RunError::Deadlock(deadlock)),
-                            Poll::Pending => continue,
+                    Err(error) => {
+                        let Some(detector) = &self.core.mailbox.detector else { return Err(error) };
+                        let mut polled = Poll::Pending;
+                        let mut poll = || polled = future.as_mut().poll(&mut cx);
+                        let asked = detector.ask_main(&self.core, error, &mut poll);
+                        if let Poll::Ready(value) = polled {
+                            return Ok(value);
                         }
+                        asked?;
+                        continue;
                     }
-                    Err(error) => return Err(error),
                 }
                 if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
                     self.resume_fatal();
@@ -548,7 +547,7 @@ impl Deadlock {
         Deadlock { halted: Box::new(Halted { tasks, waits }) }
     }
 
-    fn said(&mut self, id: TaskId, waits: Vec<String>) {
+    pub(crate) fn said(&mut self, id: TaskId, waits: Vec<String>) {
         if let Some(place) = self.tasks().iter().position(|task| task.id == id) {
             self.halted.waits[place] = waits;
         }

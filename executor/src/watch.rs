@@ -371,7 +371,7 @@ mod tests {
 
     /// A watch for polls of 100 ms, and what it has told.
     fn slow_polls() -> (Watch, impl Fn() -> Vec<(TaskId, u128)>) {
-        let mailbox = Arc::new(Mailbox::new());
+        let mailbox = Arc::new(Mailbox::new(None));
         let settings = Settings { slow_poll: Some(THRESHOLD), ..Settings::default() };
         let watch = Watch::new(settings, &mailbox).unwrap().unwrap();
         for number in [1, 2] {

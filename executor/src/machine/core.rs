@@ -33,7 +33,6 @@ use std::time::Duration;
 
 use crate::cells::Cells;
 use crate::join_error::{CancelKind, CancelReason};
-use crate::kept;
 use crate::layer::{self, Ending};
 use crate::machine::header::Header;
 use crate::machine::join::JoinHandle;
@@ -98,11 +97,11 @@ pub(crate) enum Turned {
 
 impl Core {
     pub(crate) fn new(builder: Builder) -> Result<Rc<Core>, RunError> {
-        let mailbox = Arc::new(Mailbox::new());
-        let observer = watch::observer(builder.watch, &mailbox, builder.observer)?;
         let clock = builder.clock.unwrap_or_else(Clock::unheld);
-        let counts = kept::are_counted(&clock, builder.detect_deadlocks, &mailbox);
-        let address = mailbox::register(Arc::clone(&mailbox), counts).ok_or(RunError::TooManyRuntimes)?;
+        let mailbox = Arc::new(Mailbox::new(builder.detector.or(clock.detector())));
+        clock.belongs_to(&mailbox);
+        let observer = watch::observer(builder.watch, &mailbox, builder.observer)?;
+        let address = mailbox::register(Arc::clone(&mailbox)).ok_or(RunError::TooManyRuntimes)?;
         Ok(Rc::new(Core {
             address,
             slots: RefCell::new(Slots::new(address.executor)),
@@ -365,8 +364,10 @@ impl Core {
                 return Ok(());
             }
         }
-        if self.address.counts() && timeout.is_none() && self.is_hopeless() {
-            return self.come_to_a_halt();
+        if let (Some(detector), None) = (&self.mailbox.detector, timeout)
+            && detector.has_halted(self)?
+        {
+            return Ok(());
         }
         if self.timers.clock.is_simulated() {
             timeout = self.grace.filter(|_| self.closing.get() == Closing::Draining); // real time: virtual time stands still

@@ -29,7 +29,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::kept::Kept;
+use crate::kept::{Detect, Detector};
 use crate::machine::park::Notify;
 use crate::machine::waker::{COUNTS, MAX_EXECUTORS, TaskId};
 use crate::report::{Report, Reporter};
@@ -41,7 +41,7 @@ pub(crate) struct Mailbox {
     /// Whether the loop may have to be notified to come and look.
     asleep: AtomicBool,
     letters: Mutex<Letters>,
-    pub(crate) kept: Kept,
+    pub(crate) detector: Option<Box<dyn Detect>>,
 }
 
 #[derive(Default)]
@@ -70,9 +70,9 @@ impl Letters {
 }
 
 impl Mailbox {
-    pub(crate) fn new() -> Mailbox {
-        let (letters, kept) = (Mutex::default(), Kept::default());
-        Mailbox { has_mail: AtomicBool::new(false), asleep: AtomicBool::new(true), letters, kept }
+    pub(crate) fn new(detector: Option<Detector>) -> Mailbox {
+        let (letters, detector) = (Mutex::default(), detector.map(|make| make()));
+        Mailbox { has_mail: AtomicBool::new(false), asleep: AtomicBool::new(true), letters, detector }
     }
 
     pub(crate) fn wake(&self, id: TaskId) {
@@ -196,7 +196,7 @@ pub(crate) struct Address {
 const FRESH_NUMBERS: usize = if MAX_EXECUTORS < 1024 { MAX_EXECUTORS } else { 1024 };
 
 /// Gives `mailbox` a number; `None` when every number belongs to a living runtime.
-pub(crate) fn register(mailbox: Arc<Mailbox>, counts: bool) -> Option<Address> {
+pub(crate) fn register(mailbox: Arc<Mailbox>) -> Option<Address> {
     let mut registry = registry();
     let registry = &mut *registry;
     if registry.boxes.is_empty() {
@@ -212,7 +212,7 @@ pub(crate) fn register(mailbox: Arc<Mailbox>, counts: bool) -> Option<Address> {
         _ => registry.free.pop_front()?,
     };
     let place = &mut registry.boxes[number as usize];
-    let executor = if counts { number | COUNTS } else { number };
+    let executor = if mailbox.detector.is_some() { number | COUNTS } else { number };
     place.address = Address { executor, incarnation: place.address.incarnation.wrapping_add(1) };
     place.mailbox = Some(mailbox);
     Some(place.address)

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use crate::kept::{Detector, Kept};
 use crate::machine::context;
 use crate::machine::mailbox::Mailbox;
 
@@ -166,6 +167,8 @@ struct State {
     simulated: Option<Cell<Instant>>,
     /// None if it is of no consequence who holds the clock.
     holds: OnceCell<Arc<Holds>>,
+    /// Under a simulated clock a deadlock is an error.
+    detector: Option<Detector>,
 }
 
 #[derive(Default)]
@@ -185,7 +188,8 @@ impl Clock {
 
     /// The system's, of one runtime only: nobody counts who holds it before that wants to know.
     pub(crate) fn unheld() -> Clock {
-        Clock(Rc::new(State { epoch: std::time::Instant::now(), simulated: None, holds: OnceCell::new() }))
+        let epoch = std::time::Instant::now();
+        Clock(Rc::new(State { epoch, simulated: None, holds: OnceCell::new(), detector: None }))
     }
 
     /// A clock that starts at exactly zero and jumps to the next deadline at the moment when nothing is runnable and
@@ -194,8 +198,13 @@ impl Clock {
     ///
     /// Use one for one runtime.
     pub fn simulated() -> Clock {
-        let holds = OnceCell::from(Arc::default());
-        Clock(Rc::new(State { epoch: std::time::Instant::now(), simulated: Some(Cell::new(Instant::START)), holds }))
+        let (epoch, simulated) = (std::time::Instant::now(), Some(Cell::default()));
+        Clock(Rc::new(State {
+            epoch,
+            simulated,
+            holds: OnceCell::from(Arc::default()),
+            detector: Some(Kept::detector),
+        }))
     }
 
     /// The clock of the thread's current runtime; none outside a runtime.
@@ -255,8 +264,15 @@ impl Clock {
         self.0.holds.get().is_some_and(|holds| holds.count.load(Ordering::Acquire) > 0)
     }
 
-    /// Whoever lets go of it last notifies `mailbox`.
+    pub(crate) fn detector(&self) -> Option<Detector> {
+        self.0.detector
+    }
+
+    /// Whoever lets go of it last notifies `mailbox`, if that wants to know.
     pub(crate) fn belongs_to(&self, mailbox: &Arc<Mailbox>) {
+        if mailbox.detector.is_none() {
+            return;
+        }
         let mut mailboxes = self.holds().lock();
         mailboxes.retain(|mailbox| mailbox.strong_count() > 0);
         mailboxes.push(Arc::downgrade(mailbox));
