@@ -2,16 +2,15 @@
 //!
 //! A look costs a clock read and, once a source waits, a system call: after every poll that would
 //! be more than the polls themselves. After very many, timers and sockets would be late. So the interval adapts: each look
-//! measures how long the polls since the last one took, and aims at [`LOOK_EVERY`]. Cheap polls come to [`MAX_INTERVAL`] per
+//! measures how long the polls since the last one took, and aims at [`LOOK_EVERY_NANOS`]. Cheap polls come to [`MAX_INTERVAL`] per
 //! look; with polls of 200 us each there is a look after every one.
 
 use std::cell::Cell;
-use std::time::Duration;
 
 use crate::time::clock::Instant;
 
 /// The time between two looks that the interval aims at: what a timer or a socket may wait behind busy tasks.
-const LOOK_EVERY: Duration = Duration::from_micros(100);
+const LOOK_EVERY_NANOS: u64 = 100_000;
 
 /// The most polls between two looks. A look of about 120 ns after 128 polls of 8 ns is a tenth of their time at the most.
 const MAX_INTERVAL: u32 = 128;
@@ -56,9 +55,9 @@ impl Pace {
     pub(crate) fn looked(&self, now: Instant, slept: bool) {
         let interval = self.interval.get();
         if let (Some(since), false) = (self.since.get(), slept) {
-            let took = (now - since).as_nanos().max(1);
-            let fitting = u128::from(interval) * LOOK_EVERY.as_nanos() / took;
-            self.interval.set(fitting.clamp(1, u128::from(interval * 2).min(u128::from(MAX_INTERVAL))) as u32);
+            let took = now.nanos().saturating_sub(since.nanos()).max(1);
+            let fitting = u64::from(interval) * LOOK_EVERY_NANOS / took;
+            self.interval.set(fitting.clamp(1, u64::from(MAX_INTERVAL.min(interval * 2))) as u32);
         }
         self.since.set(Some(now));
         self.left.set(self.interval.get());
