@@ -8,7 +8,7 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::vec;
 
 use handcar_executor::unpolled::Unpolled;
@@ -108,29 +108,23 @@ impl Future for LookupHost {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.unpolled.forget();
         loop {
-            match std::mem::replace(&mut self.stage, Lookup::Done) {
+            match &mut self.stage {
                 Lookup::Known(addrs) => {
                     // Also under `connect` and `bind`: a loop over one that fails at once has to yield.
-                    if budget::poll(cx).is_pending() {
-                        self.stage = Lookup::Known(addrs);
-                        return Poll::Pending;
-                    }
+                    ready!(budget::poll(cx));
                     budget::spend();
+                    let addrs = std::mem::replace(addrs, Ok(Vec::new()));
+                    self.stage = Lookup::Done;
                     return Poll::Ready(addrs.map(Vec::into_iter));
                 }
                 Lookup::Named(host, port) => {
+                    let (host, port) = (std::mem::take(host), *port);
                     self.stage = match try_to_thread(move || ask(&host, port)) {
                         Ok(answer) => Lookup::Asked(answer),
                         Err(no_thread) => Lookup::Known(Err(no_thread)),
                     };
                 }
-                Lookup::Asked(mut answer) => match Pin::new(&mut answer).poll(cx) {
-                    Poll::Ready(addrs) => self.stage = Lookup::Known(addrs),
-                    Poll::Pending => {
-                        self.stage = Lookup::Asked(answer);
-                        return Poll::Pending;
-                    }
-                },
+                Lookup::Asked(answer) => self.stage = Lookup::Known(ready!(Pin::new(answer).poll(cx))),
                 Lookup::Done => panic!("`LookupHost` polled after it was ready"),
             }
         }

@@ -17,6 +17,7 @@
 //! that waker, it comes back to the end of the queue; if not, the place is gained.
 
 use std::collections::VecDeque;
+use std::iter;
 use std::task::Waker;
 
 use slab::Slab;
@@ -51,7 +52,8 @@ struct Crowd {
 impl Crowd {
     #[inline(never)]
     fn take_waiting(&mut self, direction: Direction, woken: &mut Vec<Waker>) {
-        woken.extend(self.by_poll[direction as usize].drain(..));
+        let queue = &mut self.by_poll[direction as usize];
+        woken.extend(iter::from_fn(|| queue.pop_front()));
         for (_, placed) in &mut self.by_place {
             if placed.direction == direction {
                 woken.extend(placed.waker.take());
