@@ -154,6 +154,7 @@ enum Stage<T> {
 }
 
 impl<T> Job<T> {
+    #[inline(never)]
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -199,6 +200,8 @@ impl<T> Job<T> {
         Report::JobPanicked { job: self.who(), payload: PanicPayload::new(payload) }
     }
 
+    #[cold]
+    #[inline(never)]
     fn who(&self) -> JobInfo {
         JobInfo { name: self.lock().name.clone(), at: self.at }
     }

@@ -89,6 +89,8 @@ pub struct PanicPayload(Option<Box<Mutex<Box<dyn Any + Send>>>>);
 
 impl PanicPayload {
     /// Wraps what `catch_unwind` returned.
+    #[cold]
+    #[inline(never)]
     pub fn new(payload: Box<dyn Any + Send>) -> PanicPayload {
         PanicPayload(Some(Box::new(Mutex::new(payload))))
     }

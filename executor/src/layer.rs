@@ -33,7 +33,7 @@ use crate::machine::join::JoinHandle;
 use crate::machine::waker::TaskId;
 use crate::machine::{context, join};
 use crate::report::Report;
-use crate::reporter;
+use crate::reporter::{self, Reporter};
 use crate::runtime::{self, Runtime};
 use crate::spawn::Spawner;
 use crate::task_info::TaskInfo;
@@ -204,7 +204,7 @@ pub fn cancel(task: &AbortHandle, kind: CancelKind) -> bool {
 /// Cancels every task of the current runtime that ends by a rule of its own, as the runtime's end does.
 pub fn cancel_all() {
     if let Some(core) = context::with_current(Rc::clone) {
-        core.cancel_all(|header| header.ending.get() == Ending::Own);
+        core.cancel_all(&|header| header.ending.get() == Ending::Own);
     }
 }
 
@@ -215,8 +215,7 @@ pub fn shut_down(runtime: &Runtime) {
 
 /// Hands a report to the current runtime, or to the default where there is none.
 pub fn report(report: Report) {
-    let reporter = context::with_current(|core| core.reporter.clone()).unwrap_or_default();
-    reporter.report(report);
+    Reporter::current().report(report);
 }
 
 /// Has the runtime of `task` report something, wherever this is called.
@@ -232,6 +231,5 @@ pub fn home() -> Option<Spawner> {
 
 /// Reports a panic that nobody will see, as the runtime's `OnPanic` says.
 pub fn report_panic(task: TaskInfo, payload: PanicPayload) {
-    let reporter = context::with_current(|core| core.reporter.clone()).unwrap_or_default();
-    reporter::report_panic(&reporter, task, payload);
+    reporter::report_panic(&Reporter::current(), task, payload);
 }

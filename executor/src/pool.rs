@@ -69,6 +69,7 @@ impl Threads {
         Threads { limit, state: Mutex::default(), job: Condvar::new(), ended: Condvar::new() }
     }
 
+    #[inline(never)]
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

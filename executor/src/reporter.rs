@@ -79,6 +79,13 @@ impl Reporter {
         Reporter { hook, fatal: panics_are_fatal.then(Rc::default) }
     }
 
+    /// The current runtime's, or the default where there is none.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn current() -> Reporter {
+        context::with_current(|core| core.reporter.clone()).unwrap_or_default()
+    }
+
     /// Hands a report on. The hook is user code: call this under no borrow.
     #[cold]
     pub(crate) fn report(&self, report: Report) {
@@ -126,11 +133,12 @@ pub(crate) fn deliver(to: Address, report: Report) {
     }
 }
 
-/// Runs a stranger's code; a panic is reported to the current runtime, as what `into_report` makes of it.
-pub(crate) fn catch(into_report: impl FnOnce(PanicPayload) -> Report, strange: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(strange)) {
-        let reporter = context::with_current(|core| core.reporter.clone()).unwrap_or_default();
-        reporter.report(into_report(PanicPayload::new(payload)));
+/// Wakes somebody: maybe a child, whose parent's waker is a stranger's. A panic of that is no end of whoever wakes: the current
+/// runtime reports it.
+#[inline]
+pub(crate) fn wake(wake: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(wake)) {
+        Reporter::current().report(Report::WakerPanicked { payload: PanicPayload::new(payload) });
     }
 }
 

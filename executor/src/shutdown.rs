@@ -86,7 +86,7 @@ impl Core {
     /// Cancels the tasks that end by a rule of their own, and runs the loop until they have, within the grace period.
     fn drain(&self) {
         self.closing.set(Closing::Draining);
-        self.cancel_all(|header| header.ending.get() != Ending::Member);
+        self.cancel_all(&|header| header.ending.get() != Ending::Member);
         let end = self.grace.map(|grace| self.timers.clock.now() + grace + DRAIN_SLACK);
         let alarm = end.map(|end| self.timers.arm_at(end, TaskId::NONE.waker()));
         let mut stands = Standstill::new(&self.timers.clock);
@@ -114,7 +114,7 @@ impl Core {
         let mut rounds = 0;
         while self.task_count() > 0 && rounds < SHUTDOWN_ROUNDS {
             // Not more than these: a destructor may spawn a task whose destructor spawns a task.
-            for _ in 0..self.cancel_all(|_| true) {
+            for _ in 0..self.cancel_all(&|_| true) {
                 let Some(task) = self.next_task() else { break };
                 self.run(&*task);
             }
@@ -124,7 +124,7 @@ impl Core {
     }
 
     /// Flags and queues every task that `is_meant`, and says how many there are. Main is not meant: it is `block_on`'s.
-    pub(crate) fn cancel_all(&self, is_meant: impl Fn(&Header) -> bool) -> usize {
+    pub(crate) fn cancel_all(&self, is_meant: &dyn Fn(&Header) -> bool) -> usize {
         let main = self.main.get();
         let is_left = |task: &&Rc<dyn Run>| task.header().id.get() != main && is_meant(task.header());
         let tasks: Vec<_> = self.slots.borrow().tasks().filter(is_left).cloned().collect();

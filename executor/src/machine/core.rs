@@ -393,7 +393,7 @@ impl Core {
         let mut mail = self.mail.take();
         let reports = self.mailbox.take(&mut mail);
         for id in mail.drain(..) {
-            report::catch(|payload| Report::WakerPanicked { payload }, || id.wake());
+            report::wake(|| id.wake());
         }
         self.mail.set(mail);
         for report in reports {

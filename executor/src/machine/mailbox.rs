@@ -164,6 +164,7 @@ impl Mailbox {
         }
     }
 
+    #[inline(never)]
     fn lock(&self) -> MutexGuard<'_, Letters> {
         self.letters.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -248,6 +249,7 @@ pub(crate) fn at(address: Address) -> Option<Arc<Mailbox>> {
     if place.address == address { place.mailbox.clone() } else { None }
 }
 
+#[inline(never)]
 fn registry() -> MutexGuard<'static, Registry> {
     REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -19,7 +19,7 @@ use std::time::Duration;
 use crossbeam_utils::sync::{Parker, Unparker};
 
 use crate::machine::context;
-use crate::report::{self, Report};
+use crate::report;
 
 /// Ends a park from any thread.
 pub trait Notify: Send + Sync {
@@ -108,12 +108,11 @@ pub fn installed<P: Park>(make: impl FnOnce() -> io::Result<P>) -> io::Result<Rc
 pub fn wake_all(wakers: &mut Vec<Waker>) {
     wakers.reverse();
     while !wakers.is_empty() {
-        let wake_rest = || {
+        report::wake(|| {
             while let Some(waker) = wakers.pop() {
                 waker.wake();
             }
-        };
-        report::catch(|payload| Report::WakerPanicked { payload }, wake_rest);
+        });
     }
 }
 

@@ -144,7 +144,7 @@ impl<F: Future> TaskCell<F> {
         if header.has_extras() {
             self.tell_rarely(reporter);
         } else if header.joiner.get() != TaskId::NONE {
-            wake(header.joiner.replace(TaskId::NONE));
+            report::wake(|| header.joiner.replace(TaskId::NONE).wake());
         } else if !header.joined.get() {
             self.drop_result(|payload| report_panic(reporter, self.header.info(), payload));
         }
@@ -160,10 +160,10 @@ impl<F: Future> TaskCell<F> {
             self.report(reporter, payload);
         }
         if header.joiner.get() != TaskId::NONE {
-            wake(header.joiner.replace(TaskId::NONE));
+            report::wake(|| header.joiner.replace(TaskId::NONE).wake());
         }
         if let Some(stranger) = header.take_stranger() {
-            report::catch(|payload| Report::WakerPanicked { payload }, || stranger.wake());
+            report::wake(|| stranger.wake());
         }
         if !header.joined.get() {
             self.drop_result(|payload| report_panic(reporter, self.header.info(), payload));
@@ -367,10 +367,4 @@ impl<F: Future> Join<F::Output> for TaskCell<F> {
         self.header.joined.set(false);
         Some(result)
     }
-}
-
-/// Wakes who waits for a task: maybe a child, whose parent's waker is a stranger's, and its panic is no end of the task.
-#[inline]
-fn wake(joiner: TaskId) {
-    report::catch(|payload| Report::WakerPanicked { payload }, || joiner.wake());
 }

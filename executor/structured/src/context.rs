@@ -267,6 +267,7 @@ pub(crate) fn replace(context: Option<Context>) -> Restore {
     Restore { outer: swap(context) }
 }
 
+#[inline(never)]
 fn swap(context: Option<Context>) -> Option<Context> {
     IS_SET.set(context.is_some());
     CURRENT.with(|current| current.replace(context))

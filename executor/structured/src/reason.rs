@@ -59,6 +59,8 @@ impl CancelReason {
         CancelReason::make(kind, None, at)
     }
 
+    #[cold]
+    #[inline(never)]
     fn make(kind: CancelKind, message: Option<Arc<str>>, at: &'static Location<'static>) -> CancelReason {
         CancelReason(Arc::new(Details { kind, message, at }))
     }
