@@ -142,37 +142,20 @@ impl<F: Future> TaskCell<F> {
         let header = &self.header;
         header.set(state::FINISHED);
         if header.has_extras() {
-            self.tell_rarely(reporter);
+            tell_rarely(header, reporter);
         } else if header.joiner.get() != TaskId::NONE {
-            report::wake(|| header.joiner.replace(TaskId::NONE).wake());
-        } else if !header.joined.get() {
-            self.drop_result(|payload| report_panic(reporter, self.header.info(), payload));
+            return report::wake(|| header.joiner.replace(TaskId::NONE).wake());
         }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn tell_rarely(&self, reporter: &Reporter) {
-        let header = &self.header;
-        if let Some(at_end) = header.take_at_end()
-            && let Err(payload) = catch_unwind(AssertUnwindSafe(at_end))
+        if !header.joined.get()
+            && let Some(payload) = self.drop_result()
         {
-            self.report(reporter, payload);
-        }
-        if header.joiner.get() != TaskId::NONE {
-            report::wake(|| header.joiner.replace(TaskId::NONE).wake());
-        }
-        if let Some(stranger) = header.take_stranger() {
-            report::wake(|| stranger.wake());
-        }
-        if !header.joined.get() {
-            self.drop_result(|payload| report_panic(reporter, self.header.info(), payload));
+            report_panic(reporter, header.info(), payload);
         }
     }
 
-    /// Nobody wants the result, nor can reach it: drops it in place. A panic, its own or its destructor's, goes to `report`.
+    /// Nobody wants the result, nor can reach it: drops it in place. Returns a panic, its own or its destructor's.
     #[inline]
-    fn drop_result(&self, report: impl FnOnce(PanicPayload)) {
+    fn drop_result(&self) -> Option<PanicPayload> {
         let drop_it = || {
             self.with_stage(|mut stage| {
                 let is_panic = matches!(*stage, Stage::Finished { result: Err(JoinError::Panicked(_)) });
@@ -183,13 +166,12 @@ impl<F: Future> TaskCell<F> {
             })
         };
         match catch_unwind(AssertUnwindSafe(drop_it)) {
-            Ok(false) => {}
-            Ok(true) => {
-                if let Some(Err(JoinError::Panicked(payload))) = self.take_result() {
-                    report(payload);
-                }
-            }
-            Err(payload) => report(PanicPayload::new(payload)),
+            Ok(false) => None,
+            Ok(true) => match self.take_result() {
+                Some(Err(JoinError::Panicked(payload))) => Some(payload),
+                _ => None,
+            },
+            Err(payload) => Some(PanicPayload::new(payload)),
         }
     }
 
@@ -207,7 +189,7 @@ impl<F: Future> TaskCell<F> {
                 _ => Some(payload),
             });
             if let Some(payload) = unreported {
-                self.report(reporter, payload);
+                report_outside(&self.header, reporter, payload);
             }
         }
         if self.header.joined.get() {
@@ -220,7 +202,7 @@ impl<F: Future> TaskCell<F> {
     #[cold]
     fn panicked(&self, core: &Core, payload: Box<dyn Any + Send>) -> bool {
         if self.with_stage(|stage| matches!(*stage, Stage::Finished { .. })) {
-            self.report(&core.reporter, payload);
+            report_outside(&self.header, &core.reporter, payload);
             self.tell(&core.reporter);
             return false;
         }
@@ -229,38 +211,6 @@ impl<F: Future> TaskCell<F> {
             Err(payload) => self.end(&core.reporter, JoinError::Panicked(payload)),
         }
         false
-    }
-
-    /// The future is gone: whoever hears of this hears it outside the task.
-    #[cold]
-    fn report(&self, reporter: &Reporter, payload: Box<dyn Any + Send>) {
-        self.header.set(state::FINISHED);
-        report_panic(reporter, self.header.info(), PanicPayload::new(payload));
-    }
-
-    /// Something is to be known of the task before it is polled, or it is not polled.
-    #[cold]
-    #[inline(never)]
-    fn before_poll(&self, core: &Core) -> Option<Progress> {
-        let header = &self.header;
-        if header.is_finished() {
-            return Some(Progress::Over);
-        }
-        let mut bits = if header.is(state::KEPT) { layer::KEPT } else { 0 };
-        if let Some(reason) = header.cancelled() {
-            if !header.is(state::BEGUN) {
-                bits |= layer::NEW;
-                core.report_unpolled(header);
-            }
-            if core.drops(header) {
-                layer::set_attention(bits | layer::CUT);
-                self.end(&core.reporter, JoinError::Cancelled(reason));
-                return Some(Progress::Finished);
-            }
-            bits |= layer::FLAGGED;
-        }
-        layer::set_attention(layer::attention() | bits);
-        None
     }
 
     fn take_result(&self) -> Option<Result<F::Output, JoinError>> {
@@ -285,7 +235,7 @@ impl<F: Future> Run for TaskCell<F> {
         let mut cx = Context::from_waker(&waker);
         loop {
             if self.header.is(!state::BEGUN)
-                && let Some(progress) = self.before_poll(core)
+                && let Some(progress) = before_poll(self, core)
             {
                 return progress;
             }
@@ -314,11 +264,9 @@ impl<F: Future> Run for TaskCell<F> {
     }
 
     fn discard(&self) {
-        let header = &self.header;
-        self.drop_result(|payload| match header.reporter() {
-            Some(reporter) => report_panic(reporter, header.info(), payload),
-            None => deliver(header.address(), Report::Panicked { task: header.info(), payload }),
-        });
+        if let Some(payload) = self.drop_result() {
+            report_discarded(&self.header, payload);
+        }
     }
 
     #[cold]
@@ -367,4 +315,61 @@ impl<F: Future> Join<F::Output> for TaskCell<F> {
         self.header.joined.set(false);
         Some(result)
     }
+}
+
+/// Tells of the end of a task of which there is more to tell than that.
+#[cold]
+#[inline(never)]
+fn tell_rarely(header: &Header, reporter: &Reporter) {
+    if let Some(at_end) = header.take_at_end()
+        && let Err(payload) = catch_unwind(AssertUnwindSafe(at_end))
+    {
+        report_outside(header, reporter, payload);
+    }
+    if header.joiner.get() != TaskId::NONE {
+        report::wake(|| header.joiner.replace(TaskId::NONE).wake());
+    }
+    if let Some(stranger) = header.take_stranger() {
+        report::wake(|| stranger.wake());
+    }
+}
+
+/// The future is gone: whoever hears of this hears it outside the task.
+#[cold]
+fn report_outside(header: &Header, reporter: &Reporter, payload: Box<dyn Any + Send>) {
+    header.set(state::FINISHED);
+    report_panic(reporter, header.info(), PanicPayload::new(payload));
+}
+
+#[cold]
+fn report_discarded(header: &Header, payload: PanicPayload) {
+    match header.reporter() {
+        Some(reporter) => report_panic(reporter, header.info(), payload),
+        None => deliver(header.address(), Report::Panicked { task: header.info(), payload }),
+    }
+}
+
+/// Something is to be known of the task before it is polled, or it is not polled.
+#[cold]
+#[inline(never)]
+fn before_poll(task: &dyn Run, core: &Core) -> Option<Progress> {
+    let header = task.header();
+    if header.is_finished() {
+        return Some(Progress::Over);
+    }
+    let mut bits = if header.is(state::KEPT) { layer::KEPT } else { 0 };
+    if header.cancelled().is_some() {
+        if !header.is(state::BEGUN) {
+            bits |= layer::NEW;
+            core.report_unpolled(header);
+        }
+        if core.drops(header) {
+            layer::set_attention(bits | layer::CUT);
+            task.cut(&core.reporter);
+            return Some(Progress::Finished);
+        }
+        bits |= layer::FLAGGED;
+    }
+    layer::set_attention(layer::attention() | bits);
+    None
 }
