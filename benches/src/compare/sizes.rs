@@ -11,19 +11,8 @@ use serde_json::{Value, json};
 
 use crate::rows::SIZE;
 
-const MANIFEST: &str = "\
-[package]
-name = \"echo-size\"
-version = \"0.0.0\"
-edition = \"2024\"
-[profile.release]
-opt-level = 3
-lto = \"fat\"
-codegen-units = 1
-strip = true
-[workspace]
-[dependencies]
-";
+/// What all have in common; `.ci/run size` uses it too.
+const MANIFEST: &str = include_str!("../../sizes/manifest.toml");
 
 struct Program {
     entrant: &'static str,
