@@ -19,8 +19,9 @@ pub(super) fn all() -> Vec<Row> {
             .target(0.18)
             .of_peers(0.35)
             .each_several::<Group>(),
-        Row::new(SEVERAL, "scope", "borrowing scope of 1000 that yield once, JoinSet of 1000 that do not")
-            .note("Handcar's children and glommio's borrow the counter, and yield; the others share it by Rc, and do not yield.")
+        Row::new(SEVERAL, "scope", "borrowing scope of 1000 that yield once")
+            .note("Beside it tokio's JoinSet; the peers await the handles in turn.")
+            .note("Handcar's children and glommio's borrow the counter; the others have no scope, and share it by Rc.")
             .target(0.24)
             .each_several::<Scope>(),
     ]
