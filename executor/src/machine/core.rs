@@ -103,7 +103,7 @@ impl Core {
         let clock = builder.clock.unwrap_or_else(Clock::unheld);
         let counts = kept::are_counted(&clock, builder.detect_deadlocks, &mailbox);
         let address = mailbox::register(Arc::clone(&mailbox), counts).ok_or(RunError::TooManyRuntimes)?;
-        Ok(Rc::new(Core {
+        Ok(Rc::new_cyclic(|_| Core {
             address,
             slots: RefCell::new(Slots::new(address.executor)),
             cells: Cells::new(),
