@@ -50,6 +50,10 @@ const CURVES: &str = "As there are more of them";
 const MONOIO_FRONT: &str = "monoio polls a task that wakes itself before all others; so among such tasks one runs on alone, and the \
                             others, timers and sockets wait for it.";
 
+/// glommio's way with new tasks.
+const AT_ONCE: &str =
+    "glommio polls a new task at once, within the spawn, on the spawner's stack; everybody else queues it.";
+
 /// Why two of the runtimes are slow where few tasks are ready.
 const LOOKS: &str = "compio looks at its driver whenever all that was ready has run, monoio after two polls of each task that was: of one \
                      task or two, that is at nearly every switch.";

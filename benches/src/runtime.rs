@@ -13,6 +13,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::workloads::several::yield_once;
+
 /// A runtime that can be measured: a type without values, whose functions are the runtime's own.
 pub(crate) trait Runtime: 'static {
     /// What the tables call it.
@@ -134,12 +136,15 @@ pub(crate) trait Several: Runtime {
         }
     }
 
-    /// Spawns so many children, each of which adds one to a counter outside, and waits for them. Where children may borrow they do,
-    /// and yield once before.
+    /// Spawns so many children, each of which yields once and adds one to a counter outside, and waits for them. Where children
+    /// may borrow it they do.
     fn counted(children: u64) -> impl Future<Output = u64> {
         async move {
             let count = Rc::new(Cell::new(0));
-            let add = |count: Rc<Cell<u64>>| async move { count.set(count.get() + 1) };
+            let add = |count: Rc<Cell<u64>>| async move {
+                let one = yield_once().await;
+                count.set(count.get() + one);
+            };
             let tasks: Vec<_> = (0..children).map(|_| Self::spawn(add(Rc::clone(&count)))).collect();
             for task in tasks {
                 task.await.expect("it neither panics nor is cancelled");

@@ -449,7 +449,11 @@ fn in_little_room(test: &str, address_space: u64, stack: u64) -> bool {
     limited.args([test, "--exact", "--test-threads=1"]).env(INSIDE, "1").env("RUST_MIN_STACK", stack.to_string());
     let output = limited.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    if String::from_utf8_lossy(&output.stderr).contains("Sanitizer failed to allocate") {
+    let complained = String::from_utf8_lossy(&output.stderr);
+    if ["Sanitizer failed to allocate", "limited virtual address space"]
+        .iter()
+        .any(|sanitizer| complained.contains(sanitizer))
+    {
         eprintln!("SKIPPED {test}: a sanitizer wants more room than there is to be");
         return false;
     }

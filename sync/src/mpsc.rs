@@ -84,7 +84,8 @@ pub type WeakUnboundedSender<T> = WeakSender<T, Unbounded>;
 #[track_caller]
 fn make<T, L>(capacity: usize) -> (Sender<T, L>, Receiver<T>) {
     let capacity = capacity.min(Semaphore::MAX_PERMITS);
-    let channel = Rc::new(Channel {
+    let channel = Rc::new_cyclic(|_| Channel {
+        // made in its place, not moved there
         messages: RefCell::new(VecDeque::new()),
         slots: Semaphore::new(capacity.max(1)),
         capacity,

@@ -1,6 +1,6 @@
 //! Waiting for several things.
 
-use super::{LOOKS, Row, SEVERAL};
+use super::{AT_ONCE, LOOKS, Row, SEVERAL};
 use crate::workloads::several::{Gather, GatherTwo, Group, Scope};
 
 pub(super) fn all() -> Vec<Row> {
@@ -16,11 +16,14 @@ pub(super) fn all() -> Vec<Row> {
             .each_several::<GatherTwo>(),
         Row::new(SEVERAL, "group", "task group of 1000, with their values")
             .note("Beside it tokio's JoinSet; the peers have no groups, and so await the handles in turn.")
+            .note(AT_ONCE)
             .target(0.18)
             .of_peers(0.35)
             .each_several::<Group>(),
-        Row::new(SEVERAL, "scope", "borrowing scope of 1000 that yield once, JoinSet of 1000 that do not")
-            .note("Handcar's children and glommio's borrow the counter, and yield; the others share it by Rc, and do not yield.")
+        Row::new(SEVERAL, "scope", "borrowing scope of 1000 that yield once")
+            .note("Beside it tokio's JoinSet; the peers await the handles in turn.")
+            .note("Handcar's children and glommio's borrow the counter; the others have no scope, and share it by Rc.")
+            .note(AT_ONCE)
             .target(0.24)
             .each_several::<Scope>(),
     ]

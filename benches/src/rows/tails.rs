@@ -38,6 +38,7 @@ pub(super) fn all() -> Vec<Row> {
         echo("tail-echo-80", "echo under 80 % load").note(OVERLOADED).target(1.0).of_size(80).each_net::<OpenLoop<0>>(),
         echo("tail-echo-busy", "echo under 20 % load, beside computations of 200 us")
             .note(GLOMMIO_PREEMPTS)
+            .note(IN_TURN)
             .target(0.8)
             .of_size(20)
             .each_net::<OpenLoop<1>>()
@@ -52,6 +53,7 @@ pub(super) fn all() -> Vec<Row> {
             .without("monoio", MONOIO_STARVES),
         Row::new(TAILS, "tail-timer", "lateness of 1 ms timers")
             .note(TO_THE_MILLISECOND)
+            .note(SLACK)
             .quantiles()
             .of_size(0)
             .each_timed::<Lateness>()
@@ -77,6 +79,10 @@ pub(super) const MONOIO_STARVES: &str =
     "a task that wakes itself is polled before all others, which would wait for ever";
 const GLOMMIO_PREEMPTS: &str =
     "While tasks are ready, glommio looks outside every 100 ms, if it is not told that latency matters.";
+const IN_TURN: &str = "Handcar's run queue is one line: whom a socket wakes stands behind the computation that woke itself before it was looked \
+                       at the sockets, and so waits for two.";
+const SLACK: &str = "Who waits with a timeout is woken up to 50 us late, the kernel's slack for a thread's timers, which Handcar leaves as it \
+                     finds it. Who waits for a timerfd, as smol and compio, has none.";
 pub(super) const OVERLOADED: &str =
     "80 % of what tokio's LocalRuntime bears: whoever bears less than that falls behind for as long as it lasts.";
 pub(super) const SATURATED: &str =

@@ -1,6 +1,6 @@
 //! Tasks: making them, and switching between them.
 
-use super::{LOOKS, MONOIO_FRONT, Row, TASKS};
+use super::{AT_ONCE, LOOKS, MONOIO_FRONT, Row, TASKS};
 use crate::runtimes::{Observed, ReportUnpolled, SlowPoll, Watchdog, Watched};
 use crate::workloads::spawn::{self, SpawnDetached, SpawnJoin};
 use crate::workloads::switch::{self, SelfWake, Yield};
@@ -8,6 +8,7 @@ use crate::workloads::switch::{self, SelfWake, Yield};
 pub(super) fn all() -> Vec<Row> {
     vec![
         Row::new(TASKS, "spawn-join", "spawn + join, 1000 at a time")
+            .note(AT_ONCE)
             .target(0.24)
             .of_peers(0.95)
             .each::<SpawnJoin>()
@@ -16,6 +17,7 @@ pub(super) fn all() -> Vec<Row> {
             .context::<Watched<Observed>, SpawnJoin>()
             .bare(spawn::boxes),
         Row::new(TASKS, "spawn-detached", "spawn detached, 1000 at a time")
+            .note(AT_ONCE)
             .target(0.26)
             .of_peers(0.95)
             .of_size(1000)

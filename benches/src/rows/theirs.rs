@@ -1,6 +1,6 @@
 //! The peers' own benches, on all.
 
-use super::{LOOKS, MONOIO_FRONT, Row, THEIRS};
+use super::{AT_ONCE, LOOKS, MONOIO_FRONT, Row, THEIRS};
 use crate::workloads::spawn::SpawnDetached;
 use crate::workloads::theirs::async_executor::{self, Channels, SpawnOne, SpawnRecursively, YieldNow};
 use crate::workloads::theirs::compio::{LocalWake, RemoteWake};
@@ -22,7 +22,7 @@ fn row(name: &'static str, title: &'static str) -> Row {
 
 fn tokio() -> Vec<Row> {
     vec![
-        row("tokio-spawn", "tokio: spawn_many_local").each::<SpawnManyLocal>(),
+        row("tokio-spawn", "tokio: spawn_many_local").note(AT_ONCE).each::<SpawnManyLocal>(),
         row("tokio-create-1", "tokio: create_medium, 1").of_size(1).each_with::<CreateMedium>(),
         row("tokio-create-100", "tokio: create_medium, 100").of_size(100).each_with::<CreateMedium>(),
         row("tokio-create-100k", "tokio: create_medium, 100,000").of_size(100_000).each_with::<CreateMedium>(),
@@ -42,9 +42,11 @@ fn tokio() -> Vec<Row> {
             .of_size(5)
             .each_with::<SixJoined>(),
         row("tokio-semaphore-spawned-10", "tokio: semaphore, 6 spawned for 10, a permit")
+            .note(AT_ONCE)
             .of_size(10)
             .each_with::<SixSpawned>(),
         row("tokio-semaphore-spawned-5", "tokio: semaphore, 6 spawned for 5, a permit")
+            .note(AT_ONCE)
             .of_size(5)
             .each_with::<SixSpawned>(),
         row("tokio-timeout", "tokio: single_thread_timeout").each_timed::<TimeoutOfReady>(),
@@ -60,8 +62,12 @@ fn compio() -> Vec<Row> {
             .note(LOOKS)
             .of_size(10_000)
             .each::<LocalWake>(),
-        row("compio-spawn-1", "compio: spawn_ready 1, a task").note(LOOKS).of_size(1).each::<SpawnDetached>(),
-        row("compio-spawn-100", "compio: spawn_ready 100, a task").of_size(100).each::<SpawnDetached>(),
+        row("compio-spawn-1", "compio: spawn_ready 1, a task")
+            .note(AT_ONCE)
+            .note(LOOKS)
+            .of_size(1)
+            .each::<SpawnDetached>(),
+        row("compio-spawn-100", "compio: spawn_ready 100, a task").note(AT_ONCE).of_size(100).each::<SpawnDetached>(),
         row("compio-remote-wake", "compio: remote_wake 100, a wake")
             .note(NEW_THREADS)
             .of_size(100)
@@ -72,9 +78,13 @@ fn compio() -> Vec<Row> {
 fn async_executor() -> Vec<Row> {
     vec![
         row("smol-create", "async-executor: create").each_created(),
-        row("smol-spawn-one", "async-executor: spawn_one").note(LOOKS).each::<SpawnOne>(),
-        row("smol-spawn-many", "async-executor: spawn_many_local, a task").each::<async_executor::SpawnManyLocal>(),
-        row("smol-spawn-recursively", "async-executor: spawn_recursively, a task").each::<SpawnRecursively>(),
+        row("smol-spawn-one", "async-executor: spawn_one").note(AT_ONCE).note(LOOKS).each::<SpawnOne>(),
+        row("smol-spawn-many", "async-executor: spawn_many_local, a task")
+            .note(AT_ONCE)
+            .each::<async_executor::SpawnManyLocal>(),
+        row("smol-spawn-recursively", "async-executor: spawn_recursively, a task")
+            .note(AT_ONCE)
+            .each::<SpawnRecursively>(),
         row("smol-yield-now", "async-executor: yield_now, a yield").note(MONOIO_FRONT).each::<YieldNow>(),
         row("smol-channels", "async-executor: channels, a hop").note(LOOKS).each_with::<Channels>(),
     ]

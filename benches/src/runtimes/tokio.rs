@@ -22,6 +22,7 @@ pub(crate) use self::hosts::Pingora;
 pub(crate) use self::hosts::{LocalRuntime, LocalSet, MultiThread, NoDrivers, Spawn, TimeoutAt};
 use self::ways::Way;
 use crate::runtime::{Buffer, Net, Runtime, Several, Timers};
+use crate::workloads::several::yield_once;
 
 /// tokio, started by `H`.
 #[derive(Debug)]
@@ -130,7 +131,10 @@ impl<H: Host> Several for Tokio<H> {
         let mut set = JoinSet::new();
         for _ in 0..children {
             let count = Rc::clone(&count);
-            H::Way::spawn_into(&mut set, async move { count.set(count.get() + 1) });
+            H::Way::spawn_into(&mut set, async move {
+                let one = yield_once().await;
+                count.set(count.get() + one);
+            });
         }
         while let Some(ended) = set.join_next().await {
             ended.expect("it neither panics nor is cancelled");

@@ -102,7 +102,7 @@ impl Core {
         clock.belongs_to(&mailbox);
         let observer = watch::observer(builder.watch, &mailbox, builder.observer)?;
         let address = mailbox::register(Arc::clone(&mailbox)).ok_or(RunError::TooManyRuntimes)?;
-        Ok(Rc::new(Core {
+        Ok(Rc::new_cyclic(|_| Core {
             address,
             slots: RefCell::new(Slots::new(address.executor)),
             cells: Cells::new(),

@@ -203,10 +203,12 @@ pub(crate) fn poll_node<F: Future>(
     }
 }
 
+/// Ready when the stage has an outcome to be taken.
+type Follow = fn(&Rc<Node>, Pin<&mut dyn Body>, bool, &mut Context<'_>) -> Poll<()>;
+
 /// The rule, as it is reached by those who make no nodes.
 pub(crate) struct Rule {
-    /// Ready when the stage has an outcome to be taken.
-    follow: fn(&Rc<Node>, Pin<&mut dyn Body>, bool, &mut Context<'_>) -> Poll<()>,
+    follow: Follow,
     drop: fn(&Rc<Node>, Pin<&mut dyn Body>),
     close: fn(&Node),
 }
