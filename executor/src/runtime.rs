@@ -177,7 +177,7 @@ impl Builder {
     #[track_caller]
     pub fn slow_poll(mut self, limit: Duration) -> Builder {
         assert!(!limit.is_zero(), "every poll takes longer than nothing: allow some milliseconds");
-        self.watch.slow_poll = Some(limit);
+        self.watch.slow_poll(limit);
         self
     }
 
@@ -193,7 +193,7 @@ impl Builder {
     #[track_caller]
     pub fn watchdog(mut self, threshold: Duration) -> Builder {
         assert!(!threshold.is_zero(), "every poll takes longer than nothing: allow some milliseconds");
-        self.watch.watchdog = Some(threshold);
+        self.watch.watchdog(threshold);
         self
     }
 

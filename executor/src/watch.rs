@@ -39,28 +39,48 @@ const SHORTEST_PAUSE: Duration = Duration::from_micros(100);
 /// What a [`Builder`](crate::Builder) was asked to watch.
 #[derive(Default)]
 pub(crate) struct Settings {
-    pub(crate) slow_poll: Option<Duration>,
-    pub(crate) watchdog: Option<Duration>,
+    slow_poll: Option<Duration>,
+    watchdog: Option<Duration>,
     pub(crate) on_stuck: Option<OnStuck>,
+    /// [`observer`], once there is something to watch: so that other programs do not contain it.
+    observer: Option<MakeObserver>,
+}
+
+type MakeObserver = fn(Settings, &Arc<Mailbox>, Option<Observer>) -> io::Result<Option<Observer>>;
+
+impl Settings {
+    pub(crate) fn slow_poll(&mut self, limit: Duration) {
+        self.slow_poll = Some(limit);
+        self.observer = Some(observer);
+    }
+
+    pub(crate) fn watchdog(&mut self, threshold: Duration) {
+        self.watchdog = Some(threshold);
+        self.observer = Some(observer);
+    }
+
+    /// Who is told each step: the program's own observer, and the watchers that were asked for.
+    pub(crate) fn with_own(self, mailbox: &Arc<Mailbox>, own: Option<Observer>) -> io::Result<Option<Observer>> {
+        match self.observer {
+            Some(observer) => observer(self, mailbox, own),
+            None => Ok(own),
+        }
+    }
 }
 
 /// Who hears of a loop that is stuck; called on the watchdog's thread.
 pub(crate) type OnStuck = Box<dyn Fn(Report) + Send>;
 
 /// The watchers that were asked for, and the program's own observer, as one.
-pub(crate) fn observer(
-    settings: Settings,
-    mailbox: &Arc<Mailbox>,
-    own: Option<Observer>,
-) -> io::Result<Option<Observer>> {
-    Ok(match (Watch::new(settings, mailbox)?, own) {
-        (None, own) => own,
-        (Some(watch), None) => Some(Box::new(move |event| watch.see(event))),
-        (Some(watch), Some(own)) => Some(Box::new(move |event| {
+fn observer(settings: Settings, mailbox: &Arc<Mailbox>, own: Option<Observer>) -> io::Result<Option<Observer>> {
+    let watch = Watch::new(settings, mailbox)?;
+    Ok(Some(match own {
+        None => Box::new(move |event| watch.see(event)),
+        Some(own) => Box::new(move |event| {
             watch.see(event);
             own(event);
-        })),
-    })
+        }),
+    }))
 }
 
 struct Watch {
@@ -73,15 +93,11 @@ struct Watch {
 }
 
 impl Watch {
-    /// `None` if there is nothing to watch.
-    fn new(settings: Settings, mailbox: &Arc<Mailbox>) -> io::Result<Option<Watch>> {
-        let Settings { slow_poll, watchdog, on_stuck } = settings;
-        if slow_poll.is_none() && watchdog.is_none() {
-            return Ok(None);
-        }
+    fn new(settings: Settings, mailbox: &Arc<Mailbox>) -> io::Result<Watch> {
+        let Settings { slow_poll, watchdog, on_stuck, .. } = settings;
         let known = Arc::new(Known::default());
         let dog = watchdog.map(|threshold| Dog::start(threshold, &known, on_stuck)).transpose()?;
-        Ok(Some(Watch { slow_poll, mailbox: Arc::clone(mailbox), known, poll: Cell::new(None), dog }))
+        Ok(Watch { slow_poll, mailbox: Arc::clone(mailbox), known, poll: Cell::new(None), dog })
     }
 
     fn see(&self, event: &Event<'_>) {
@@ -373,7 +389,7 @@ mod tests {
     fn slow_polls() -> (Watch, impl Fn() -> Vec<(TaskId, u128)>) {
         let mailbox = Arc::new(Mailbox::new(None));
         let settings = Settings { slow_poll: Some(THRESHOLD), ..Settings::default() };
-        let watch = Watch::new(settings, &mailbox).unwrap().unwrap();
+        let watch = Watch::new(settings, &mailbox).unwrap();
         for number in [1, 2] {
             watch.see(&Event::Spawned { task: task(number), name: None, at: Location::caller() });
         }

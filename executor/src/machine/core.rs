@@ -51,7 +51,6 @@ use crate::runtime::{Builder, RunError};
 use crate::shutdown::Closing;
 use crate::task_info::TaskInfo;
 use crate::time::clock::{Clock, Instant};
-use crate::watch;
 
 pub(crate) struct Core {
     pub(crate) address: Address,
@@ -100,7 +99,7 @@ impl Core {
         let clock = builder.clock.unwrap_or_else(Clock::unheld);
         let mailbox = Arc::new(Mailbox::new(builder.detector.or(clock.detector())));
         clock.belongs_to(&mailbox);
-        let observer = watch::observer(builder.watch, &mailbox, builder.observer)?;
+        let observer = builder.watch.with_own(&mailbox, builder.observer)?;
         let address = mailbox::register(Arc::clone(&mailbox)).ok_or(RunError::TooManyRuntimes)?;
         Ok(Rc::new_cyclic(|_| Core {
             address,
