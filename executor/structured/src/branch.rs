@@ -1,4 +1,4 @@
-//! A branch: one future of a combinator, as a scope. It gets a node when something attaches, or when it is cancelled.
+//! A branch: one future of a combinator, as a scope; and main. It gets a node when something attaches, or when it is cancelled.
 
 use std::any::Any;
 use std::future::Future;
