@@ -34,6 +34,7 @@
 //! | time | [`sleep`], [`interval`], [`timeout`], [`move_on_after`], [`timeout_scope`], [`Instant`], [`Clock`] |
 //! | between tasks | [`sync`]: channels, queues, locks, semaphores, events |
 //! | one item after the other | [`stream`]: generators, `next`, `map`, `collect` |
+//! | files | [`fs`]: `read_to_string`, `write`, `lines`, `File` |
 //! | network | [`net`]: TCP, name lookup |
 //! | the process | [`signal`] |
 //! | what a request carries along | [`context_var!`], [`ContextVar`] |
@@ -71,6 +72,7 @@ pub use handcar_macros::{main, test};
 #[cfg(feature = "hyper")]
 pub use handcar_hyper as hyper;
 
+pub mod fs;
 pub mod net;
 #[cfg(feature = "signal")]
 pub mod signal;

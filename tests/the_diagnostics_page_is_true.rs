@@ -6,6 +6,7 @@
 mod common;
 
 use std::fmt::Write;
+use std::fs::OpenOptions;
 use std::future::pending;
 use std::sync::Arc;
 use std::task::Wake;
@@ -13,7 +14,9 @@ use std::thread;
 use std::time::Duration;
 
 use common::{in_a_child, is_child, watchdog};
+use futures::AsyncWriteExt;
 use futures::future::select;
+use handcar::fs::File;
 use handcar::{
     Builder, CancelScope, Clock, Reports, bracket, defer, shield, sleep, spawn, spawn_named, task_group, timeout,
     to_thread, yield_now,
@@ -156,6 +159,16 @@ fn what_tasks_and_cleanups_leave() {
                 ),
             );
             assert!(limited.await.is_err());
+            // end
+        }),
+    );
+    check(
+        "A write that fails when its file has gone",
+        &told(Builder::new(), async {
+            // program: A write that fails when its file has gone
+            let mut file = File::open_with("/dev/full", OpenOptions::new().write(true)).await.unwrap();
+            file.write_all(b"too much").await.unwrap();
+            drop(file);
             // end
         }),
     );

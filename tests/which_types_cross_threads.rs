@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::marker::PhantomData;
 
-use handcar::net;
+use handcar::{fs, net};
 
 /// A payload with neither trait, so that a type is free only if it is for everything that it may hold.
 type Local = PhantomData<(*const (), Cell<()>)>;
@@ -43,7 +43,7 @@ fn what_belongs_to_a_runtime_stays_on_its_thread() {
         net::TcpListener, net::TcpStream, net::Source<std::io::PipeReader>,
         net::Accept<'static>, net::Incoming<'static>, net::Peek<'static>,
         net::ReadHalf<'static>, net::WriteHalf<'static>, net::OwnedReadHalf, net::OwnedWriteHalf, net::ReuniteError,
-        handcar::signal::CtrlC,
+        handcar::signal::CtrlC, fs::File, fs::OpenFile, fs::Lines,
     );
 }
 

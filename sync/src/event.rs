@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -35,6 +36,11 @@ impl Event {
     #[track_caller]
     pub const fn new() -> Self {
         Self { is_set: Cell::new(false), queue: WaitQueue::new() }
+    }
+
+    /// As if `made_at` had made it.
+    pub(crate) const fn new_at(made_at: &'static Location<'static>) -> Self {
+        Self { is_set: Cell::new(false), queue: WaitQueue::new_at(made_at) }
     }
 
     #[track_caller]

@@ -27,6 +27,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
+use std::panic::Location;
 use std::rc::Rc;
 
 use crate::event::Event;
@@ -84,15 +85,16 @@ pub type WeakUnboundedSender<T> = WeakSender<T, Unbounded>;
 #[track_caller]
 fn make<T, L>(capacity: usize) -> (Sender<T, L>, Receiver<T>) {
     let capacity = capacity.min(Semaphore::MAX_PERMITS);
+    let made_at = Location::caller();
+    // Cyclic only to be made in its place, not moved there.
     let channel = Rc::new_cyclic(|_| Channel {
-        // made in its place, not moved there
         messages: RefCell::new(VecDeque::new()),
-        slots: Semaphore::new(capacity.max(1)),
+        slots: Semaphore::new_at(capacity.max(1), made_at),
         capacity,
         senders: Senders::new(),
         receiver_lives: Cell::new(true),
         receiver: WakerCell::default(),
-        closed: Event::new(),
+        closed: Event::new_at(made_at),
         handover: WakerCell::default(),
         rendezvous: Cell::new(0),
     });

@@ -67,7 +67,12 @@ impl Semaphore {
     #[track_caller]
     pub const fn new(permits: usize) -> Self {
         assert!(permits <= Self::MAX_PERMITS, "a semaphore has at most `MAX_PERMITS` permits");
-        Self { permits: Cell::new(permits), total: Cell::new(permits), queue: WaitQueue::new() }
+        Self::new_at(permits, Location::caller())
+    }
+
+    /// As if `made_at` had made it, with no more than [`MAX_PERMITS`](Self::MAX_PERMITS).
+    pub(crate) const fn new_at(permits: usize, made_at: &'static Location<'static>) -> Self {
+        Self { permits: Cell::new(permits), total: Cell::new(permits), queue: WaitQueue::new_at(made_at) }
     }
 
     /// Waits for one permit, which comes back when the [`SemaphorePermit`] is dropped.

@@ -139,7 +139,12 @@ pub(crate) struct WaitQueue {
 impl WaitQueue {
     #[track_caller]
     pub(crate) const fn new() -> Self {
-        Self { gate: Cell::new(Gate::Open), line: RefCell::new(Line::new()), made_at: Location::caller() }
+        Self::new_at(Location::caller())
+    }
+
+    /// As if `made_at` had made it.
+    pub(crate) const fn new_at(made_at: &'static Location<'static>) -> Self {
+        Self { gate: Cell::new(Gate::Open), line: RefCell::new(Line::new()), made_at }
     }
 
     pub(crate) fn made_at(&self) -> &'static Location<'static> {

@@ -7,8 +7,10 @@ use std::fmt::Display;
 use std::future::IntoFuture;
 use std::io::{self, Write};
 use std::net;
+use std::path::PathBuf;
 use std::process::{Command, Output, abort};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
@@ -96,6 +98,46 @@ impl<F: FnMut()> Drop for OnDrop<F> {
     }
 }
 
+/// An empty directory of its own, which is removed when it is dropped.
+pub(crate) struct Directory(PathBuf);
+
+impl Directory {
+    pub(crate) fn new() -> Directory {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("handcar-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).unwrap();
+        Directory(path)
+    }
+
+    /// Of something in it.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// A new file in it.
+    pub(crate) fn file(&self, contents: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path("file");
+        std::fs::write(&path, contents).unwrap();
+        path
+    }
+
+    /// A new named pipe in it, and its other end: to read what comes out waits until something has been written there.
+    pub(crate) fn pipe(&self) -> (PathBuf, std::fs::File) {
+        let path = self.path("pipe");
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        // For reading as well, or this would wait for a reader.
+        let writer = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        (path, writer)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
 /// How many descriptors the process has open.
 pub(crate) fn descriptors() -> usize {
     let directory = if cfg!(target_os = "linux") { "/proc/self/fd" } else { "/dev/fd" };
@@ -121,10 +163,16 @@ pub(crate) fn is_child() -> bool {
 
 /// Runs this very test again, alone in a process of its own, with `is_child()` true.
 pub(crate) fn in_a_child() -> Output {
+    in_a_child_with(CHILD, "1")
+}
+
+/// As [`in_a_child`], with something else in its environment.
+pub(crate) fn in_a_child_with(variable: &str, value: &str) -> Output {
     let test = thread::current().name().expect("the harness names its threads after the tests").to_owned();
     Command::new(std::env::current_exe().unwrap())
         .args([&test, "--exact", "--nocapture", "--test-threads=1"])
         .env(CHILD, "1")
+        .env(variable, value)
         .env("RUST_BACKTRACE", "0")
         .env_remove("HANDCAR_ON_REPORT")
         .output()

@@ -53,8 +53,8 @@ impl<E: fmt::Display + 'static> Crew<E> {
         if let Grace::Set(grace) = settings.grace {
             node.set_grace(grace);
         }
+        // Cyclic only to be made in its place, not moved there.
         Rc::new_cyclic(|_| Crew {
-            // made in its place, not moved there
             node,
             name: settings.name,
             gate: settings.limit.map(Gate::new),

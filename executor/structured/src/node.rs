@@ -121,8 +121,8 @@ impl Node {
         parent: Option<Rc<Node>>,
         deadline: Option<Alarm>,
     ) -> Rc<Node> {
+        // Cyclic only to be made in its place, not moved there.
         let node = Rc::new_cyclic(|_| Node {
-            // made in its place, not moved there
             kind,
             rule: &RULE,
             at,

@@ -1,0 +1,194 @@
+//! One operation on a file, on its way to a thread and back.
+//!
+//! ```text
+//!    the loop's thread                       a pool thread
+//!    -----------------                       -------------
+//!    begin: Todo                      --->   1. takes it: Running
+//!    takes what it has come to        <---   2. Done
+//!    takes it back, if it never ran
+//! ```
+//!
+//! The operation lies in what both sides share, not in the job. So a job that never runs, because nobody waits for it any more or its
+//! runtime has ended, takes nothing with it: what was to be written is still there, and is begun again.
+
+use std::fs::{self, Metadata};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::panic::Location;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::named;
+
+/// How much one hop to another thread moves, at the most. As long as the hop takes, it could have copied that much; twice as much
+/// would make reading lines another tenth faster, and each file twice as big.
+pub(super) const BLOCK: usize = 128 * 1024;
+
+/// What was read and not handed out yet: the system's cursor is that far ahead of what the program believes.
+#[derive(Default)]
+pub(super) struct Ahead {
+    block: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Ahead {
+    pub(super) fn rest(&self) -> &[u8] {
+        &self.block[self.start..self.end]
+    }
+
+    pub(super) fn consume(&mut self, count: usize) {
+        self.start = (self.start + count).min(self.end);
+    }
+
+    fn len(&self) -> i64 {
+        i64::try_from(self.end - self.start).expect("a block is small")
+    }
+
+    fn clear(&mut self) {
+        self.start = self.end;
+    }
+
+    /// Reads once.
+    fn read(&mut self, mut file: &fs::File, room: usize) -> io::Result<()> {
+        if self.block.len() < room {
+            self.block.resize(room, 0);
+        }
+        self.clear();
+        let count = loop {
+            match file.read(&mut self.block[..room]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => break result?,
+            }
+        };
+        (self.start, self.end) = (0, count);
+        Ok(())
+    }
+
+    /// Sets the cursor back to where the program believes it. What has none, as a terminal, keeps what was read.
+    fn unread(&mut self, mut file: &fs::File) -> io::Result<()> {
+        if self.rest().is_empty() {
+            return Ok(());
+        }
+        match file.seek(SeekFrom::Current(-self.len())) {
+            Ok(_) => self.clear(),
+            Err(error) if error.kind() == io::ErrorKind::NotSeekable => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
+pub(super) enum Op {
+    Read { room: usize },
+    Write(Vec<u8>),
+    Seek(SeekFrom),
+    SetLen(u64),
+    SyncAll,
+    SyncData,
+    Metadata,
+}
+
+/// What an operation returns.
+pub(super) enum Value {
+    Nothing,
+    Position(u64),
+    Metadata(Metadata),
+}
+
+/// What has to be known of an operation while a thread has it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Read,
+    Seek(SeekFrom),
+    Look,
+    /// Its error must be told, and it must be done, even if who began it has gone.
+    Change,
+}
+
+impl Op {
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Op::Read { .. } => Kind::Read,
+            Op::Seek(to) => Kind::Seek(*to),
+            Op::Metadata => Kind::Look,
+            Op::Write(_) | Op::SetLen(_) | Op::SyncAll | Op::SyncData => Kind::Change,
+        }
+    }
+
+    fn verb(&self) -> &'static str {
+        match self {
+            Op::Read { .. } => "read",
+            Op::Write(_) => "write",
+            Op::Seek(_) => "seek in",
+            Op::SetLen(_) => "set the length of",
+            Op::SyncAll | Op::SyncData => "sync",
+            Op::Metadata => "look at",
+        }
+    }
+
+    fn run(self, mut file: &fs::File, ahead: &mut Ahead) -> io::Result<Value> {
+        match self {
+            Op::Read { room } => ahead.read(file, room)?,
+            Op::Write(block) => {
+                ahead.unread(file)?;
+                file.write_all(&block)?;
+            }
+            Op::SetLen(len) => {
+                ahead.unread(file)?; // it may not be in the file any more
+                file.set_len(len)?;
+            }
+            Op::Seek(to) => {
+                let to = match to {
+                    SeekFrom::Current(by) => SeekFrom::Current(by.saturating_sub(ahead.len())),
+                    to => to,
+                };
+                let position = file.seek(to)?;
+                ahead.clear();
+                return Ok(Value::Position(position));
+            }
+            Op::SyncAll => file.sync_all()?,
+            Op::SyncData => file.sync_data()?,
+            Op::Metadata => return file.metadata().map(Value::Metadata),
+        }
+        Ok(Value::Nothing)
+    }
+}
+
+/// What the loop and the thread share of a file.
+pub(super) struct Shared {
+    pub(super) file: fs::File,
+    pub(super) name: Arc<str>,
+    /// The line that opened it.
+    pub(super) at: &'static Location<'static>,
+    stage: Mutex<Stage>,
+}
+
+pub(super) enum Stage {
+    Idle,
+    Todo(Op, Ahead),
+    Running,
+    Done(io::Result<Value>, Ahead),
+}
+
+impl Shared {
+    pub(super) fn new(file: fs::File, name: Arc<str>, at: &'static Location<'static>) -> Shared {
+        Shared { file, name, at, stage: Mutex::new(Stage::Idle) }
+    }
+
+    pub(super) fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn take(&self) -> Stage {
+        std::mem::replace(&mut *self.stage(), Stage::Idle)
+    }
+
+    /// Does what is to be done.
+    pub(super) fn run(&self) {
+        let Stage::Todo(op, mut ahead) = std::mem::replace(&mut *self.stage(), Stage::Running) else {
+            unreachable!("who calls this has something to do")
+        };
+        let verb = op.verb();
+        let result = op.run(&self.file, &mut ahead).map_err(|error| named(verb, &self.name, error));
+        *self.stage() = Stage::Done(result, ahead);
+    }
+}
