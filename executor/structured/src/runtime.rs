@@ -248,7 +248,9 @@ impl Runtime {
         let main = async move {
             let mut main = pin!(Branch::main(future.into_future(), context));
             poll_fn(|cx| {
-                main.as_mut().within_main(at, |_| self.shutdown.poll(cx))?;
+                if let Some(signal) = self.shutdown.poll(cx)? {
+                    main.as_mut().within_main(at, |_| signal.cancel_all());
+                }
                 match ready!(main.as_mut().poll_main(at, cx)) {
                     Outcome::Value(value) => Poll::Ready(Ok(value)),
                     Outcome::Panicked(panic) => panic.resume(),

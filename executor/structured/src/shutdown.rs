@@ -4,7 +4,7 @@
 //! where there is none.
 
 use std::cell::Cell;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
 use std::panic::Location;
 use std::pin::Pin;
@@ -15,11 +15,20 @@ use handcar_executor::layer;
 use crate::polls;
 use crate::reason::{CancelKind, CancelReason};
 
-/// It is ready only with the error of a signal that cannot be awaited.
-type Signal = Pin<Box<dyn Future<Output = io::Result<()>>>>;
+/// It is ready with the error of a signal that cannot be awaited.
+type Signal = Pin<Box<dyn Future<Output = io::Result<Came>>>>;
 
 #[derive(Default)]
-pub(crate) struct Shutdown(Cell<Option<Signal>>);
+enum State {
+    #[default]
+    Never,
+    Waiting(Signal),
+    /// What runs from now on ends at once.
+    Came(Came),
+}
+
+#[derive(Default)]
+pub(crate) struct Shutdown(Cell<State>);
 
 impl Shutdown {
     #[track_caller]
@@ -27,22 +36,26 @@ impl Shutdown {
     where
         F: Future<Output = io::Result<()>> + 'static,
     {
-        let at = Location::caller();
-        let shut_down = async move {
-            signal().await?;
-            poll_fn(|_| come(at)).await
-        };
-        Shutdown(Cell::new(Some(Box::pin(shut_down))))
+        let came = Came { cancel_all, at: Location::caller() };
+        let signal = async move { signal().await.map(|()| came) };
+        Shutdown(Cell::new(State::Waiting(Box::pin(signal))))
     }
 
-    /// Looks whether the signal has come. Called within main's scope, which is cancelled then.
-    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> io::Result<()> {
-        let Some(mut signal) = self.0.take() else { return Ok(()) };
-        if let Poll::Ready(failed) = signal.as_mut().poll(cx) {
-            return failed;
-        }
-        self.0.set(Some(signal));
-        Ok(())
+    /// Looks whether the signal has come. It is polled outside main's scope: what it shields, defers or panics with is not main's.
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> io::Result<Option<Came>> {
+        let came = match self.0.take() {
+            State::Never => return Ok(None),
+            State::Waiting(mut signal) => match signal.as_mut().poll(cx) {
+                Poll::Ready(came) => came?,
+                Poll::Pending => {
+                    self.0.set(State::Waiting(signal));
+                    return Ok(None);
+                }
+            },
+            State::Came(came) => came,
+        };
+        self.0.set(State::Came(came));
+        Ok(Some(came))
     }
 
     /// The runtime ends: what waits there ends before it.
@@ -51,11 +64,24 @@ impl Shutdown {
     }
 }
 
-/// The signal has come: cancels all tasks, main, and what runs as main from now on.
-fn come<T>(at: &'static Location<'static>) -> Poll<T> {
+/// The signal has come. It brings along what that does: a program that waits for none does not contain it.
+#[derive(Clone, Copy)]
+pub(crate) struct Came {
+    cancel_all: fn(&'static Location<'static>),
+    /// The line that asked for the signal.
+    at: &'static Location<'static>,
+}
+
+impl Came {
+    /// Called within main's scope: cancels that, and all tasks.
+    pub(crate) fn cancel_all(self) {
+        (self.cancel_all)(self.at);
+    }
+}
+
+fn cancel_all(at: &'static Location<'static>) {
     layer::cancel_all();
     if let Some(main) = polls::attach() {
         main.cancel(CancelReason::of(CancelKind::Shutdown, at));
     }
-    Poll::Pending
 }

@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Log, Reports, in_a_child, watchdog};
+use common::{Log, Reports, in_a_child, panic_of, watchdog};
 use handcar_structured::{
     Builder, CancelKind, Clock, JoinError, Report, RunError, Runtime, cancellable, cancelled, defer, shield, sleep,
     spawn, task_group, to_thread, yield_now,
@@ -161,6 +161,52 @@ fn a_signal_that_holds_something_of_the_runtime_is_dropped_before_it() {
     runtime.block_on(yield_now());
     drop(runtime);
     assert_eq!(log.take(), ["signal"]);
+}
+
+#[test]
+fn a_signal_that_panics_loses_no_cleanup() {
+    let _watchdog = watchdog();
+    let log = Log::new();
+    let cleaned = log.clone();
+    let signal = move || async move {
+        sleep(Duration::from_secs(1)).await;
+        let _guard = defer(async move { cleaned.at("signal") });
+        panic!("no signal")
+    };
+    let runtime = Builder::new().clock(Clock::simulated()).shutdown_on(signal).build().unwrap();
+    assert_eq!(panic_of(|| runtime.block_on(pending::<()>())), "no signal");
+    drop(runtime);
+    assert_eq!(log.take(), ["1 signal"]);
+}
+
+#[test]
+fn what_a_signal_leaves_to_be_done_does_not_keep_main_nor_panic_in_it() {
+    let _watchdog = watchdog();
+    let reports = Reports::default();
+    let signal = || async {
+        let _guard = defer(async {
+            sleep(Duration::from_secs(2)).await;
+            panic!("of the signal")
+        });
+        sleep(Duration::from_secs(1)).await;
+        Ok(())
+    };
+    let runtime = reports.builder().shutdown_on(signal).build().unwrap();
+    let end = runtime.try_block_on(pending::<()>());
+    assert!(matches!(end, Err(RunError::ShutDown)), "{end:?}");
+    assert_eq!(runtime.enter(common::seconds), 1);
+    drop(runtime);
+    assert_eq!(reports.take(), ["panicked: of the signal"]);
+}
+
+#[test]
+fn a_signal_that_shields_itself_goes_with_the_runtime_and_that_is_no_news() {
+    let _watchdog = watchdog();
+    let reports = Reports::default();
+    let runtime = reports.builder().shutdown_on(|| shield(pending())).build().unwrap();
+    runtime.block_on(yield_now());
+    drop(runtime);
+    assert!(reports.take().is_empty());
 }
 
 #[test]
