@@ -18,7 +18,8 @@ use handcar::sync::{
 };
 use handcar::{
     Builder, CancelScope, Clock, Deadlock, Elapsed, Reports, RunError, Started, TaskGroup, as_completed, cancellable,
-    cancelled, defer, gather, generate, race, scope, shield, sleep, spawn, spawn_named, task_group, timeout, yield_now,
+    cancelled, context_var, defer, gather, generate, race, scope, shield, sleep, spawn, spawn_named, task_group,
+    timeout, yield_now,
 };
 
 /// What a program that comes to a halt is told.
@@ -375,6 +376,25 @@ fn each_way_of_waiting_for_others_says_for_whom() {
         let mut done = as_completed([event.wait()]);
         done.next().await;
     });
+}
+
+#[test]
+fn the_scope_of_a_task_and_of_main_is_where_they_were_made_also_with_a_context() {
+    context_var! { static REQUEST: u32 }
+    let _watchdog = watchdog();
+    for set_around in [false, true] {
+        let runtime = Builder::new().clock(Clock::simulated()).build().unwrap();
+        let first = line!();
+        let program = async {
+            let _task = spawn_named("task", cancelled());
+            cancelled().await;
+        };
+        let run = || runtime.try_block_on(program);
+        let end = if set_around { REQUEST.sync_scope(7, run) } else { run() };
+        let Err(RunError::Deadlock(told)) = end else { panic!("no deadlock: {end:?}") };
+        let made = ["main: a cancel of the scope made at line 5", "task: a cancel of the scope made at line 2"];
+        assert_eq!(waits(&told, first), made);
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use handcar_executor::unpolled::Unpolled;
-use handcar_executor::{Instant, keep, question};
+use handcar_executor::{Instant, current_task, keep, question};
 use pin_project_lite::pin_project;
 
 use crate::node::{Kind, Node};
@@ -106,7 +106,10 @@ impl Future for WaitCancelled {
         };
         let key = node.observe(key, waker);
         if question::is_question() {
-            question::answer(format!("a cancel of the scope made at {}", node.at));
+            // A task's node has no line of its own: it was made within this crate.
+            let task = current_task().filter(|_| node.kind == Kind::Task);
+            let at = task.map_or(node.at, |task| task.spawned_at);
+            question::answer(format!("a cancel of the scope made at {at}"));
         }
         self.seat = Some((node, key));
         Poll::Pending
