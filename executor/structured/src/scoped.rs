@@ -249,13 +249,14 @@ fn follow(node: &Rc<Node>, mut stage: Pin<&mut dyn Body>, polled: bool, cx: &mut
 
 /// Drops what is left under the frame, as [`drop_body`] does, and keeps the outcome.
 fn end(node: &Rc<Node>, mut stage: Pin<&mut dyn Body>, mut outcome: Outcome<Infallible>) {
-    let clear = || catch_unwind(AssertUnwindSafe(|| stage.as_mut().clear()));
-    if let (_, Err(payload)) = polls::under(Frame::Heavy(node), clear) {
+    polls::under(Frame::Heavy(node), || {
+        let Err(payload) = catch_unwind(AssertUnwindSafe(|| stage.as_mut().clear())) else { return };
+        let panic = PanicPayload::new(payload);
         match outcome {
-            Outcome::Panicked(_) => report_second(PanicPayload::new(payload)),
-            Outcome::Cancelled(_) => outcome = Outcome::Panicked(PanicPayload::new(payload)),
+            Outcome::Panicked(_) => report_second(panic),
+            Outcome::Cancelled(_) => outcome = Outcome::Panicked(panic),
         }
-    }
+    });
     stage.keep(outcome);
 }
 

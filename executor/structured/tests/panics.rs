@@ -152,6 +152,25 @@ fn the_first_of_two_panics_is_the_tasks_end_and_the_second_is_reported() {
 }
 
 #[test]
+fn what_a_report_of_the_second_defers_is_awaited_by_the_task() {
+    let _watchdog = watchdog();
+    let log = Log::new();
+    let of_hook = log.clone();
+    let hook = move |_| drop(defer(cleanup(&of_hook, "of the hook")));
+    let runtime = Builder::new().clock(Clock::simulated()).on_report(hook).build().unwrap();
+    runtime.block_on(async {
+        let task = spawn(async {
+            drop(defer(async { panic!("beside the body") }));
+            let _panics = OnDrop::new(|| panic!("dropped"));
+            pending::<()>().await;
+        });
+        assert_eq!(panic_in(task).await, "beside the body");
+        log.at("joined");
+    });
+    assert_eq!(log.take(), ["1 of the hook", "1 joined"]);
+}
+
+#[test]
 fn of_two_futures_that_panic_together_the_first_goes_on_and_the_second_is_reported() {
     let _watchdog = watchdog();
     let reports = Reports::default();
