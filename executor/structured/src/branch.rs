@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::future::Future;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -103,39 +103,53 @@ impl<F: Future> Branch<F> {
     }
 }
 
-/// Main is a branch of nothing, in a frame that is a task's; it has a node from the start if it inherits a context.
-impl<F: Future> Branch<F> {
-    pub(crate) fn main(body: F, own: Option<Rc<Node>>) -> Branch<F> {
-        Branch { own, stage: Stage::Body { body } }
+pin_project! {
+    /// Main: a branch of nothing, in a frame that is a task's.
+    pub(crate) struct Main<F: Future> {
+        at: &'static Location<'static>,
+        #[pin]
+        branch: Branch<F>,
+    }
+
+    impl<F: Future> PinnedDrop for Main<F> {
+        fn drop(this: Pin<&mut Self>) {
+            if this.branch.own.is_some() {
+                return; // the branch's own destructor does it
+            }
+            let drop_it = |mut stage: Pin<&mut Stage<F>>| catch_unwind(AssertUnwindSafe(|| stage.set(Stage::Over)));
+            if let Err(payload) = this.within(drop_it) {
+                resume_unwind(payload);
+            }
+        }
+    }
+}
+
+impl<F: Future> Main<F> {
+    /// It has a node from the start if it inherits a context.
+    pub(crate) fn new(body: F, at: &'static Location<'static>, own: Option<Rc<Node>>) -> Main<F> {
+        Main { at, branch: Branch { own, stage: Stage::Body { body } } }
     }
 
     /// Calls `f` as main might.
-    pub(crate) fn within_main<R>(
-        self: Pin<&mut Self>,
-        at: &'static Location<'static>,
-        f: impl FnOnce(Pin<&mut Stage<F>>) -> R,
-    ) -> R {
+    pub(crate) fn within<R>(self: Pin<&mut Self>, f: impl FnOnce(Pin<&mut Stage<F>>) -> R) -> R {
         let this = self.project();
-        let light = Frame::Light(Light { kind: Kind::Task, ..Light::plain(at) });
-        let frame = this.own.as_ref().map_or(light, Frame::Heavy);
-        let (node, result) = polls::under(frame, || f(this.stage));
+        let branch = this.branch.project();
+        let light = Frame::Light(Light { kind: Kind::Task, ..Light::plain(this.at) });
+        let frame = branch.own.as_ref().map_or(light, Frame::Heavy);
+        let (node, result) = polls::under(frame, || f(branch.stage));
         if node.is_some() {
-            *this.own = node;
+            *branch.own = node;
         }
         result
     }
 
-    pub(crate) fn poll_main(
-        mut self: Pin<&mut Self>,
-        at: &'static Location<'static>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Outcome<F::Output>> {
-        if self.own.is_some() {
-            return self.poll_heavy(false, cx);
+    pub(crate) fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<F::Output>> {
+        if self.branch.own.is_some() {
+            return self.project().branch.poll_heavy(false, cx);
         }
-        let outcome = self.as_mut().within_main(at, |stage| step(stage, cx));
-        match self.own.clone() {
-            Some(node) => self.attached(node, outcome, cx),
+        let outcome = self.as_mut().within(|stage| step(stage, cx));
+        match self.branch.own.clone() {
+            Some(node) => self.project().branch.attached(node, outcome, cx),
             None => outcome.map_or(Poll::Pending, Poll::Ready),
         }
     }

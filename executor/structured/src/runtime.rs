@@ -19,7 +19,7 @@ use std::time::Duration;
 use handcar_executor::layer;
 use handcar_executor::{self as kernel, Clock, Event, Instant, Metrics, OnPanic, Report, RunError, Turn, WakeHandle};
 
-use crate::branch::Branch;
+use crate::branch::Main;
 use crate::context;
 use crate::join::JoinHandle;
 use crate::polls::Isolated;
@@ -246,12 +246,12 @@ impl Runtime {
     pub fn try_block_on<F: IntoFuture>(&self, future: F) -> Result<F::Output, RunError> {
         let (at, context) = (Location::caller(), context::inheriting());
         let main = async move {
-            let mut main = pin!(Branch::main(future.into_future(), context));
+            let mut main = pin!(Main::new(future.into_future(), at, context));
             poll_fn(|cx| {
                 if let Some(signal) = self.shutdown.poll(cx)? {
-                    main.as_mut().within_main(at, |_| signal.cancel_all());
+                    main.as_mut().within(|_| signal.cancel_all());
                 }
-                match ready!(main.as_mut().poll_main(at, cx)) {
+                match ready!(main.as_mut().poll(cx)) {
                     Outcome::Value(value) => Poll::Ready(Ok(value)),
                     Outcome::Panicked(panic) => panic.resume(),
                     Outcome::Cancelled(_) => Poll::Ready(Err(RunError::ShutDown)),

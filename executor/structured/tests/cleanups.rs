@@ -652,3 +652,30 @@ fn defer_in_main_is_awaited_before_block_on_returns() {
     });
     assert_eq!(log.take(), ["1 later", "2 cleanup"]);
 }
+
+#[test]
+fn what_only_the_destructor_of_a_dropped_main_defers_begins_with_the_newest_too() {
+    let _watchdog = watchdog();
+    let log = Log::new();
+    for in_task in [false, true] {
+        let runtime = simulated();
+        let of_drop = log.clone();
+        let body = async move {
+            let _defers = OnDrop::new(move || {
+                for what in ["older", "newer"] {
+                    let log = of_drop.clone();
+                    drop(defer(async move { log.note(what) }));
+                }
+            });
+            for_ever().await;
+        };
+        if in_task {
+            runtime.spawn(body).detach();
+            runtime.block_on(yield_now());
+        } else {
+            assert!(runtime.try_block_on(body).is_err(), "a deadlock");
+        }
+        drop(runtime);
+        assert_eq!(log.take(), ["newer", "older"]);
+    }
+}
