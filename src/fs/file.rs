@@ -98,7 +98,7 @@ impl File {
     /// As [`std::fs::File::metadata`], and that of a write before.
     pub async fn metadata(&mut self) -> io::Result<Metadata> {
         let Value::Metadata(metadata) = self.call(Op::Metadata).await? else { unreachable!("it was asked for") };
-        Ok(metadata)
+        Ok(*metadata)
     }
 
     /// Cuts it, or fills it up with zeros. The cursor stays.

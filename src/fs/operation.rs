@@ -91,7 +91,7 @@ pub(super) enum Op {
 pub(super) enum Value {
     Nothing,
     Position(u64),
-    Metadata(Metadata),
+    Metadata(Box<Metadata>),
 }
 
 /// What has to be known of an operation while a thread has it.
@@ -147,7 +147,7 @@ impl Op {
             }
             Op::SyncAll => file.sync_all()?,
             Op::SyncData => file.sync_data()?,
-            Op::Metadata => return file.metadata().map(Value::Metadata),
+            Op::Metadata => return file.metadata().map(Box::new).map(Value::Metadata),
         }
         Ok(Value::Nothing)
     }
