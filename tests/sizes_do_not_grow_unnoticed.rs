@@ -41,7 +41,7 @@ fn nothing_has_grown() {
         16 JoinError,
         16 Result<(), JoinError>,
         16 RunError,
-        24 Runtime,
+        32 Runtime,
         8 Spawner,
         8 WakeHandle,
         24 Source<std::net::TcpStream>,
