@@ -12,8 +12,8 @@
 //!
 //! A drift of the machine then hits all of them alike, and nobody always comes after the same one. In each round the figure of
 //! Handcar is divided by the rival's of the same round; the median of these ratios is the result, with its bootstrap interval. The
-//! rival is whichever way of running tokio is fastest on that row. One of them is measured twice, against itself: what this ratio strays from one is what the
-//! machine alone does.
+//! rival is whichever way of running tokio is fastest on that row. One of them is measured twice, against itself: what this ratio
+//! strays from one is what the machine alone does.
 
 mod counts;
 mod gate;
@@ -72,7 +72,7 @@ fn perform(options: &Options) -> Result<(), String> {
         Task::Sample { entrant, effort } => sample::take(&rows, entrant, *effort),
         Task::Report { directory } => report::write(directory),
         Task::Sizes => {
-            let mut results = json::document(&About::once(), &sizes::measure()?);
+            let mut results = json::document(&About::once(), &sizes::measure(|entrant| options.wants(entrant))?);
             // These programs bring their own profile, whatever this one was built with.
             results["about"]["build"] = STANDARD_BUILD.into();
             results["about"]["flags"] = "stripped programs with their own profile".into();

@@ -122,12 +122,15 @@ impl Options {
             only => only.iter().any(|name| row.name.contains(&**name)),
         };
         let mut rows: Vec<_> = rows.into_iter().filter(chosen).collect();
-        if !self.entrants.is_empty() {
-            for row in &mut rows {
-                row.entrants.retain(|one| self.entrants.iter().any(|name| name == one.name));
-            }
+        for row in &mut rows {
+            row.entrants.retain(|one| self.wants(one.name));
         }
         Ok(rows)
+    }
+
+    /// Whether the command line names that entrant, or none.
+    pub(super) fn wants(&self, entrant: &str) -> bool {
+        self.entrants.is_empty() || self.entrants.iter().any(|name| name == entrant)
     }
 }
 

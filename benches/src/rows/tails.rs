@@ -79,8 +79,8 @@ pub(super) const MONOIO_STARVES: &str =
     "a task that wakes itself is polled before all others, which would wait for ever";
 const GLOMMIO_PREEMPTS: &str =
     "While tasks are ready, glommio looks outside every 100 ms, if it is not told that latency matters.";
-const IN_TURN: &str = "Handcar's run queue is one line: whom a socket wakes stands behind the computation that woke itself before it was looked \
-                       at the sockets, and so waits for two.";
+const IN_TURN: &str = "Handcar's run queue is one line: whom a socket wakes stands behind a computation that had woken itself before the loop \
+                       looked at the sockets, and so waits for two.";
 const SLACK: &str = "Who waits with a timeout is woken up to 50 us late, the kernel's slack for a thread's timers, which Handcar leaves as it \
                      finds it. Who waits for a timerfd, as smol and compio, has none.";
 pub(super) const OVERLOADED: &str =

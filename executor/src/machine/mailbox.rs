@@ -144,9 +144,7 @@ impl Mailbox {
     pub(crate) fn take(&self, wakes: &mut Vec<TaskId>) -> Vec<Report> {
         let mut letters = self.lock();
         self.has_mail.store(false, Ordering::Relaxed);
-        if !letters.known.is_empty() {
-            letters.known = BTreeSet::new(); // clearing would cost its capacity each time
-        }
+        letters.known.clear();
         std::mem::swap(&mut letters.wakes, wakes);
         std::mem::take(&mut letters.reports)
     }

@@ -198,13 +198,9 @@ impl Clock {
     ///
     /// Use one for one runtime.
     pub fn simulated() -> Clock {
-        let (epoch, simulated) = (std::time::Instant::now(), Some(Cell::default()));
-        Clock(Rc::new(State {
-            epoch,
-            simulated,
-            holds: OnceCell::from(Arc::default()),
-            detector: Some(Kept::detector),
-        }))
+        let (epoch, simulated) = (std::time::Instant::now(), Some(Cell::new(Instant::START)));
+        let holds = OnceCell::from(Arc::default());
+        Clock(Rc::new(State { epoch, simulated, holds, detector: Some(Kept::detector) }))
     }
 
     /// The clock of the thread's current runtime; none outside a runtime.

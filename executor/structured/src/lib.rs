@@ -31,7 +31,7 @@
 //! 4. `scoped`: the rule
 //! 5. `cleanup`, `bracket`: what is awaited however a scope is left
 //! 6. `scope`, `token`, `shield`, `observe`, `timeout`: what programs use
-//! 7. `task`, `spawn`, `join`, `runtime`, `shutdown`: tasks and the runtime's end
+//! 7. `task`, `main_scope`, `spawn`, `join`, `runtime`, `shutdown`: tasks and the runtime's end
 //! 8. `group`, `crew`, `gate`, `group_child`, `group_handle`, `group_run`, `group_start`, `group_builder`: task groups
 //! 9. `borrowing`: scopes whose children borrow
 //! 10. `group_error`, `handling`: what went wrong in a group, and `except*`
@@ -63,6 +63,7 @@ mod group_run;
 mod group_start;
 mod handling;
 mod join;
+mod main_scope;
 mod members;
 mod node;
 mod observe;

@@ -107,8 +107,10 @@ impl Future for WaitCancelled {
         let key = node.observe(key, waker);
         if question::is_question() {
             // A task's node has no line of its own: it was made within this crate.
-            let task = current_task().filter(|_| node.kind == Kind::Task);
-            let at = task.map_or(node.at, |task| task.spawned_at);
+            let at = match current_task() {
+                Some(task) if node.kind == Kind::Task => task.spawned_at,
+                _ => node.at,
+            };
             question::answer(format!("a cancel of the scope made at {at}"));
         }
         self.seat = Some((node, key));

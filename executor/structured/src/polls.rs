@@ -16,8 +16,8 @@
 //! wrapper gets it when its frame comes down.
 //!
 //! A task is lighter still: it has no frame at all. When something attaches, its node is put beside the stack, and the thread's
-//! attention tells the task's wrapper to take it (see [`layer`]). Only the child of a group has a frame, which names the
-//! group, and main, which is light.
+//! attention tells the task's wrapper to take it (see [`layer`]). Two have a frame all the same: the child of a group,
+//! which names that, and main, a light one.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::mem::ManuallyDrop;

@@ -19,9 +19,9 @@ use std::time::Duration;
 use handcar_executor::layer;
 use handcar_executor::{self as kernel, Clock, Event, Instant, Metrics, OnPanic, Report, RunError, Turn, WakeHandle};
 
-use crate::branch::Main;
 use crate::context;
 use crate::join::JoinHandle;
+use crate::main_scope::Main;
 use crate::polls::Isolated;
 use crate::scoped::Outcome;
 use crate::shutdown::Shutdown;
