@@ -11,8 +11,9 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::env;
+use std::io::{self, Write};
 use std::time::Instant;
+use std::{env, process};
 
 use handcar::task::TaskId;
 use handcar::{Builder, Cause, Event, Runtime};
@@ -35,7 +36,10 @@ pub fn trace() -> impl Fn(&Event<'_>) + 'static {
         let mut storyteller = storyteller.borrow_mut();
         let after = storyteller.begin.get_or_insert_with(Instant::now).elapsed();
         if let Some(sentence) = storyteller.sentence(event) {
-            println!("after {:5.1} ms   {sentence}", after.as_secs_f64() * 1e3);
+            let told = writeln!(io::stdout(), "after {:5.1} ms   {sentence}", after.as_secs_f64() * 1e3);
+            if told.is_err() {
+                process::exit(0); // `| head` has read enough
+            }
         }
     }
 }
