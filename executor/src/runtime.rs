@@ -79,7 +79,8 @@ pub struct Builder {
     pub(crate) observer: Option<Observer>,
     pub(crate) watch: watch::Settings,
     pub(crate) report_unpolled: bool,
-    pub(crate) detector: Option<Detector>,
+    #[expect(clippy::option_option, reason = "asked for, refused, or left to the clock")]
+    pub(crate) detector: Option<Option<Detector>>,
 }
 
 /// What a panic does that no join handle will see.
@@ -209,7 +210,7 @@ impl Builder {
     }
 
     /// Whether [`block_on`](Runtime::block_on) ends with [`RunError::Deadlock`], in place of waiting for ever, when no task is runnable
-    /// and nothing can wake one any more. Under a simulated clock it always does.
+    /// and nothing can wake one any more. Without this it does so under a simulated clock, and not under the system's.
     ///
     /// What can is declared, or counted: an armed timer, a source that a task waits for (a socket, a signal), a blocking job, a living
     /// sender of a `remote` channel, a [hold](Clock::hold) of the clock, a waker that something foreign has cloned, on this thread or
@@ -227,7 +228,7 @@ impl Builder {
     /// assert!(matches!(end, Err(RunError::Deadlock(_))));
     /// ```
     pub fn detect_deadlocks(mut self, detect: bool) -> Builder {
-        self.detector = detect.then_some(Kept::detector);
+        self.detector = Some(detect.then_some(Kept::detector));
         self
     }
 

@@ -293,6 +293,19 @@ fn a_runtime_that_was_not_asked_to_waits() {
 }
 
 #[test]
+fn who_wants_no_verdict_gets_none_under_a_simulated_clock_either() {
+    let _dog = watchdog();
+    let (parked, is_parked) = channel();
+    // It waits for ever, on a thread that nobody waits for.
+    thread::spawn(move || {
+        let (runtime, falls_asleep) = drowsy(Builder::new().clock(Clock::simulated()).detect_deadlocks(false));
+        parked.send(falls_asleep).unwrap();
+        runtime.block_on(pending::<()>());
+    });
+    is_parked.recv().unwrap().recv().expect("it sleeps in place of ending");
+}
+
+#[test]
 fn a_host_loop_gets_no_verdict() {
     each_way(|builder| {
         let runtime = builder.build().unwrap();

@@ -10,7 +10,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::progress::Progress;
-use super::sample::{Printed, itself};
+use super::sample::{self, Printed, itself};
 use super::{About, json};
 use crate::bencher::{Effort, STEP};
 use crate::rows::{Row, Unit};
@@ -29,6 +29,9 @@ const OLD_PROCESSOR: &str = "glibc.cpu.hwcaps=-AVX_Fast_Unaligned_Load,-AVX2,-AV
 pub(super) enum Tool {
     /// valgrind's, which runs the program on a processor made of software.
     Callgrind,
+    /// The same, and Handcar's clock stands. Its loop looks outside sooner where polls are slow: so how often depends on how fast that
+    /// processor is, which is slower still on a busy machine.
+    CallgrindOutOfTime,
     /// The kernel's counter of system calls, which does not slow them down: a runtime that looks outside by the clock would
     /// do so more often under a tracer.
     Perf,
@@ -104,7 +107,7 @@ fn run(tool: Tool, row: &str, entrant: &str, operations: u64) -> Result<Counts, 
 impl Tool {
     fn columns(self) -> &'static [&'static str] {
         match self {
-            Tool::Callgrind => &["instructions", "allocations"],
+            Tool::Callgrind | Tool::CallgrindOutOfTime => &["instructions", "allocations"],
             Tool::Perf => &["system calls"],
         }
     }
@@ -112,11 +115,14 @@ impl Tool {
     /// `program` under this tool, which writes to `file`.
     fn watch(self, file: &Path, program: &Command) -> Command {
         let mut command = match self {
-            Tool::Callgrind => {
+            Tool::Callgrind | Tool::CallgrindOutOfTime => {
                 let mut valgrind = Command::new("valgrind");
                 valgrind.args(["--tool=callgrind", "--compress-strings=no", "--compress-pos=no"]);
                 valgrind.arg(format!("--callgrind-out-file={}", file.display()));
                 valgrind.env("GLIBC_TUNABLES", OLD_PROCESSOR);
+                if self == Tool::CallgrindOutOfTime {
+                    valgrind.env(sample::OUT_OF_TIME, "1");
+                }
                 valgrind
             }
             Tool::Perf => {
@@ -132,7 +138,7 @@ impl Tool {
     /// Reads what the tool wrote.
     fn parse(self, text: &str) -> Option<Vec<u64>> {
         match self {
-            Tool::Callgrind => Some(vec![instructions(text)?, allocations(text)?]),
+            Tool::Callgrind | Tool::CallgrindOutOfTime => Some(vec![instructions(text)?, allocations(text)?]),
             Tool::Perf => {
                 let line = text.lines().find(|line| line.contains(SYSTEM_CALLS))?;
                 Some(vec![line.split(',').next()?.parse().ok()?])

@@ -97,7 +97,7 @@ pub(crate) enum Turned {
 impl Core {
     pub(crate) fn new(builder: Builder) -> Result<Rc<Core>, RunError> {
         let clock = builder.clock.unwrap_or_else(Clock::unheld);
-        let mailbox = Arc::new(Mailbox::new(builder.detector.or(clock.detector())));
+        let mailbox = Arc::new(Mailbox::new(builder.detector.unwrap_or_else(|| clock.detector())));
         clock.belongs_to(&mailbox);
         let observer = builder.watch.with_own(&mailbox, builder.observer)?;
         let address = mailbox::register(Arc::clone(&mailbox)).ok_or(RunError::TooManyRuntimes)?;
