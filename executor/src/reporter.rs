@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::join_error::PanicPayload;
 use crate::machine::context;
+use crate::machine::header::Header;
 use crate::machine::mailbox::{self, Address};
 use crate::report::Report;
 use crate::task_info::TaskInfo;
@@ -152,6 +153,15 @@ pub(crate) fn report_panic(reporter: &Reporter, task: TaskInfo, payload: PanicPa
         return *fatal.panic.borrow_mut() = Some((task, payload));
     }
     reporter.report(Report::Panicked { task, payload });
+}
+
+/// The panic of a task that has ended, of whose result somebody has let go.
+#[cold]
+pub(crate) fn report_discarded(header: &Header, payload: PanicPayload) {
+    match header.reporter() {
+        Some(reporter) => report_panic(reporter, header.info(), payload),
+        None => deliver(header.address(), Report::Panicked { task: header.info(), payload }),
+    }
 }
 
 /// Tells `hook`. If that panics, stderr gets the report: without its error's own words, which may be what panicked.

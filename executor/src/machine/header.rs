@@ -49,6 +49,8 @@ pub(crate) mod state {
     /// The layer keeps something with it.
     pub(crate) const KEPT: u8 = 8;
     pub(crate) const FINISHED: u8 = 16;
+    /// There is no result any more.
+    pub(crate) const TAKEN: u8 = 32;
 }
 
 /// What few tasks have.

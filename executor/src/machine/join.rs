@@ -7,6 +7,7 @@
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
+use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -99,8 +100,10 @@ impl<T> JoinHandle<T> {
     }
 
     /// Lets the task run on and drops what it returns. A panic is still reported.
-    pub fn detach_ignoring(mut self) {
-        if let Some(task) = self.task.take()
+    #[inline]
+    pub fn detach_ignoring(self) {
+        let mut emptied = ManuallyDrop::new(self); // so that nothing is asked when it is dropped
+        if let Some(task) = emptied.task.take()
             && task.header().joined.get()
         {
             release(task);

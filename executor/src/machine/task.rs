@@ -15,7 +15,7 @@
 //!                 Taken <---------------------------'
 //! ```
 //!
-//! 1. [`Core::spawn`]  2., 3. [`TaskCell::poll`], [`TaskCell::end`]  4. [`Join::poll_join`]  5. [`Run::discard`]
+//! 1. [`Core::spawn`]  2., 3. [`TaskCell::poll`], [`TaskCell::end`]  4. [`Join::poll_join`]  5. with 3, or [`Run::discard`]
 //!
 //! The loop sees the cell as `dyn Run`, the join handle as `dyn Join<T>`: two views of one `Rc`, whose vtables the compiler
 //! writes. No count is kept beside `Rc`'s own, which is not atomic.
@@ -43,8 +43,8 @@ use crate::machine::budget;
 use crate::machine::core::Core;
 use crate::machine::header::{Header, state};
 use crate::machine::waker::TaskId;
-use crate::report::{self, Report, deliver};
-use crate::reporter::{Reporter, report_panic};
+use crate::report;
+use crate::reporter::{Reporter, report_discarded, report_panic};
 
 /// What the loop sees of a task.
 pub(crate) trait Run {
@@ -160,6 +160,7 @@ impl<F: Future> TaskCell<F> {
             self.with_stage(|mut stage| {
                 let is_panic = matches!(*stage, Stage::Finished { result: Err(JoinError::Panicked(_)) });
                 if !is_panic {
+                    self.header.set(state::TAKEN);
                     stage.set(Stage::Taken);
                 }
                 is_panic
@@ -201,25 +202,26 @@ impl<F: Future> TaskCell<F> {
     /// The future has panicked: in its poll, or in its destructor when the result was there already. True if it is polled once more.
     #[cold]
     fn panicked(&self, core: &Core, payload: Box<dyn Any + Send>) -> bool {
-        if self.with_stage(|stage| matches!(*stage, Stage::Finished { .. })) {
+        if self.with_stage(|stage| !matches!(*stage, Stage::Running { .. })) {
             report_outside(&self.header, &core.reporter, payload);
             self.tell(&core.reporter);
             return false;
         }
         match layer::take_over(self.header.ending.get(), PanicPayload::new(payload)) {
-            Ok(()) => return true,
-            Err(payload) => self.end(&core.reporter, JoinError::Panicked(payload)),
+            Ok(()) => true,
+            Err(payload) => {
+                self.end(&core.reporter, JoinError::Panicked(payload));
+                false
+            }
         }
-        false
     }
 
     fn take_result(&self) -> Option<Result<F::Output, JoinError>> {
-        self.with_stage(|mut stage| match stage.as_mut().project() {
-            StageView::Finished { .. } => match stage.project_replace(Stage::Taken) {
-                StageTaken::Finished { result } => Some(result),
-                _ => None,
-            },
-            _ => None,
+        self.with_stage(|mut stage| {
+            let StageView::Finished { .. } = stage.as_mut().project() else { return None };
+            self.header.set(state::TAKEN);
+            let StageTaken::Finished { result } = stage.project_replace(Stage::Taken) else { return None };
+            Some(result)
         })
     }
 }
@@ -247,11 +249,16 @@ impl<F: Future> Run for TaskCell<F> {
                     let result = Ok(ready!(future.poll(&mut cx)));
                     // This drops the future in place; if its destructor panics, the result is there nevertheless.
                     stage.set(Stage::Finished { result });
+                    if !self.header.joined.get() && !self.header.has_extras() {
+                        self.header.set(state::FINISHED | state::TAKEN);
+                        stage.set(Stage::Taken);
+                    }
                     Poll::Ready(())
                 })
             };
             match catch_unwind(AssertUnwindSafe(poll)) {
                 Ok(Poll::Pending) => return Progress::Pending,
+                Ok(Poll::Ready(())) if self.header.is_finished() => {} // nobody wanted the result: it is gone
                 Ok(Poll::Ready(())) => self.tell(&core.reporter),
                 Err(payload) => {
                     if self.panicked(core, payload) {
@@ -277,8 +284,7 @@ impl<F: Future> Run for TaskCell<F> {
 
     #[inline]
     fn recycle(self: Rc<Self>, cells: &Cells) {
-        let is_spent = || !self.header.has_extras() && self.with_stage(|stage| matches!(*stage, Stage::Taken));
-        if Rc::strong_count(&self) == 1 && is_spent() {
+        if Rc::strong_count(&self) == 1 && self.header.is(state::TAKEN) && !self.header.has_extras() {
             // SAFETY: to `MaybeUninit` of the same type, which drops nothing: a header without extras and a stage without future
             // or result own nothing.
             cells.keep(unsafe { Rc::from_raw(Rc::into_raw(self).cast::<MaybeUninit<TaskCell<F>>>()) });
@@ -339,14 +345,6 @@ fn tell_rarely(header: &Header, reporter: &Reporter) {
 fn report_outside(header: &Header, reporter: &Reporter, payload: Box<dyn Any + Send>) {
     header.set(state::FINISHED);
     report_panic(reporter, header.info(), PanicPayload::new(payload));
-}
-
-#[cold]
-fn report_discarded(header: &Header, payload: PanicPayload) {
-    match header.reporter() {
-        Some(reporter) => report_panic(reporter, header.info(), payload),
-        None => deliver(header.address(), Report::Panicked { task: header.info(), payload }),
-    }
 }
 
 /// Something is to be known of the task before it is polled, or it is not polled.

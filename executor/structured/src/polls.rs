@@ -326,6 +326,12 @@ pub(crate) fn is_flagged() -> bool {
 /// Whether what is around is cancelled, but will not drop what lives in it now, because something in it is protected.
 #[inline]
 pub(crate) fn is_held() -> bool {
+    let is_plain_task = TOP.get().is_null() && layer::attention() & layer::ATTACHED == 0;
+    !is_plain_task && is_held_by_node()
+}
+
+#[inline(never)]
+fn is_held_by_node() -> bool {
     let is_held = |node: &Rc<Node>| node.is_cancelled() && node.is_protected();
     innermost(|top| match top {
         Some(top) => top.node().is_some_and(is_held),
