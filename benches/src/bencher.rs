@@ -163,20 +163,50 @@ impl Bencher {
         self.operations = things;
     }
 
-    /// Takes latencies that the workload measured itself, in nanoseconds, and keeps their percentiles and their histogram.
-    pub fn record_latencies(&mut self, quantiles: Quantiles, latencies: &mut [f64]) {
-        latencies.sort_unstable_by(f64::total_cmp);
-        self.quantiles = quantiles.iter().map(|&(_, share)| quantile(latencies, share)).collect();
+    /// Takes latencies that the workload measured itself, in nanoseconds, in one or several slices of time. Keeps each percentile of the
+    /// median slice, and the histogram of all.
+    pub fn record_latencies(&mut self, quantiles: Quantiles, slices: &mut [Vec<f64>]) {
+        for latencies in &mut *slices {
+            latencies.sort_unstable_by(f64::total_cmp);
+        }
+        let of_median_slice = |share| {
+            let of_slices: Vec<_> = slices.iter().map(|latencies| quantile(latencies, share)).collect();
+            Spread::of(&of_slices).median
+        };
+        self.quantiles = quantiles.iter().map(|&(_, share)| of_median_slice(share)).collect();
         self.histogram = vec![0; EDGES.len() + 1];
-        for latency in &*latencies {
+        for latency in slices.iter().flatten() {
             self.histogram[EDGES.partition_point(|edge| edge <= latency)] += 1;
         }
-        self.operations = latencies.len() as u64;
+        self.operations = slices.iter().map(|latencies| latencies.len() as u64).sum();
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a mantissa holds months of nanoseconds")]
     fn record(&mut self, elapsed: Duration, operations: u64) {
         self.samples.push(elapsed.as_nanos() as f64 / operations as f64);
         self.operations = operations;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stalls_one_slice_is_in_the_histogram_and_not_in_the_median() {
+        let mut bencher = Bencher::new(Effort::Counted(0));
+        let mut slices = [vec![100.0; 50], vec![9e6; 50], vec![200.0; 50]];
+        bencher.record_latencies(&[("p50", 0.5), ("p99", 0.99)], &mut slices);
+        assert_eq!(bencher.figures(), [200.0, 200.0]);
+        assert_eq!(bencher.histogram().iter().sum::<u64>(), 150);
+        assert_eq!(bencher.histogram()[EDGES.partition_point(|&edge| edge <= 9e6)], 50);
+    }
+
+    #[test]
+    fn what_stalls_every_slice_counts() {
+        let mut bencher = Bencher::new(Effort::Counted(0));
+        let stalled = [vec![100.0; 50], vec![9e6; 50]].concat();
+        bencher.record_latencies(&[("p99", 0.99)], &mut vec![stalled; 3]);
+        assert_eq!(bencher.figures(), [9e6]);
     }
 }

@@ -17,10 +17,11 @@ use super::thread_job::on_another_thread;
 use crate::bencher::Bencher;
 use crate::machine;
 
-/// For how long requests are sent.
-const LASTS: Duration = Duration::from_millis(400);
-/// Latencies before this moment are not counted.
-const WARM_UP: Duration = Duration::from_millis(50);
+/// For how long requests are sent, in slices of time. The first one warms up.
+const SLICES: u32 = 41;
+/// How long one is. What stalls a runtime every tenth of a second is in the median slice; a machine that stops altogether, a few times a
+/// second, decides nothing.
+const SLICE: Duration = Duration::from_millis(50);
 /// Requests a second where nobody said how many the machine bears: a smoke run.
 const UNKNOWN: f64 = 20_000.0;
 
@@ -42,17 +43,17 @@ pub(crate) async fn under_load(bencher: &mut Bencher, clients: Vec<TcpStream>, e
     let capacity = std::env::var(CAPACITY).ok().and_then(|text| text.parse::<f64>().ok()).unwrap_or(UNKNOWN);
     #[expect(clippy::cast_precision_loss, reason = "a percentage")]
     let rate = capacity * bencher.size() as f64 / 100.0;
-    let lasts = if bencher.is_counted() { 2 * WARM_UP } else { LASTS };
+    let slices = if bencher.is_counted() { 2 } else { SLICES };
     let latencies = Arc::new(Mutex::new(Vec::new()));
     on_another_thread({
         let latencies = Arc::clone(&latencies);
         move || {
-            let schedule = Schedule::new(clients, exchange, rate, lasts);
+            let schedule = Schedule::new(clients, exchange, rate, SLICE * slices);
             *latencies.lock().unwrap() = schedule.run().expect("the loopback works");
         }
     })
     .await;
-    bencher.record_latencies(QUANTILES, &mut latencies.lock().unwrap());
+    bencher.record_latencies(QUANTILES, &mut latencies.lock().unwrap()[1..]);
 }
 
 /// Measures how many requests the server bears: each client asks again as soon as it is answered. In nanoseconds of the wall's
@@ -119,12 +120,13 @@ impl Schedule {
         Schedule { clients, exchange, epoll, interval: Duration::from_secs_f64(1.0 / rate), lasts }
     }
 
-    fn run(mut self) -> io::Result<Vec<f64>> {
+    /// Returns the latencies of each slice's requests, in nanoseconds.
+    fn run(mut self) -> io::Result<Vec<Vec<f64>>> {
         machine::leave_core();
         let start = Instant::now();
         let all = self.clients.len();
         let (mut next, mut sent) = (Duration::ZERO, 0);
-        let mut latencies = Vec::new();
+        let mut slices = vec![Vec::new(); slice_of(self.lasts)];
         let mut events = Vec::with_capacity(all);
         while next < self.lasts || self.clients.iter().any(|client| !client.due.is_empty()) {
             while next <= start.elapsed() && next < self.lasts {
@@ -143,16 +145,21 @@ impl Schedule {
             )?;
             for event in &events {
                 let number = usize::try_from(event.data.u64()).expect("it was one");
-                self.clients[number].take(self.exchange.answer, start, &mut latencies)?;
+                self.clients[number].take(self.exchange.answer, start, &mut slices)?;
             }
         }
-        Ok(latencies)
+        Ok(slices)
     }
+}
+
+/// The slice in which a request is due at this moment.
+fn slice_of(due: Duration) -> usize {
+    usize::try_from(due.as_nanos() / SLICE.as_nanos()).expect("it is small")
 }
 
 impl Client {
     /// Reads what there is, and keeps the latency of each answer that it ends.
-    fn take(&mut self, answer: usize, start: Instant, latencies: &mut Vec<f64>) -> io::Result<()> {
+    fn take(&mut self, answer: usize, start: Instant, slices: &mut [Vec<f64>]) -> io::Result<()> {
         let read = self.stream.read(&mut [0; 4096])?;
         if read == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -160,9 +167,7 @@ impl Client {
         let now = start.elapsed();
         self.begun += read;
         for due in self.due.drain(..self.begun / answer) {
-            if due > WARM_UP {
-                latencies.push(now.saturating_sub(due).as_secs_f64() * 1e9);
-            }
+            slices[slice_of(due)].push(now.saturating_sub(due).as_secs_f64() * 1e9);
         }
         self.begun %= answer;
         Ok(())

@@ -18,6 +18,8 @@ const CONNECTIONS: u64 = 100;
 const COMPUTES: Duration = Duration::from_micros(200);
 /// Tasks that are always ready.
 const CROWD: u64 = 10_000;
+/// Slices of a measurement without a load; see [`open_loop`].
+const SLICES: usize = 5;
 /// What is echoed.
 const ECHO: Exchange = Exchange { request: &[7; 64], answer: 64 };
 
@@ -79,14 +81,18 @@ pub(crate) struct WakeToPoll;
 impl TimedWorkload for WakeToPoll {
     async fn drive<R: Timers>(bencher: &mut Bencher) {
         let over = crowd::<R>(CROWD);
-        let mut latencies = Vec::new();
-        for _ in 0..300 {
-            let woken = Instant::now();
-            WakeSelf(1).await;
-            latencies.push(woken.elapsed().as_secs_f64() * 1e9);
+        let mut slices = Vec::new();
+        for _ in 0..SLICES {
+            let mut latencies = Vec::new();
+            for _ in 0..300 {
+                let woken = Instant::now();
+                WakeSelf(1).await;
+                latencies.push(woken.elapsed().as_secs_f64() * 1e9);
+            }
+            slices.push(latencies);
         }
         over.store(true, Ordering::Relaxed);
-        bencher.record_latencies(QUANTILES, &mut latencies);
+        bencher.record_latencies(QUANTILES, &mut slices);
     }
 }
 
@@ -97,14 +103,18 @@ pub(crate) struct Lateness;
 impl TimedWorkload for Lateness {
     async fn drive<R: Timers>(bencher: &mut Bencher) {
         let over = crowd::<R>(bencher.size());
-        let mut latencies = Vec::new();
-        for _ in 0..if bencher.is_counted() { 20 } else { 200 } {
-            let due = Instant::now() + Duration::from_millis(1);
-            R::sleep(Duration::from_millis(1)).await;
-            latencies.push(due.elapsed().as_secs_f64() * 1e9);
+        let mut slices = Vec::new();
+        for _ in 0..SLICES {
+            let mut latencies = Vec::new();
+            for _ in 0..if bencher.is_counted() { 4 } else { 200 } {
+                let due = Instant::now() + Duration::from_millis(1);
+                R::sleep(Duration::from_millis(1)).await;
+                latencies.push(due.elapsed().as_secs_f64() * 1e9);
+            }
+            slices.push(latencies);
         }
         over.store(true, Ordering::Relaxed);
-        bencher.record_latencies(QUANTILES, &mut latencies);
+        bencher.record_latencies(QUANTILES, &mut slices);
     }
 }
 
