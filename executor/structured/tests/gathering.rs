@@ -1,26 +1,17 @@
 //! `gather` and its kin.
 
 use std::cell::{Cell, RefCell};
-use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
 use futures::{FutureExt, StreamExt};
 use handcar_structured::{
-    CancelKind, CancelScope, DeferGuard, Failure, as_completed, cancelled, defer, gather, gather_results, race, shield,
-    spawn, timeout, try_gather, yield_now,
+    CancelKind, CancelScope, Failure, as_completed, cancelled, defer, gather, gather_results, race, shield, spawn,
+    timeout, try_gather, yield_now,
 };
 
 mod common;
-use common::{Log, for_ever, notes_drop, panic_of, s, seconds, secs, test_run, text};
-
-fn slow(log: &Log, what: &'static str) -> DeferGuard<impl Future<Output = ()> + use<>> {
-    let log = log.clone();
-    defer(async move {
-        secs(1).await;
-        log.at(what);
-    })
-}
+use common::{Log, for_ever, notes_drop, panic_of, s, seconds, secs, slow, test_run, text};
 
 #[test]
 fn values_come_in_the_order_of_the_futures() {

@@ -13,7 +13,10 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use handcar_structured::{Builder, Clock, Instant, Report, Runtime, sleep};
+use futures::Stream;
+use handcar_structured::{
+    Builder, CancelScope, Clock, DeferGuard, Instant, Report, Runtime, defer, generate, sleep, spawn,
+};
 
 /// What a test may take before it counts as hung. Generous: a loaded machine is no failure.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -175,4 +178,45 @@ pub(crate) fn panic_of<T>(f: impl FnOnce() -> T) -> String {
         Ok(_) => panic!("this ought to have panicked"),
         Err(payload) => text(&*payload),
     }
+}
+
+/// A cleanup that takes a second and notes `what` at its end.
+pub(crate) fn slow(log: &Log, what: &'static str) -> DeferGuard<impl Future<Output = ()> + use<>> {
+    let log = log.clone();
+    defer(async move {
+        secs(1).await;
+        log.at(what);
+    })
+}
+
+/// Counts to three; notes each step, and has a cleanup for each number and one for the whole.
+pub(crate) fn three(log: &Log) -> impl Stream<Item = u32> + use<> {
+    let log = log.clone();
+    generate(async move |y| {
+        let whole = log.clone();
+        let _whole = defer(async move {
+            secs(1).await;
+            whole.at("cleanup of the whole");
+        });
+        for n in 1..=3 {
+            let each = log.clone();
+            let _each = defer(async move { each.at(format_args!("cleanup of {n}")) });
+            y.yield_(n).await;
+        }
+    })
+}
+
+/// A child that panics.
+pub(crate) fn panics() -> Result<(), String> {
+    panic!("oh")
+}
+
+/// Cancels `scope` after `n` virtual seconds.
+pub(crate) fn cancel_after(n: u64, scope: &CancelScope) {
+    let scope = scope.clone();
+    spawn(async move {
+        secs(n).await;
+        scope.cancel();
+    })
+    .detach();
 }
