@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures everything and draws docs/benchmarks anew: benches/page.sh [--smoke] [DIRECTORY]
 #
-# Some 30 minutes on two quiet cores, of which the builds are twelve. Let nothing else run meanwhile. --smoke measures each thing
+# Some 35 minutes on two quiet cores, of which the builds are twelve. Let nothing else run meanwhile. --smoke measures each thing
 # once, in order to try this script; its figures are worth nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -155,7 +155,7 @@ pub(crate) fn report_panic(reporter: &Reporter, task: TaskInfo, payload: PanicPa
     reporter.report(Report::Panicked { task, payload });
 }
 
-/// The panic of a task that has ended, of whose result somebody has let go.
+/// The panic that a finished task ended with, or that its result's destructor did, when nobody takes the result any more.
 #[cold]
 pub(crate) fn report_discarded(header: &Header, payload: PanicPayload) {
     match header.reporter() {

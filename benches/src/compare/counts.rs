@@ -28,10 +28,11 @@ const OLD_PROCESSOR: &str = "glibc.cpu.hwcaps=-AVX_Fast_Unaligned_Load,-AVX2,-AV
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tool {
     /// valgrind's, which runs the program on a processor made of software.
-    Callgrind,
-    /// The same, and Handcar's clock stands. Its loop looks outside sooner where polls are slow: so how often depends on how fast that
-    /// processor is, which is slower still on a busy machine.
-    CallgrindOutOfTime,
+    Callgrind {
+        /// Whether Handcar's clock stands. Its loop looks outside sooner where polls are slow; so how often depends on how fast that
+        /// processor is, and on how busy the machine.
+        clock_stands: bool,
+    },
     /// The kernel's counter of system calls, which does not slow them down: a runtime that looks outside by the clock would
     /// do so more often under a tracer.
     Perf,
@@ -107,7 +108,7 @@ fn run(tool: Tool, row: &str, entrant: &str, operations: u64) -> Result<Counts, 
 impl Tool {
     fn columns(self) -> &'static [&'static str] {
         match self {
-            Tool::Callgrind | Tool::CallgrindOutOfTime => &["instructions", "allocations"],
+            Tool::Callgrind { .. } => &["instructions", "allocations"],
             Tool::Perf => &["system calls"],
         }
     }
@@ -115,13 +116,13 @@ impl Tool {
     /// `program` under this tool, which writes to `file`.
     fn watch(self, file: &Path, program: &Command) -> Command {
         let mut command = match self {
-            Tool::Callgrind | Tool::CallgrindOutOfTime => {
+            Tool::Callgrind { clock_stands } => {
                 let mut valgrind = Command::new("valgrind");
                 valgrind.args(["--tool=callgrind", "--compress-strings=no", "--compress-pos=no"]);
                 valgrind.arg(format!("--callgrind-out-file={}", file.display()));
                 valgrind.env("GLIBC_TUNABLES", OLD_PROCESSOR);
-                if self == Tool::CallgrindOutOfTime {
-                    valgrind.env(sample::OUT_OF_TIME, "1");
+                if clock_stands {
+                    valgrind.env(sample::CLOCK_STANDS, "1");
                 }
                 valgrind
             }
@@ -138,7 +139,7 @@ impl Tool {
     /// Reads what the tool wrote.
     fn parse(self, text: &str) -> Option<Vec<u64>> {
         match self {
-            Tool::Callgrind | Tool::CallgrindOutOfTime => Some(vec![instructions(text)?, allocations(text)?]),
+            Tool::Callgrind { .. } => Some(vec![instructions(text)?, allocations(text)?]),
             Tool::Perf => {
                 let line = text.lines().find(|line| line.contains(SYSTEM_CALLS))?;
                 Some(vec![line.split(',').next()?.parse().ok()?])
@@ -173,7 +174,7 @@ mod tests {
     fn a_file_of_callgrind_is_read() {
         let text = "events: Ir\nfn=main\n10 7\ncfn=malloc\ncalls=3 0\n10 300\ncfn=free\ncalls=3 0\n10 90\n\
                     fn=grow\n20 1\ncfn=realloc\ncalls=1 0\n20 150\n\ntotals: 548\n";
-        assert_eq!(Tool::Callgrind.parse(text), Some(vec![548, 4]));
+        assert_eq!(Tool::Callgrind { clock_stands: false }.parse(text), Some(vec![548, 4]));
     }
 
     #[test]

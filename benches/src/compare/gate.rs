@@ -65,7 +65,7 @@ fn count<'a>(rows: &[Row], names: impl ExactSizeIterator<Item = &'a String>) -> 
         let row = rows.iter().find(|row| row.name == name).ok_or(format!("{FILE} names `{name}`, which is no row"))?;
         let ours = row.entrants.iter().find(|entrant| entrant.role == Role::Ours).expect("Handcar enters every row");
         progress.step(name);
-        let counted = difference(Tool::CallgrindOutOfTime, row.name, ours.name)?;
+        let counted = difference(Tool::Callgrind { clock_stands: true }, row.name, ours.name)?;
         counts.insert(name.clone(), (counted[0] * 10.0).round() / 10.0);
     }
     progress.end();

@@ -87,7 +87,7 @@ impl Options {
                 Long("entrant") => options.entrants.push(parser.value()?.string()?),
                 Long("core") => options.core = Some(parser.value()?.parse()?),
                 Long("json") => options.json = Some(parser.value()?.into()),
-                Long("instructions") => options.task = Task::Count(Tool::Callgrind),
+                Long("instructions") => options.task = Task::Count(Tool::Callgrind { clock_stands: false }),
                 Long("system-calls") => options.task = Task::Count(Tool::Perf),
                 Long("report") => options.task = Task::Report { directory: parser.value()?.into() },
                 Long("sizes") => options.task = Task::Sizes,

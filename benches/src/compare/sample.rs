@@ -13,14 +13,14 @@ use crate::workloads::open_loop;
 const PATIENCE: &str = "60";
 
 /// Set in the environment of a process in which Handcar's clock is to stand.
-pub(super) const OUT_OF_TIME: &str = "HANDCAR_OUT_OF_TIME";
+pub(super) const CLOCK_STANDS: &str = "HANDCAR_CLOCK_STANDS";
 
 /// In the process of the sample: measures, and prints how many operations there were in a batch, and the figures; on a second line
 /// the histogram, where there is one.
 pub(super) fn take(rows: &[Row], entrant: &str, effort: Effort) -> Result<(), String> {
     let row = rows.first().ok_or("there is no such row")?;
     let entrant = row.entrants.iter().find(|other| other.name == entrant).ok_or("nobody of that name enters")?;
-    if env::var_os(OUT_OF_TIME).is_some() {
+    if env::var_os(CLOCK_STANDS).is_some() {
         Handcar::stop_the_clock();
     }
     let measured = entrant.measure(effort);

@@ -83,8 +83,8 @@ const IN_TURN: &str = "Handcar's run queue is one line: whom a socket wakes stan
                        looked at the sockets, and so waits for two.";
 const SLACK: &str = "Who waits with a timeout is woken up to 50 us late, the kernel's slack for a thread's timers, which Handcar leaves as it \
                      finds it. Who waits for a timerfd, as smol and compio, has none.";
-pub(super) const OVERLOADED: &str = "80 % of what tokio's LocalRuntime bears: whoever bears less than that falls behind for as long as it lasts. It bears \
-                                     that in a closed loop, where each look finds many requests; an open one near it stays at few for some samples, and \
-                                     comes to many for others, tokio's too.";
+pub(super) const OVERLOADED: &str = "80 % of what tokio's LocalRuntime bears: whoever bears less than that falls behind for as long as it \
+                                     lasts. The capacity is that of a closed loop, where each look finds many requests. Near it an open \
+                                     loop is in one of two states, few requests a look or many; each sample is in either, tokio's too.";
 pub(super) const SATURATED: &str =
     "Wall time for a request; client and server have a core each. It is the capacity that the loads are a share of.";

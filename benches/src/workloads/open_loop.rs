@@ -19,8 +19,8 @@ use crate::machine;
 
 /// For how long requests are sent, in slices of time. The first one warms up.
 const SLICES: u32 = 41;
-/// How long one is. What stalls a runtime every tenth of a second is in the median slice; a machine that stops altogether, a few times a
-/// second, decides nothing.
+/// How long one is. What stalls a runtime more often than every tenth of a second is in the median slice; a machine that stops altogether,
+/// a few times a second, decides nothing.
 const SLICE: Duration = Duration::from_millis(50);
 /// Requests a second where nobody said how many the machine bears: a smoke run.
 const UNKNOWN: f64 = 20_000.0;

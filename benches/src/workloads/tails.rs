@@ -81,16 +81,12 @@ pub(crate) struct WakeToPoll;
 impl TimedWorkload for WakeToPoll {
     async fn drive<R: Timers>(bencher: &mut Bencher) {
         let over = crowd::<R>(CROWD);
-        let mut slices = Vec::new();
-        for _ in 0..SLICES {
-            let mut latencies = Vec::new();
-            for _ in 0..300 {
-                let woken = Instant::now();
-                WakeSelf(1).await;
-                latencies.push(woken.elapsed().as_secs_f64() * 1e9);
-            }
-            slices.push(latencies);
-        }
+        let mut slices = slices(if bencher.is_counted() { 60 } else { 300 }, async || {
+            let woken = Instant::now();
+            WakeSelf(1).await;
+            woken.elapsed()
+        })
+        .await;
         over.store(true, Ordering::Relaxed);
         bencher.record_latencies(QUANTILES, &mut slices);
     }
@@ -103,19 +99,26 @@ pub(crate) struct Lateness;
 impl TimedWorkload for Lateness {
     async fn drive<R: Timers>(bencher: &mut Bencher) {
         let over = crowd::<R>(bencher.size());
-        let mut slices = Vec::new();
-        for _ in 0..SLICES {
-            let mut latencies = Vec::new();
-            for _ in 0..if bencher.is_counted() { 4 } else { 200 } {
-                let due = Instant::now() + Duration::from_millis(1);
-                R::sleep(Duration::from_millis(1)).await;
-                latencies.push(due.elapsed().as_secs_f64() * 1e9);
-            }
-            slices.push(latencies);
-        }
+        let mut slices = slices(if bencher.is_counted() { 4 } else { 200 }, async || {
+            let due = Instant::now() + Duration::from_millis(1);
+            R::sleep(Duration::from_millis(1)).await;
+            due.elapsed()
+        })
+        .await;
         over.store(true, Ordering::Relaxed);
         bencher.record_latencies(QUANTILES, &mut slices);
     }
+}
+
+/// Measures as many latencies for each slice, in nanoseconds.
+async fn slices(of_each: usize, latency: impl AsyncFn() -> Duration) -> Vec<Vec<f64>> {
+    let mut slices = vec![Vec::new(); SLICES];
+    for slice in &mut slices {
+        for _ in 0..of_each {
+            slice.push(latency().await.as_secs_f64() * 1e9);
+        }
+    }
+    slices
 }
 
 /// Tasks that are always ready, until told.

@@ -11,7 +11,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::time::Instant;
 use std::{env, process};
 
@@ -37,8 +37,13 @@ pub fn trace() -> impl Fn(&Event<'_>) + 'static {
         let after = storyteller.begin.get_or_insert_with(Instant::now).elapsed();
         if let Some(sentence) = storyteller.sentence(event) {
             let told = writeln!(io::stdout(), "after {:5.1} ms   {sentence}", after.as_secs_f64() * 1e3);
-            if told.is_err() {
-                process::exit(0); // `| head` has read enough
+            match told {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => process::exit(0), // `| head` has read enough
+                Err(error) => {
+                    eprintln!("the trace cannot be written: {error}");
+                    process::exit(1);
+                }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The program as it is run.
 
 use std::env;
+use std::fs::OpenOptions;
 use std::process::{Command, Stdio};
 
 /// Cargo builds the examples of a package before it runs its tests, beside the directory that this test is in.
@@ -23,4 +24,15 @@ fn it_ends_quietly_when_nobody_reads_its_trace_to_the_end() {
     drop(program.stdout.take());
     let output = program.wait_with_output().unwrap();
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
+fn it_says_so_when_its_trace_cannot_be_written() {
+    let Ok(full) = OpenOptions::new().write(true).open("/dev/full") else {
+        eprintln!("SKIPPED: this system has no /dev/full");
+        return;
+    };
+    let output = hello().arg("--trace").stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("the trace cannot be written"), "{output:?}");
 }

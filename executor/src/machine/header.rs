@@ -49,7 +49,7 @@ pub(crate) mod state {
     /// The layer keeps something with it.
     pub(crate) const KEPT: u8 = 8;
     pub(crate) const FINISHED: u8 = 16;
-    /// There is no result any more.
+    /// There is no result any more: its stage is `Taken`.
     pub(crate) const TAKEN: u8 = 32;
 }
 

@@ -250,7 +250,7 @@ impl<F: Future> Run for TaskCell<F> {
                     // This drops the future in place; if its destructor panics, the result is there nevertheless.
                     stage.set(Stage::Finished { result });
                     if !self.header.joined.get() && !self.header.has_extras() {
-                        self.header.set(state::FINISHED | state::TAKEN);
+                        self.header.set(state::FINISHED | state::TAKEN); // nobody wants the result: it goes as well
                         stage.set(Stage::Taken);
                     }
                     Poll::Ready(())
@@ -258,7 +258,7 @@ impl<F: Future> Run for TaskCell<F> {
             };
             match catch_unwind(AssertUnwindSafe(poll)) {
                 Ok(Poll::Pending) => return Progress::Pending,
-                Ok(Poll::Ready(())) if self.header.is_finished() => {} // nobody wanted the result: it is gone
+                Ok(Poll::Ready(())) if self.header.is_finished() => {} // and nobody is to be told
                 Ok(Poll::Ready(())) => self.tell(&core.reporter),
                 Err(payload) => {
                     if self.panicked(core, payload) {
@@ -285,8 +285,8 @@ impl<F: Future> Run for TaskCell<F> {
     #[inline]
     fn recycle(self: Rc<Self>, cells: &Cells) {
         if Rc::strong_count(&self) == 1 && self.header.is(state::TAKEN) && !self.header.has_extras() {
-            // SAFETY: to `MaybeUninit` of the same type, which drops nothing: a header without extras and a stage without future
-            // or result own nothing.
+            // SAFETY: to `MaybeUninit` of the same type, which drops nothing: a header without extras owns nothing, nor does a stage
+            // that is `Taken`, as the bit says.
             cells.keep(unsafe { Rc::from_raw(Rc::into_raw(self).cast::<MaybeUninit<TaskCell<F>>>()) });
         }
     }

@@ -323,7 +323,8 @@ pub(crate) fn is_flagged() -> bool {
     })
 }
 
-/// Whether what is around is cancelled, but will not drop what lives in it now, because something in it is protected.
+/// Whether what is around is cancelled, but will not drop what lives in it now, because something in it is protected. Combinators ask
+/// in each poll, and most are in a plain task.
 #[inline]
 pub(crate) fn is_held() -> bool {
     let is_plain_task = TOP.get().is_null() && layer::attention() & layer::ATTACHED == 0;
