@@ -50,7 +50,7 @@ use crate::report::{self, Report, Reporter};
 use crate::runtime::{Builder, RunError};
 use crate::shutdown::Closing;
 use crate::task_info::TaskInfo;
-use crate::time::clock::{Clock, Instant};
+use crate::time::clock::{Clock, Instant, less_slack};
 
 pub(crate) struct Core {
     pub(crate) address: Address,
@@ -368,9 +368,11 @@ impl Core {
         {
             return Ok(());
         }
-        if self.timers.clock.is_simulated() {
-            timeout = self.grace.filter(|_| self.closing.get() == Closing::Draining); // real time: virtual time stands still
-        }
+        timeout = if self.timers.clock.is_simulated() {
+            self.grace.filter(|_| self.closing.get() == Closing::Draining) // real time: virtual time stands still
+        } else {
+            timeout.map(less_slack)
+        };
         if self.mailbox.fall_asleep() {
             self.observe(|| Event::Parked { timeout });
             self.because(Cause::Source, || parker.park(timeout))?;

@@ -190,10 +190,8 @@ impl<T> Drop for JoinHandle<T> {
         let Some(task) = self.task.take() else { return };
         if task.header().joined.get() {
             give_up(task);
-        } else if Rc::strong_count(&task) == 1
-            && let Some(core) = context::with_current(Rc::clone)
-        {
-            task.recycle(&core.cells);
+        } else if Rc::strong_count(&task) == 1 {
+            context::with_current(|core| task.recycle(&core.cells));
         }
     }
 }
