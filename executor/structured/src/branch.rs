@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use crate::node::{Kind, Node};
-use crate::polls::{self, Flag, Frame, Light};
+use crate::polls::{self, Flag, Frame, Light, Link};
 use crate::scoped::{Body, Left, Outcome, Stage, discard, drain_from, drop_node, poll_node, step_panicked};
 
 pin_project! {
@@ -33,8 +33,8 @@ pin_project! {
 
 /// Calls `f` under the frame of a branch that has no node. Returns the node that it has got.
 #[inline]
-pub(crate) fn under<R>(at: &'static Location<'static>, f: impl FnOnce() -> R) -> (Option<Rc<Node>>, R) {
-    polls::under(Frame::Light(Light::plain(at)), f)
+pub(crate) fn under<R>(at: &'static Location<'static>, f: impl FnOnce(&Link<'_>) -> R) -> (Option<Rc<Node>>, R) {
+    polls::under_link(Frame::Light(Light::plain(at)), f)
 }
 
 impl<F: Future> Branch<F> {

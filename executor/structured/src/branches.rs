@@ -25,7 +25,7 @@ use handcar_executor::{Delegates, PanicPayload, budget};
 
 use crate::branch::{self, Branch, BranchView};
 use crate::node::Node;
-use crate::polls::{self, Flag};
+use crate::polls::{self, Flag, Link};
 use crate::scoped::{Outcome, Stage, StageView, keep_first};
 
 /// What lies still, and can be reached one by one.
@@ -175,7 +175,7 @@ impl<F: Future> Branches<F> {
     ) -> (Stop<F::Output>, Option<Rc<Node>>, Option<Box<dyn Any + Send>>) {
         let at_line = self.at;
         let (mut at, mut value) = (None, None);
-        let run = || {
+        let mut run = |link: &Link<'_>| {
             while !(*any && budget::is_spent())
                 && let Some(index) = self.delegates.next()
             {
@@ -191,7 +191,7 @@ impl<F: Future> Branches<F> {
                     value = Some(ready);
                     stage.set(Stage::Over);
                 }
-                if polls::is_attached() {
+                if link.has_got_node() {
                     return Stop::At(index, value.take());
                 }
                 at = None;
@@ -204,7 +204,7 @@ impl<F: Future> Branches<F> {
             }
             Stop::Over
         };
-        let (node, run) = branch::under(at_line, || catch_unwind(AssertUnwindSafe(run)));
+        let (node, run) = branch::under(at_line, |link| catch_unwind(AssertUnwindSafe(|| run(link))));
         match (run, at) {
             (Ok(stop), _) => (stop, node, None),
             (Err(payload), Some(index)) => (Stop::At(index, value), node, Some(payload)),

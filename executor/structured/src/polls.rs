@@ -20,6 +20,7 @@
 //! which names that, and main, a light one.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::fmt;
 use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::ptr;
@@ -93,7 +94,7 @@ impl Flag {
 }
 
 /// A frame in its place.
-struct Link<'a> {
+pub struct Link<'a> {
     frame: Frame<'a>,
     /// The node that it has got.
     attached: OnceCell<Rc<Node>>,
@@ -110,6 +111,12 @@ thread_local! {
 /// Calls `f` with `frame` on the stack. Returns the node that the frame has got meanwhile.
 #[inline]
 pub(crate) fn under<R>(frame: Frame<'_>, f: impl FnOnce() -> R) -> (Option<Rc<Node>>, R) {
+    under_link(frame, |_| f())
+}
+
+/// As [`under`], for who looks meanwhile whether the frame has got a node.
+#[inline]
+pub(crate) fn under_link<R>(frame: Frame<'_>, f: impl FnOnce(&Link<'_>) -> R) -> (Option<Rc<Node>>, R) {
     struct Restore(*const Link<'static>);
     impl Drop for Restore {
         fn drop(&mut self) {
@@ -119,7 +126,7 @@ pub(crate) fn under<R>(frame: Frame<'_>, f: impl FnOnce() -> R) -> (Option<Rc<No
     innermost(|below| {
         let link = Link { frame, attached: OnceCell::new(), below };
         let restore = Restore(TOP.replace((&raw const link).cast()));
-        let result = f();
+        let result = f(&link);
         drop(restore);
         (link.attached.into_inner(), result)
     })
@@ -137,6 +144,11 @@ fn innermost<R>(f: impl FnOnce(Option<&Link<'_>>) -> R) -> R {
 }
 
 impl Link<'_> {
+    #[inline]
+    pub(crate) fn has_got_node(&self) -> bool {
+        self.attached.get().is_some()
+    }
+
     /// The frame as it is by now: a heavy one, if it has got a node.
     fn now(&self) -> Frame<'_> {
         self.attached.get().map_or(self.frame, Frame::Heavy)
@@ -175,15 +187,15 @@ impl Link<'_> {
     }
 }
 
+impl fmt::Debug for Link<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Link")
+    }
+}
+
 /// The frames from the innermost one outwards.
 fn outwards<'a>(top: Option<&'a Link<'a>>) -> impl Iterator<Item = &'a Link<'a>> {
     std::iter::successors(top, |link| link.below)
-}
-
-/// Whether the innermost frame is, or has become, a node.
-#[inline]
-pub(crate) fn is_attached() -> bool {
-    innermost(|top| top.is_some_and(|top| top.node().is_some()))
 }
 
 /// While it lives, the stack is an empty one, and so is the context: for a runtime that is driven, or ends, inside a poll of another.

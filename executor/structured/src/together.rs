@@ -25,7 +25,7 @@ use pin_project_lite::pin_project;
 
 use crate::branch::{self, Branch, BranchView};
 use crate::node::Node;
-use crate::polls::{self, Flag};
+use crate::polls::{self, Flag, Link};
 use crate::scoped::{Outcome, Stage, StageView, keep_first};
 
 /// What a value means to the other futures.
@@ -104,7 +104,7 @@ pub trait Arms<J> {
 
     /// Polls those that have no node, from `round.from` on.
     #[doc(hidden)]
-    fn run(self: Pin<&mut Self>, round: &mut Round, cx: &mut Context<'_>) -> Ran;
+    fn run(self: Pin<&mut Self>, index: usize, round: &mut Round, link: &Link<'_>, cx: &mut Context<'_>) -> Ran;
 
     /// In a run the one at `round.index` has got a node, or panicked.
     #[doc(hidden)]
@@ -140,7 +140,7 @@ impl<J> Arms<J> for End {
     type Values = ();
 
     #[inline]
-    fn run(self: Pin<&mut Self>, _: &mut Round, _: &mut Context<'_>) -> Ran {
+    fn run(self: Pin<&mut Self>, _: usize, _: &mut Round, _: &Link<'_>, _: &mut Context<'_>) -> Ran {
         Ran::Through
     }
 
@@ -184,29 +184,29 @@ impl<J: Judge<F::Output>, F: Future, R: Arms<J>> Arms<J> for Arm<F, R> {
     type Values = (Option<F::Output>, R::Values);
 
     #[inline]
-    fn run(self: Pin<&mut Self>, round: &mut Round, cx: &mut Context<'_>) -> Ran {
+    fn run(self: Pin<&mut Self>, index: usize, round: &mut Round, link: &Link<'_>, cx: &mut Context<'_>) -> Ran {
         let this = self.project();
         let BranchView { own, mut stage } = this.branch.project();
-        if round.index >= round.from
+        if index >= round.from
             && own.is_none()
             && let StageView::Body { body } = stage.as_mut().project()
         {
+            round.index = index;
             let polled = body.poll(cx);
             let is_ready = polled.is_ready();
             if let Poll::Ready(value) = polled {
                 *this.value = Some(value);
                 stage.set(Stage::Over);
             }
-            if polls::is_attached() {
+            if link.has_got_node() {
                 return Ran::Attached;
             }
             if is_ready && this.value.as_ref().is_some_and(J::ends_others) {
-                round.decided = Some(round.index);
+                round.decided = Some(index);
                 return Ran::Decided;
             }
         }
-        round.index += 1;
-        this.rest.run(round, cx)
+        this.rest.run(index + 1, round, link, cx)
     }
 
     fn stopped(self: Pin<&mut Self>, index: usize, by: Stopped, round: &mut Round, cx: &mut Context<'_>) {
@@ -315,9 +315,8 @@ impl<A> Together<A> {
 /// Polls light branches, under one frame. False if it stopped early, and is to go on.
 #[inline]
 fn run<J, A: Arms<J>>(mut arms: Pin<&mut A>, round: &mut Round, cx: &mut Context<'_>) -> bool {
-    round.index = 0;
     let at = round.at;
-    let polls = || catch_unwind(AssertUnwindSafe(|| arms.as_mut().run(round, cx)));
+    let polls = |link: &Link<'_>| catch_unwind(AssertUnwindSafe(|| arms.as_mut().run(0, round, link, cx)));
     let (node, ran) = branch::under(at, polls);
     let panic = match ran {
         Ok(Ran::Through | Ran::Decided) => return true,
