@@ -181,8 +181,9 @@ impl Bencher {
         self.operations = slices.iter().map(|latencies| latencies.len() as u64).sum();
     }
 
+    /// Takes a time that the workload measured itself, for so many operations.
     #[expect(clippy::cast_precision_loss, reason = "a mantissa holds months of nanoseconds")]
-    fn record(&mut self, elapsed: Duration, operations: u64) {
+    pub fn record(&mut self, elapsed: Duration, operations: u64) {
         self.samples.push(elapsed.as_nanos() as f64 / operations as f64);
         self.operations = operations;
     }

@@ -85,6 +85,11 @@ impl Row {
         self.on::<Handcar, D>(Role::Ours).tokio::<D>()
     }
 
+    /// Enters Handcar, and tokio as capacities are measured on it.
+    pub(super) fn ours_and_local_runtime<D: On<Handcar> + On<Tokio<LocalRuntime>>>(self) -> Row {
+        self.on::<Handcar, D>(Role::Ours).on::<Tokio<LocalRuntime>, D>(Role::Rival)
+    }
+
     /// Enters tokio in its three ways for one thread, and shows its way for several.
     fn tokio<D>(self) -> Row
     where

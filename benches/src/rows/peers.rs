@@ -64,13 +64,13 @@ mod entrants {
 
     use crate::bencher::Bencher;
     use crate::rows::enter::{On, Plain, Sockets, Timed, Together, inside, spawned};
-    use crate::rows::tails::{OVERLOADED, SATURATED};
+    use crate::rows::tails::{ON_SCHEDULE, SATURATED};
     use crate::rows::{Capacity, Role, Row, Unit};
     use crate::runtime::Runtime;
     use crate::runtimes::peers::{Compio, Epoll, Glommio, LocalPool, Monoio, Smol, SmolStatic, Uring};
     use crate::runtimes::{Handcar, LocalRuntime, Pingora, Tokio};
     use crate::toolkits::peers::{AsyncUnsync, Field, GlommioSync, LocalSync, OnePermit};
-    use crate::workloads::http::{Hello, HelloSaturated, HelloUnder, Http, HttpWorkload};
+    use crate::workloads::http::{Hello, HelloOnSchedule, HelloSaturated, HelloUnder, Http, HttpWorkload};
     use crate::workloads::ring;
     use crate::workloads::start::Start;
     use crate::workloads::theirs::async_executor::Create;
@@ -198,16 +198,16 @@ mod entrants {
         pub(in crate::rows) fn hyper_tails(table: &'static str) -> Vec<Row> {
             let row = |name, title| Row::new(table, name, title).load(Capacity::Hyper).quantiles().target(1.0);
             vec![
-                Row::new(table, Capacity::Hyper.row(), "hyper, saturated by clients on another core")
+                Row::new(table, "hyper-saturated", "hyper, saturated by clients on another core")
                     .note(SATURATED)
                     .note(ADAPTED)
                     .each_http::<HelloSaturated>(),
-                row("tail-hyper-50", "hyper under 50 % load").note(ADAPTED).of_size(50).each_http::<HelloUnder>(),
-                row("tail-hyper-80", "hyper under 80 % load")
+                Row::new(table, Capacity::Hyper.row(), "hyper, as many requests on schedule as are borne")
+                    .note(ON_SCHEDULE)
                     .note(ADAPTED)
-                    .note(OVERLOADED)
-                    .of_size(80)
-                    .each_http::<HelloUnder>(),
+                    .ours_and_local_runtime::<Hyper<HelloOnSchedule>>(),
+                row("tail-hyper-50", "hyper under 50 % load").note(ADAPTED).of_size(50).each_http::<HelloUnder>(),
+                row("tail-hyper-80", "hyper under 80 % load").note(ADAPTED).of_size(80).each_http::<HelloUnder>(),
             ]
         }
 

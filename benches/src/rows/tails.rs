@@ -1,9 +1,10 @@
 //! The rows of latencies, each with its percentiles.
 
+use super::enter::Sockets;
 use super::{Row, TAILS, TO_THE_MILLISECOND};
 use crate::runtime::Runtime;
 use crate::runtimes::{LocalRuntime, Tokio};
-use crate::workloads::tails::{Lateness, OpenLoop, Saturated, WakeToPoll};
+use crate::workloads::tails::{Lateness, OnSchedule, OpenLoop, Saturated, WakeToPoll};
 
 /// What loads are a share of, measured once on tokio, so that all bear the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,19 +24,22 @@ impl Capacity {
     /// The row that measures it.
     pub fn row(self) -> &'static str {
         match self {
-            Capacity::Echo => "echo-saturated",
-            Capacity::Hyper => "hyper-saturated",
+            Capacity::Echo => "echo-on-schedule",
+            Capacity::Hyper => "hyper-on-schedule",
         }
     }
 }
 
 pub(super) fn all() -> Vec<Row> {
     let mut rows = vec![
-        Row::new(TAILS, Capacity::Echo.row(), "echo server, saturated by clients on another core")
+        Row::new(TAILS, "echo-saturated", "echo server, saturated by clients on another core")
             .note(SATURATED)
             .each_net::<Saturated>(),
+        Row::new(TAILS, Capacity::Echo.row(), "echo server, as many requests on schedule as are borne")
+            .note(ON_SCHEDULE)
+            .ours_and_local_runtime::<Sockets<OnSchedule>>(),
         echo("tail-echo-50", "echo under 50 % load").target(1.0).of_size(50).each_net::<OpenLoop<0>>(),
-        echo("tail-echo-80", "echo under 80 % load").note(OVERLOADED).target(1.0).of_size(80).each_net::<OpenLoop<0>>(),
+        echo("tail-echo-80", "echo under 80 % load").target(1.0).of_size(80).each_net::<OpenLoop<0>>(),
         echo("tail-echo-busy", "echo under 20 % load, beside computations of 200 us")
             .note(GLOMMIO_PREEMPTS)
             .note(IN_TURN)
@@ -83,8 +87,6 @@ const IN_TURN: &str = "Handcar's run queue is one line: whom a socket wakes stan
                        looked at the sockets, and so waits for two.";
 const SLACK: &str = "Who waits with a timeout is woken up to 50 us late, the kernel's slack for a thread's timers, which Handcar leaves as it \
                      finds it. Who waits for a timerfd, as smol and compio, has none.";
-pub(super) const OVERLOADED: &str = "80 % of what tokio's LocalRuntime bears: whoever bears less than that falls behind for as long as it \
-                                     lasts. The capacity is that of a closed loop, where each look finds many requests. Near it an open \
-                                     loop is in one of two states, few requests a look or many; each sample is in either, tokio's too.";
-pub(super) const SATURATED: &str =
-    "Wall time for a request; client and server have a core each. It is the capacity that the loads are a share of.";
+pub(super) const SATURATED: &str = "Wall time for a request; client and server have a core each. Each of a hundred clients asks again when it is answered.";
+pub(super) const ON_SCHEDULE: &str = "From one request to the next, at the highest rate at which their median latency stays below 100 us: what client and \
+                                      server bear together. tokio's LocalRuntime's is the capacity that the loads are a share of.";

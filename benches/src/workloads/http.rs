@@ -70,7 +70,7 @@ impl HttpWorkload for HelloUnder {
     }
 }
 
-/// How many requests it bears.
+/// How many requests it answers, when all clients wait for them.
 #[derive(Debug)]
 pub(crate) struct HelloSaturated;
 
@@ -78,6 +78,18 @@ impl HttpWorkload for HelloSaturated {
     async fn drive<R: Http>(bencher: &mut Bencher) -> io::Result<()> {
         let (clients, exchange) = start_and_ask::<R>().await?;
         open_loop::saturated(bencher, clients, exchange).await;
+        Ok(())
+    }
+}
+
+/// How many requests on schedule it bears.
+#[derive(Debug)]
+pub(crate) struct HelloOnSchedule;
+
+impl HttpWorkload for HelloOnSchedule {
+    async fn drive<R: Http>(bencher: &mut Bencher) -> io::Result<()> {
+        let (clients, exchange) = start_and_ask::<R>().await?;
+        open_loop::on_schedule(bencher, clients, exchange).await;
         Ok(())
     }
 }

@@ -16,12 +16,19 @@ use super::tails::QUANTILES;
 use super::thread_job::on_another_thread;
 use crate::bencher::Bencher;
 use crate::machine;
+use crate::stats::Spread;
 
 /// For how long requests are sent, in slices of time. The first one warms up.
 const SLICES: u32 = 41;
 /// How long one is. What stalls a runtime more often than every tenth of a second is in the median slice; a machine that stops altogether,
 /// a few times a second, decides nothing.
 const SLICE: Duration = Duration::from_millis(50);
+/// A load is borne when the median latency of each slice is less, in nanoseconds. It is a third of that in most; where client or server
+/// cannot keep up, the requests that wait soon make it several times as much.
+const BORNE: f64 = 100_000.0;
+/// Requests a second that everybody bears, and the step by which more are tried.
+const LEAST_RATE: f64 = 10_000.0;
+const STEP: f64 = 1.3;
 /// Requests a second where nobody said how many the machine bears: a smoke run.
 const UNKNOWN: f64 = 20_000.0;
 
@@ -43,20 +50,54 @@ pub(crate) async fn under_load(bencher: &mut Bencher, clients: Vec<TcpStream>, e
     let capacity = std::env::var(CAPACITY).ok().and_then(|text| text.parse::<f64>().ok()).unwrap_or(UNKNOWN);
     #[expect(clippy::cast_precision_loss, reason = "a percentage")]
     let rate = capacity * bencher.size() as f64 / 100.0;
-    let slices = if bencher.is_counted() { 2 } else { SLICES };
+    let slices = slices_of(bencher, SLICES);
     let latencies = Arc::new(Mutex::new(Vec::new()));
     on_another_thread({
         let latencies = Arc::clone(&latencies);
         move || {
-            let schedule = Schedule::new(clients, exchange, rate, SLICE * slices);
-            *latencies.lock().unwrap() = schedule.run().expect("the loopback works");
+            let mut schedule = Schedule::new(clients, exchange);
+            *latencies.lock().unwrap() = schedule.run(rate, SLICE * slices).expect("the loopback works");
         }
     })
     .await;
     bencher.record_latencies(QUANTILES, &mut latencies.lock().unwrap()[1..]);
 }
 
-/// Measures how many requests the server bears: each client asks again as soon as it is answered. In nanoseconds of the wall's
+fn slices_of(bencher: &Bencher, slices: u32) -> u32 {
+    if bencher.is_counted() { 2 } else { slices }
+}
+
+/// Measures how many requests on schedule the server [bears](BORNE). In nanoseconds from one to the next.
+pub(crate) async fn on_schedule(bencher: &mut Bencher, clients: Vec<TcpStream>, exchange: Exchange) {
+    let slices = slices_of(bencher, 6);
+    let most = Arc::new(Mutex::new(0.0));
+    on_another_thread({
+        let most = Arc::clone(&most);
+        move || {
+            let mut schedule = Schedule::new(clients, exchange);
+            let bears = |rate: &f64| schedule.bears(*rate, SLICE * slices).expect("the loopback works");
+            *most.lock().unwrap() = highest(LEAST_RATE, bears);
+        }
+    })
+    .await;
+    bencher.record(Duration::from_secs_f64(1.0 / *most.lock().unwrap()), 1);
+}
+
+/// The highest rate that is borne, to a fiftieth: from the least one up, until one is not, and then what lies between the last two.
+fn highest(least: f64, mut is_borne: impl FnMut(&f64) -> bool) -> f64 {
+    let mut borne = least;
+    while is_borne(&(borne * STEP)) {
+        borne *= STEP;
+    }
+    let mut too_high = borne * STEP;
+    while too_high / borne > 1.02 {
+        let between = (too_high * borne).sqrt();
+        *(if is_borne(&between) { &mut borne } else { &mut too_high }) = between;
+    }
+    borne
+}
+
+/// Measures how many requests the server answers: each client asks again as soon as it is answered. In nanoseconds of the wall's
 /// clock for a request.
 pub(crate) async fn saturated(bencher: &mut Bencher, mut clients: Vec<TcpStream>, exchange: Exchange) {
     bencher
@@ -96,8 +137,6 @@ struct Schedule {
     clients: Vec<Client>,
     exchange: Exchange,
     epoll: rustix::fd::OwnedFd,
-    interval: Duration,
-    lasts: Duration,
 }
 
 struct Client {
@@ -109,7 +148,9 @@ struct Client {
 }
 
 impl Schedule {
-    fn new(streams: Vec<TcpStream>, exchange: Exchange, rate: f64, lasts: Duration) -> Schedule {
+    /// On the thread of the clients.
+    fn new(streams: Vec<TcpStream>, exchange: Exchange) -> Schedule {
+        machine::leave_core();
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).expect("the system has epoll");
         for (number, stream) in streams.iter().enumerate() {
             stream.set_nonblocking(true).expect("it is a socket");
@@ -117,25 +158,32 @@ impl Schedule {
             epoll::add(&epoll, stream, number, epoll::EventFlags::IN).expect("it is a socket");
         }
         let clients = streams.into_iter().map(|stream| Client { stream, due: VecDeque::new(), begun: 0 }).collect();
-        Schedule { clients, exchange, epoll, interval: Duration::from_secs_f64(1.0 / rate), lasts }
+        Schedule { clients, exchange, epoll }
+    }
+
+    /// Whether the server bears as many requests a second, for so long.
+    fn bears(&mut self, rate: f64, lasts: Duration) -> io::Result<bool> {
+        let mut slices = self.run(rate, lasts)?;
+        slices.remove(0); // it warms up
+        Ok(slices.iter().all(|latencies| Spread::of(latencies).median < BORNE))
     }
 
     /// Returns the latencies of each slice's requests, in nanoseconds.
-    fn run(mut self) -> io::Result<Vec<Vec<f64>>> {
-        machine::leave_core();
+    fn run(&mut self, rate: f64, lasts: Duration) -> io::Result<Vec<Vec<f64>>> {
+        let interval = Duration::from_secs_f64(1.0 / rate);
         let start = Instant::now();
         let all = self.clients.len();
         let (mut next, mut sent) = (Duration::ZERO, 0);
-        let mut slices = vec![Vec::new(); slice_of(self.lasts)];
+        let mut slices = vec![Vec::new(); slice_of(lasts)];
         let mut events = Vec::with_capacity(all);
-        while next < self.lasts || self.clients.iter().any(|client| !client.due.is_empty()) {
-            while next <= start.elapsed() && next < self.lasts {
+        while next < lasts || self.clients.iter().any(|client| !client.due.is_empty()) {
+            while next <= start.elapsed() && next < lasts {
                 let client = &mut self.clients[sent % all];
                 client.due.push_back(next);
                 // A small request fits into any buffer of the kernel's that is not full of hundreds of them.
                 client.stream.write_all(self.exchange.request)?;
                 sent += 1;
-                next += self.interval;
+                next += interval;
             }
             events.clear();
             epoll::wait(
@@ -171,5 +219,24 @@ impl Client {
         }
         self.begun %= answer;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_rate_is_found_to_a_fiftieth() {
+        for limit in [10_000.0, 12_999.0, 140_000.0, 3e6] {
+            let mut tried = 0;
+            let found = highest(LEAST_RATE, |&rate| {
+                tried += 1;
+                assert!(rate <= limit * STEP, "{rate} would drown a server that bears {limit}");
+                rate <= limit
+            });
+            assert!(found <= limit && found * 1.02 >= limit, "{found} of {limit}");
+            assert!(tried < 30, "{tried}");
+        }
     }
 }

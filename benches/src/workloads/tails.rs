@@ -43,7 +43,7 @@ impl<const COMPUTING: usize> NetWorkload for OpenLoop<COMPUTING> {
     }
 }
 
-/// How many echoes it bears.
+/// How many echoes it answers, when all clients wait for them.
 #[derive(Debug)]
 pub(crate) struct Saturated;
 
@@ -51,6 +51,18 @@ impl NetWorkload for Saturated {
     async fn drive<R: Net>(bencher: &mut Bencher) -> io::Result<()> {
         let clients = start::<R>().await?;
         open_loop::saturated(bencher, clients, ECHO).await;
+        Ok(())
+    }
+}
+
+/// How many echoes on schedule it bears.
+#[derive(Debug)]
+pub(crate) struct OnSchedule;
+
+impl NetWorkload for OnSchedule {
+    async fn drive<R: Net>(bencher: &mut Bencher) -> io::Result<()> {
+        let clients = start::<R>().await?;
+        open_loop::on_schedule(bencher, clients, ECHO).await;
         Ok(())
     }
 }
