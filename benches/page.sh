@@ -59,7 +59,7 @@ wait "$lane"
 # shellcheck disable=SC2046 # two words
 {
   measure peers main --quick $(rounds 4)
-  measure peers tails --quick $(rounds 3) --only=tail- --only=-saturated
+  measure peers tails --quick $(rounds 3) --only=tail- --only=-saturated --only=-on-schedule
   measure peers theirs --quick $(rounds 2) --only=tokio- --only=compio- --only=smol-
   measure peers curves --quick $(rounds 2) --only=tasks- --only=timers- --only=waiters- --only=connections-
   for other in release jemalloc mimalloc; do
