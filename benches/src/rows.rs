@@ -195,7 +195,12 @@ impl Row {
 
     /// Whether a sample of it takes long: it needs a core for its clients, or thousands of latencies.
     pub fn slow(&self) -> bool {
-        self.parts.len() > 1 || Capacity::ALL.iter().any(|capacity| capacity.row() == self.name)
+        self.table == TAILS
+    }
+
+    /// Whether it says what one operation takes, and not a latency, a rate or a size.
+    pub fn has_operations(&self) -> bool {
+        self.unit != Unit::Bytes && !self.slow()
     }
 
     fn quantiles(mut self) -> Row {

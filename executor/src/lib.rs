@@ -49,6 +49,7 @@ mod report;
 mod reporter;
 mod runtime;
 mod shutdown;
+mod slack;
 mod spawn;
 mod task_info;
 mod time;

@@ -124,23 +124,6 @@ fn an_idle_loop_parks_there_until_the_next_deadline() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
-fn a_park_is_asked_to_end_earlier_by_what_linux_adds_to_it() {
-    let _dog = watchdog();
-    run(async {
-        let toy = install();
-        toy.bell.notify(); // the first park ends at once
-        sleep(Duration::from_millis(1)).await;
-        let parks = toy.parks.take();
-        assert!(parks.len() > 1, "{parks:?}");
-        assert!(
-            parks.iter().all(|timeout| timeout.is_some_and(|left| left <= Duration::from_micros(950))),
-            "{parks:?}"
-        );
-    });
-}
-
-#[test]
 fn a_source_wakes_its_task_and_the_observer_hears_who_it_was() {
     let _dog = watchdog();
     let causes = Rc::new(RefCell::new(Vec::new()));

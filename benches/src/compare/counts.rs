@@ -13,7 +13,7 @@ use super::progress::Progress;
 use super::sample::{self, Printed, itself};
 use super::{About, json};
 use crate::bencher::{Effort, STEP};
-use crate::rows::{Row, Unit};
+use crate::rows::Row;
 
 /// The operations of the first run, if the workload has no greater step of its own.
 const OPERATIONS: u64 = 20 * STEP;
@@ -42,7 +42,7 @@ pub(super) enum Tool {
 pub(super) fn count(tool: Tool, rows: &[Row], about: &About) -> Value {
     let mut counted = Vec::new();
     println!("{:46} {:26}{}", "for one operation", "", line(tool.columns().iter().map(|&name| name.to_owned())));
-    let rows: Vec<_> = rows.iter().filter(|row| row.unit != Unit::Bytes && row.parts.len() == 1).collect();
+    let rows: Vec<_> = rows.iter().filter(|row| row.has_operations()).collect();
     let mut progress = Progress::new(rows.iter().map(|row| row.entrants.len()).sum());
     for row in rows {
         for entrant in &row.entrants {

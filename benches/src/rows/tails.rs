@@ -85,8 +85,8 @@ const GLOMMIO_PREEMPTS: &str =
     "While tasks are ready, glommio looks outside every 100 ms, if it is not told that latency matters.";
 const IN_TURN: &str = "Handcar's run queue is one line: whom a socket wakes stands behind a computation that had woken itself before the loop \
                        looked at the sockets, and so waits for two.";
-const SLACK: &str = "Who waits with a timeout is woken up to 50 us late, the kernel's slack for a thread's timers, which Handcar leaves as it \
-                     finds it. Who waits for a timerfd, as smol and compio, has none.";
+const SLACK: &str = "By the kernel's slack for a thread's timers a wait with a timeout ends up to 50 us late, if it does not ask for less, as \
+                     Handcar's does. A timerfd, as smol and compio have, has no slack.";
 pub(super) const SATURATED: &str = "Wall time for a request; client and server have a core each. Each of a hundred clients asks again when it is answered.";
 pub(super) const ON_SCHEDULE: &str = "From one request to the next, at the highest rate at which their median latency stays below 100 us: what client and \
                                       server bear together. tokio's LocalRuntime's is the capacity that the loads are a share of.";

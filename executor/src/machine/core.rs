@@ -50,7 +50,7 @@ use crate::report::{self, Report, Reporter};
 use crate::runtime::{Builder, RunError};
 use crate::shutdown::Closing;
 use crate::task_info::TaskInfo;
-use crate::time::clock::{Clock, Instant, less_slack};
+use crate::time::clock::{Clock, Instant};
 
 pub(crate) struct Core {
     pub(crate) address: Address,
@@ -368,11 +368,9 @@ impl Core {
         {
             return Ok(());
         }
-        timeout = if self.timers.clock.is_simulated() {
-            self.grace.filter(|_| self.closing.get() == Closing::Draining) // real time: virtual time stands still
-        } else {
-            timeout.map(less_slack)
-        };
+        if self.timers.clock.is_simulated() {
+            timeout = self.grace.filter(|_| self.closing.get() == Closing::Draining); // real time: virtual time stands still
+        }
         if self.mailbox.fall_asleep() {
             self.observe(|| Event::Parked { timeout });
             self.because(Cause::Source, || parker.park(timeout))?;

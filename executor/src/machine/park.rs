@@ -20,6 +20,7 @@ use crossbeam_utils::sync::{Parker, Unparker};
 
 use crate::machine::context;
 use crate::report;
+pub use crate::slack::less_slack;
 
 /// Ends a park from any thread.
 pub trait Notify: Send + Sync {
@@ -53,7 +54,7 @@ impl Park for ThreadParker {
     fn park(&self, timeout: Option<Duration>) -> io::Result<()> {
         match timeout {
             Some(Duration::ZERO) => {} // a look: there is nothing to collect, and a kept notification stays
-            Some(timeout) => self.0.park_timeout(timeout),
+            Some(timeout) => self.0.park_timeout(less_slack(timeout)),
             None => self.0.park(),
         }
         Ok(())

@@ -20,15 +20,6 @@ use crate::kept::{Detector, Kept};
 use crate::machine::context;
 use crate::machine::mailbox::Mailbox;
 
-/// By how much Linux lets a thread oversleep, unless it was told otherwise: so several sleeps may end with one interrupt.
-const SLACK: Duration = if cfg!(target_os = "linux") { Duration::from_micros(50) } else { Duration::ZERO };
-
-/// What to ask the system for, so that a sleep of `timeout` is over in time. Nearly every sleep takes up all of its slack; one that
-/// does not ends too early, and a second one takes what is left, which is no more than the slack and is not shortened.
-pub(crate) fn less_slack(timeout: Duration) -> Duration {
-    timeout.checked_sub(SLACK).filter(|left| !left.is_zero()).unwrap_or(timeout)
-}
-
 /// A point in time of the current runtime's clock, in nanoseconds since the clock's start. All arithmetic saturates.
 ///
 /// ```

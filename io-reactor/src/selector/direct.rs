@@ -18,7 +18,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use handcar_executor::park::Notify;
+use handcar_executor::park::{Notify, less_slack};
 use polling::Poller;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
@@ -71,7 +71,7 @@ impl Selector {
     /// Waits until something has happened, for at most `timeout`, and tells `report` of each event.
     pub(crate) fn wait(&self, timeout: Option<Duration>, mut report: impl FnMut(Key, Ready)) -> io::Result<()> {
         // What does not fit is longer than any machine runs: for ever.
-        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(less_slack(timeout)).ok());
         let events = &mut *self.events.borrow_mut();
         events.clear();
         match epoll::wait(&self.poller, spare_capacity(events), timeout.as_ref()) {
