@@ -188,3 +188,55 @@ fn a_file_is_a_buffer_for_lines_too() {
         assert_eq!(rest, "two\nthree", "what was read ahead is not gone");
     });
 }
+
+/// futures-lite asks twice in one poll, and panics if the second answer is not the first.
+#[test]
+fn what_fill_buf_shows_it_shows_twice_and_an_end_that_moves_is_seen() {
+    let dir = Directory::new();
+    let path = dir.file("growing");
+    run(async {
+        let mut file = File::create(&path).await.unwrap();
+        file.close().await.unwrap();
+        let mut file = File::open(&path).await.unwrap();
+        for block in [vec![7; 100_000], b"more".to_vec()] {
+            for _ in 0..300 {
+                assert!(futures_lite::AsyncBufReadExt::fill_buf(&mut file).await.unwrap().is_empty());
+            }
+            std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(&block).unwrap();
+            for byte in block {
+                assert_eq!(futures_lite::AsyncBufReadExt::fill_buf(&mut file).await.unwrap()[0], byte);
+                file.consume_unpin(1);
+            }
+        }
+        assert!(futures::AsyncBufReadExt::fill_buf(&mut file).await.unwrap().is_empty());
+        std::fs::write(&path, vec![1; 200_000]).unwrap();
+        handcar::yield_now().await;
+        assert!(!futures::AsyncBufReadExt::fill_buf(&mut file).await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn operations_that_are_always_ready_yield() {
+    let dir = Directory::new();
+    run(async {
+        let mut file = File::create(dir.file("text")).await.unwrap();
+        let turns = std::rc::Rc::new(std::cell::Cell::new(0));
+        let counted = std::rc::Rc::clone(&turns);
+        let neighbour = handcar::spawn(async move {
+            for _ in 0..9 {
+                handcar::yield_now().await;
+                counted.set(counted.get() + 1);
+            }
+        });
+        while turns.get() < 3 {
+            file.flush().await.unwrap();
+        }
+        while turns.get() < 6 {
+            assert_eq!(file.write(&[]).await.unwrap(), 0);
+        }
+        while turns.get() < 9 {
+            assert_eq!(file.read(&mut []).await.unwrap(), 0);
+        }
+        neighbour.await.unwrap();
+    });
+}

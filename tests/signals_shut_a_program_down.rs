@@ -91,3 +91,39 @@ fn a_signal_that_nobody_can_hear_of_is_an_error() {
         }
     });
 }
+
+#[test]
+fn a_signal_that_comes_all_the_time_hides_no_other_and_lets_others_run() {
+    if !is_child() {
+        let _watchdog = watchdog();
+        assert!(in_a_child().status.success());
+        return;
+    }
+    run(async {
+        let mut signals = Signals::new([SIGUSR1, SIGUSR2, SIGUSR1]).unwrap();
+        raise(SIGUSR2).unwrap();
+        let mut heard = Vec::new();
+        for _ in 0..2 {
+            raise(SIGUSR1).unwrap();
+            heard.push(signals.recv().await.unwrap());
+        }
+        heard.sort_unstable();
+        assert_eq!(heard, [SIGUSR1, SIGUSR2]);
+        let neighbour = spawn(yield_now());
+        while !neighbour.is_finished() {
+            raise(SIGUSR1).unwrap();
+            assert_eq!(signals.recv().await.unwrap(), SIGUSR1);
+        }
+        raise(SIGUSR1).unwrap();
+        assert_eq!(signals.recv().await.unwrap(), SIGUSR1);
+        assert!(handcar::timeout(Duration::from_millis(1), signals.recv()).await.is_err(), "once is once");
+    });
+}
+
+#[test]
+fn who_listens_to_nothing_is_told_so() {
+    run(async {
+        let error = Signals::new([]).unwrap_err();
+        assert!(error.to_string().contains("name at least one"), "{error}");
+    });
+}

@@ -6,6 +6,7 @@
 //!    to_thread(f)  1. job into the queue        --->   2. takes it, marks it as started, runs it
 //!    polls it      4. takes the result          <---   3. leaves the result, wakes the task through the mailbox
 //!    withdraws it  not started: it waits to be polled again, and is queued again then
+//!    ends          not started: it is closed, wakes the task, which may be another runtime's, and never runs
 //!    drops it      not started: it never runs
 //!                  started: it runs to its end, the result is dropped there
 //! ```
@@ -44,7 +45,8 @@ use crate::unpolled::Unpolled;
 ///
 /// # Panics
 ///
-/// Outside a runtime; if the system gives no thread and there is none yet: see [`try_to_thread`].
+/// Outside a runtime; if the system gives no thread and there is none yet: see [`try_to_thread`]. The future, if the runtime of the call has
+/// ended before a thread began with the job.
 ///
 /// # Cancel safety
 ///
@@ -183,6 +185,10 @@ impl<T> Job<T> {
         let waker = waker.take();
         state.stage = Stage::Done(result);
         drop(state);
+        self.wake(waker);
+    }
+
+    fn wake(&self, waker: Option<Waker>) {
         let Some(waker) = waker else { return };
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
             self.mailbox.report(Report::WakerPanicked { payload: PanicPayload::new(payload) });
@@ -215,15 +221,20 @@ impl<T: Send> Queued for Job<T> {
     }
 
     fn close(&self) {
-        let mut locked = self.lock();
-        if !matches!(locked.stage, Stage::Waiting { .. }) {
-            return;
-        }
-        let stage = std::mem::replace(&mut locked.stage, Stage::Closed);
-        drop(locked);
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(stage))) {
+        let mut state = self.lock();
+        let (work, waker, hold) = match std::mem::replace(&mut state.stage, Stage::Closed) {
+            Stage::Waiting { work, waker, hold } => (work, waker, hold),
+            other => {
+                state.stage = other;
+                return;
+            }
+        };
+        drop(state);
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(work))) {
             self.mailbox.report(self.panicked(payload));
         }
+        self.wake(waker);
+        drop(hold);
     }
 
     fn info(&self) -> JobInfo {
@@ -265,6 +276,11 @@ impl<T> ToThread<T> {
     /// Whether it has ended, and the result waits here to be taken.
     pub fn is_finished(&self) -> bool {
         matches!(self.job.lock().stage, Stage::Done(_))
+    }
+
+    /// Whether it will never run: its runtime has ended before a thread began with it.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.job.lock().stage, Stage::Closed)
     }
 
     /// Has the job's runtime report something, wherever this is called.
@@ -321,7 +337,13 @@ impl<T: Send + 'static> Future for ToThread<T> {
                 budget::spend();
                 return Poll::Ready(result.unwrap_or_else(|payload| PanicPayload::new(payload).resume()));
             }
-            Stage::Closed => None,
+            Stage::Closed => {
+                drop(state);
+                panic!(
+                    "the runtime of the {} ended before a thread began with it: await it while that lives",
+                    self.info()
+                )
+            }
             Stage::Gone => panic!("`ToThread` polled after it had returned the result"),
         };
         drop(state);

@@ -66,6 +66,8 @@ pub const KEPT: u8 = 8;
 pub const NEW: u8 = 16;
 /// The task is not polled any more: its future is being dropped.
 pub const CUT: u8 = 32;
+/// Somebody has [marked](mark_poll) this poll.
+const MARKED: u8 = 64;
 
 thread_local! {
     static ATTENTION: Cell<u8> = const { Cell::new(0) };
@@ -82,6 +84,18 @@ pub fn attention() -> u8 {
 /// Sets the attention and returns what it was.
 pub fn set_attention(bits: u8) -> u8 {
     ATTENTION.replace(bits)
+}
+
+/// Marks the poll of the task that is being polled; in the next one the mark is gone.
+pub fn mark_poll() {
+    if running_id().is_some() {
+        set_attention(attention() | MARKED);
+    }
+}
+
+/// Whether this poll was [marked](mark_poll).
+pub fn is_poll_marked() -> bool {
+    attention() & MARKED != 0
 }
 
 /// The task that is being polled was cancelled, or has just cancelled itself. The next poll begins with another attention.

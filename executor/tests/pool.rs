@@ -413,7 +413,7 @@ fn a_job_that_has_started_cannot_be_taken_back() {
 }
 
 #[test]
-fn a_job_of_a_runtime_that_has_ended_stays_pending_and_what_it_captured_is_gone() {
+fn a_job_of_a_runtime_that_has_ended_tells_who_awaits_it_and_what_it_captured_is_gone() {
     let _dog = watchdog();
     let drops = Drops::new();
     let reports = Reports::new();
@@ -427,11 +427,13 @@ fn a_job_of_a_runtime_that_has_ended_stays_pending_and_what_it_captured_is_gone(
         late
     });
     drop(runtime);
+    assert!(!late.is_closed());
     assert!(poll_once(&mut late).is_pending());
-    assert!(poll_once(&mut late).is_pending());
-    assert!(!late.has_started());
-    drop(late);
+    assert!(late.is_closed() && !late.has_started());
     assert_eq!(drops.count(), 1);
+    let told = panic_of(|| _ = poll_once(&mut late));
+    assert!(told.contains("pool.rs") && told.contains("ended before a thread began with it"), "{told}");
+    drop(late);
     assert!(reports.take().is_empty());
 }
 

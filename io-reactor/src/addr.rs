@@ -68,7 +68,11 @@ use sealed::{Resolve, Resolved};
 ///
 /// # Errors
 ///
-/// `InvalidInput` if the text is no `host:port`, and what the system's resolver says.
+/// `InvalidInput` if the text is no `host:port`, and what the system's resolver says. If the runtime in which it began has ended.
+///
+/// # Panics
+///
+/// If it is polled outside a runtime, and has to ask for a name.
 ///
 /// # Cancel safety
 ///
@@ -123,6 +127,10 @@ impl Future for LookupHost {
                         Ok(answer) => Lookup::Asked(answer),
                         Err(no_thread) => Lookup::Known(Err(no_thread)),
                     };
+                }
+                Lookup::Asked(answer) if answer.is_closed() => {
+                    let error = io::Error::other("the runtime of this look-up has ended: make a new one");
+                    self.stage = Lookup::Known(Err(error));
                 }
                 Lookup::Asked(answer) => self.stage = Lookup::Known(ready!(Pin::new(answer).poll(cx))),
                 Lookup::Done => panic!("`LookupHost` polled after it was ready"),

@@ -291,6 +291,10 @@ fn options_are_set_and_told() {
         assert!(client.nodelay().unwrap());
         assert_eq!(client.ttl().unwrap(), 33);
         assert_eq!(client.linger().unwrap(), Some(Duration::from_secs(3)));
+        client.set_linger(Some(Duration::from_millis(500))).unwrap();
+        assert_eq!(client.linger().unwrap(), Some(Duration::from_secs(1)), "zero would cut off what is unsent");
+        client.set_linger(Some(Duration::MAX)).unwrap();
+        assert!(client.linger().unwrap().unwrap() > Duration::from_secs(3600));
         client.set_linger(None).unwrap();
         assert_eq!(client.linger().unwrap(), None);
         assert!(client.take_error().unwrap().is_none());

@@ -11,6 +11,8 @@
 //! tokio's `File` works alike, but for two things: there a file that is dropped takes the error of its last write with it, and nobody
 //! waits for that write.
 
+use std::cell::Cell;
+use std::error::Error;
 use std::fmt;
 use std::fs::Metadata;
 use std::future::poll_fn;
@@ -19,6 +21,7 @@ use std::marker::PhantomData;
 use std::os::fd::AsRawFd;
 use std::panic::Location;
 use std::pin::Pin;
+use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -27,7 +30,7 @@ use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
 use handcar_executor::{Report, ToThread, budget, layer, try_to_thread};
 use handcar_structured::defer;
 
-use super::operation::{Ahead, BLOCK, Kind, Op, Shared, Stage, Value};
+use super::operation::{Ahead, BLOCK, Kind, Op, Shared, Value};
 
 /// An open file, which is read and written through the traits of `futures-io`.
 ///
@@ -71,9 +74,11 @@ pub struct File {
     shared: Arc<Shared>,
     ahead: Ahead,
     in_flight: Option<InFlight>,
+    /// What was read ahead has been shown, and nothing has happened since.
+    is_shown: bool,
     /// It is what is left of a file that was dropped, in a cleanup.
     is_left: bool,
-    /// Only its own thread tells whether a job will never run: see `poll_value`.
+    /// A job of the thread's own runtime is not closed between a look and a poll: see `poll_value`.
     stays: PhantomData<Rc<()>>,
 }
 
@@ -88,7 +93,7 @@ impl File {
     }
 
     fn of(shared: Arc<Shared>) -> File {
-        File { shared, ahead: Ahead::default(), in_flight: None, is_left: false, stays: PhantomData }
+        File { shared, ahead: Ahead::default(), in_flight: None, is_shown: false, is_left: false, stays: PhantomData }
     }
 
     /// What the system knows of it.
@@ -132,16 +137,25 @@ impl File {
     ///
     /// # Errors
     ///
-    /// That of a write before. `NotSeekable` if something was read ahead of a pipe or the like, which would be lost: read that first.
-    pub async fn into_std(mut self) -> io::Result<std::fs::File> {
-        poll_fn(|cx| self.poll_idle(cx)).await?;
-        if !self.ahead.rest().is_empty() {
-            self.call(Op::Seek(SeekFrom::Current(0))).await?;
+    /// That of a write before. `NotSeekable` if something was read ahead of a pipe or the like, which would be lost: read that first, of the
+    /// file that the error gives back.
+    pub async fn into_std(mut self) -> Result<std::fs::File, IntoStdError> {
+        if let Err(error) = self.come_to_rest().await {
+            return Err(IntoStdError { error, file: self });
         }
         let shared = Arc::clone(&self.shared);
         drop(self);
         let Some(shared) = Arc::into_inner(shared) else { unreachable!("no thread has it") };
         Ok(shared.file)
+    }
+
+    /// Nothing is in flight then, nor read ahead.
+    async fn come_to_rest(&mut self) -> io::Result<()> {
+        poll_fn(|cx| self.poll_idle(cx)).await?;
+        if !self.ahead.rest().is_empty() {
+            self.call(Op::Seek(SeekFrom::Current(0))).await?;
+        }
+        Ok(())
     }
 
     async fn call(&mut self, op: Op) -> io::Result<Value> {
@@ -150,13 +164,12 @@ impl File {
         poll_fn(|cx| self.poll_value(cx)).await
     }
 
-    /// Has a thread begin it. If there is none it has not happened.
+    /// Has a thread begin it.
     fn begin(&mut self, op: Op) -> io::Result<()> {
-        let shared = Arc::clone(&self.shared);
-        let mut stage = self.shared.stage(); // for which the thread waits
-        let job = try_to_thread(move || shared.run())?.named(Arc::clone(&self.shared.name));
-        self.in_flight = Some(InFlight { job, kind: op.kind() });
-        *stage = Stage::Todo(op, std::mem::take(&mut self.ahead));
+        let kind = op.kind();
+        let job = self.shared.begin(op, &mut self.ahead, || job(&self.shared))?;
+        self.in_flight = Some(InFlight { job, kind });
+        self.is_shown = false;
         Ok(())
     }
 
@@ -167,25 +180,21 @@ impl File {
     /// Waits for the operation in flight, and takes what it returns.
     fn poll_value(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Value>> {
         ready!(budget::poll(cx));
-        while let Some(InFlight { job, .. }) = &mut self.in_flight {
-            // A job that its runtime's end has dropped wakes nobody. But then nobody else has the file any more.
-            if Pin::new(job).poll(cx).is_pending() && Arc::strong_count(&self.shared) > 1 {
-                return Poll::Pending;
-            }
-            self.in_flight = None;
-            match self.shared.take() {
-                Stage::Done(result, ahead) => {
-                    self.ahead = ahead;
-                    return Poll::Ready(result);
-                }
-                Stage::Todo(op, ahead) => {
-                    self.ahead = ahead;
-                    self.begin(op)?; // in the runtime that there is now
-                }
-                Stage::Idle | Stage::Running => unreachable!("what is in flight comes to an end"),
-            }
+        let Some(in_flight) = &mut self.in_flight else { unreachable!("something is in flight") };
+        if in_flight.job.is_closed() {
+            in_flight.job = job(&self.shared)?; // in the runtime that there is now
         }
-        unreachable!("something is in flight")
+        if in_flight.job.is_closed() {
+            self.shared.run(); // that one is at its end, too, and its threads have gone
+        } else {
+            ready!(Pin::new(&mut in_flight.job).poll(cx));
+        }
+        self.in_flight = None;
+        let Some((result, ahead)) = self.shared.take_done() else {
+            unreachable!("what was in flight has come to an end")
+        };
+        self.ahead = ahead;
+        Poll::Ready(result)
     }
 
     /// Waits until nothing is in flight, and tells the error of a change.
@@ -211,26 +220,56 @@ impl File {
     }
 }
 
+thread_local! {
+    /// The file that has shown its end in this poll, if the poll is marked.
+    static ENDED: Cell<*const Shared> = const { Cell::new(ptr::null()) };
+}
+
+/// Who calls `poll_fill_buf` may do so twice in a row, and rely on the same answer: `fill_buf` of futures-lite does.
+impl File {
+    fn show(&mut self) {
+        self.is_shown = true;
+        if self.ahead.rest().is_empty() {
+            ENDED.set(Arc::as_ptr(&self.shared));
+            layer::mark_poll();
+        }
+    }
+
+    /// Once more, and not for ever, or a loop would never yield; the end, which may move, in this poll alone.
+    fn is_still_shown(&mut self) -> bool {
+        let is_end = || ENDED.get() == Arc::as_ptr(&self.shared) && layer::is_poll_marked();
+        std::mem::take(&mut self.is_shown) && (!self.ahead.rest().is_empty() || is_end())
+    }
+}
+
 impl AsyncRead for File {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         if buf.is_empty() {
+            ready!(budget::poll(cx));
+            budget::spend();
             return Poll::Ready(Ok(0));
         }
         let ahead = ready!(self.poll_ahead(cx, buf.len().min(BLOCK)))?;
         let count = ahead.len().min(buf.len());
         buf[..count].copy_from_slice(&ahead[..count]);
-        self.ahead.consume(count);
+        self.as_mut().consume(count);
         Poll::Ready(Ok(count))
     }
 }
 
 impl AsyncBufRead for File {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        self.get_mut().poll_ahead(cx, BLOCK)
+        let this = self.get_mut();
+        if !this.is_still_shown() {
+            ready!(this.poll_ahead(cx, BLOCK))?;
+            this.show();
+        }
+        Poll::Ready(Ok(this.ahead.rest()))
     }
 
     fn consume(mut self: Pin<&mut Self>, count: usize) {
         self.ahead.consume(count);
+        self.is_shown = false;
     }
 }
 
@@ -239,7 +278,9 @@ impl AsyncWrite for File {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_idle(cx))?;
         let count = buf.len().min(BLOCK);
-        if count > 0 {
+        if count == 0 {
+            budget::spend();
+        } else {
             self.begin(Op::Write(buf[..count].to_vec()))?;
         }
         Poll::Ready(Ok(count))
@@ -247,12 +288,14 @@ impl AsyncWrite for File {
 
     /// Waits until the system has all that was written.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_idle(cx)
+        ready!(self.poll_idle(cx))?;
+        budget::spend();
+        Poll::Ready(Ok(()))
     }
 
     /// As `poll_flush`. The descriptor is closed when the file is dropped.
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_idle(cx)
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
     }
 }
 
@@ -280,24 +323,55 @@ impl Drop for File {
     /// thread that has begun, or here.
     fn drop(&mut self) {
         let Some(InFlight { mut job, kind: kind @ Kind::Change }) = self.in_flight.take() else { return };
-        let at = self.shared.at;
-        let report = move |error| Report::CleanupFailed { at, error: Arc::new(error) };
         if !self.is_left && layer::grace().is_some() {
             let mut rest = File::of(Arc::clone(&self.shared));
             (rest.in_flight, rest.is_left) = (Some(InFlight { job, kind }), true);
             return drop(defer(async move {
                 if let Err(error) = poll_fn(|cx| rest.poll_idle(cx)).await {
-                    layer::report(report(error));
+                    layer::report(Report::CleanupFailed { at: rest.shared.at, error: Arc::new(error) });
                 }
             }));
         }
         if job.withdraw() {
             self.shared.run();
         }
-        if let Stage::Done(Err(error), _) = self.shared.take() {
-            job.report(report(error));
-        }
+        self.shared.leave(job);
     }
+}
+
+/// Why [`File::into_std`] gave no file of the standard library's, and the one that there still is.
+#[derive(Debug)]
+pub struct IntoStdError {
+    /// What went wrong.
+    pub error: io::Error,
+    /// With what was read ahead.
+    pub file: File,
+}
+
+impl fmt::Display for IntoStdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl Error for IntoStdError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.error.source()
+    }
+}
+
+/// Drops the file.
+impl From<IntoStdError> for io::Error {
+    fn from(error: IntoStdError) -> io::Error {
+        error.error
+    }
+}
+
+/// Has a thread of the current runtime do what is to be done.
+fn job(shared: &Arc<Shared>) -> io::Result<ToThread<()>> {
+    let name = Arc::clone(&shared.name);
+    let shared = Arc::clone(shared);
+    Ok(try_to_thread(move || shared.run())?.named(name))
 }
 
 impl fmt::Debug for File {

@@ -78,7 +78,7 @@ use std::sync::Arc;
 
 use handcar_structured::{ToThread, to_thread};
 
-pub use file::File;
+pub use file::{File, IntoStdError};
 pub use lines::{Lines, lines};
 pub use open::OpenFile;
 

@@ -6,6 +6,7 @@
 //!    begin: Todo                      --->   1. takes it: Running
 //!    takes what it has come to        <---   2. Done
 //!    takes it back, if it never ran
+//!    leaves: nobody will take it           2. tells what went wrong
 //! ```
 //!
 //! The operation lies in what both sides share, not in the job. So a job that never runs, because nobody waits for it any more or its
@@ -15,6 +16,8 @@ use std::fs::{self, Metadata};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use handcar_executor::{Report, ToThread};
 
 use super::named;
 
@@ -159,10 +162,16 @@ pub(super) struct Shared {
     pub(super) name: Arc<str>,
     /// The line that opened it.
     pub(super) at: &'static Location<'static>,
-    stage: Mutex<Stage>,
+    state: Mutex<State>,
 }
 
-pub(super) enum Stage {
+struct State {
+    stage: Stage,
+    /// The job, when the file was dropped while a thread was at it.
+    left: Option<ToThread<()>>,
+}
+
+enum Stage {
     Idle,
     Todo(Op, Ahead),
     Running,
@@ -171,24 +180,71 @@ pub(super) enum Stage {
 
 impl Shared {
     pub(super) fn new(file: fs::File, name: Arc<str>, at: &'static Location<'static>) -> Shared {
-        Shared { file, name, at, stage: Mutex::new(Stage::Idle) }
+        Shared { file, name, at, state: Mutex::new(State { stage: Stage::Idle, left: None }) }
     }
 
-    pub(super) fn stage(&self) -> MutexGuard<'_, Stage> {
-        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn take(&self) -> Stage {
-        std::mem::replace(&mut *self.stage(), Stage::Idle)
+    /// Has something to be done, by `hand_over`'s thread. If there is none it has not happened.
+    pub(super) fn begin<J>(
+        &self,
+        op: Op,
+        ahead: &mut Ahead,
+        hand_over: impl FnOnce() -> io::Result<J>,
+    ) -> io::Result<J> {
+        let mut state = self.state(); // for which the thread waits
+        let job = hand_over()?;
+        state.stage = Stage::Todo(op, std::mem::take(ahead));
+        Ok(job)
+    }
+
+    /// What it has come to, if it has come to an end.
+    pub(super) fn take_done(&self) -> Option<(io::Result<Value>, Ahead)> {
+        let mut state = self.state();
+        match std::mem::replace(&mut state.stage, Stage::Idle) {
+            Stage::Done(result, ahead) => Some((result, ahead)),
+            other => {
+                state.stage = other;
+                None
+            }
+        }
     }
 
     /// Does what is to be done.
     pub(super) fn run(&self) {
-        let Stage::Todo(op, mut ahead) = std::mem::replace(&mut *self.stage(), Stage::Running) else {
+        let mut state = self.state();
+        let Stage::Todo(op, mut ahead) = std::mem::replace(&mut state.stage, Stage::Running) else {
             unreachable!("who calls this has something to do")
         };
+        drop(state);
         let verb = op.verb();
         let result = op.run(&self.file, &mut ahead).map_err(|error| named(verb, &self.name, error));
-        *self.stage() = Stage::Done(result, ahead);
+        let mut state = self.state();
+        let left = state.left.take();
+        state.stage = Stage::Done(result, ahead);
+        drop(state);
+        if let Some(job) = left {
+            self.tell(&job);
+        }
+    }
+
+    /// The file is dropped: the error of a change is told by whoever brings that to an end.
+    pub(super) fn leave(&self, job: ToThread<()>) {
+        let mut state = self.state();
+        if let Stage::Todo(..) | Stage::Running = state.stage {
+            state.left = Some(job);
+            return;
+        }
+        drop(state);
+        self.tell(&job);
+    }
+
+    /// Reports what went wrong, to the runtime of the job.
+    fn tell(&self, job: &ToThread<()>) {
+        if let Some((Err(error), _)) = self.take_done() {
+            job.report(Report::CleanupFailed { at: self.at, error: Arc::new(error) });
+        }
     }
 }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
+use handcar_executor::{budget, question};
 use handcar_io_reactor::Source;
 use handcar_structured::unpolled::Unpolled;
 use signal_hook::SigId;
@@ -37,6 +38,8 @@ use signal_hook::low_level::{pipe, unregister};
 pub struct Signals {
     pipe: Source<UnixStream>,
     watched: Vec<Watched>,
+    /// The one that is looked at first, so that one that comes all the time hides no other.
+    next: usize,
 }
 
 struct Watched {
@@ -50,8 +53,8 @@ impl Signals {
     ///
     /// # Errors
     ///
-    /// If one of them cannot be heard of: `SIGKILL`, say, or a number that is no signal's. What the system says when it has no
-    /// pipe left.
+    /// If there is none, or one of them cannot be heard of: `SIGKILL`, say, or a number that is no signal's. What the system says when it
+    /// has no pipe left.
     ///
     /// # Panics
     ///
@@ -59,9 +62,14 @@ impl Signals {
     #[track_caller]
     pub fn new(signals: impl IntoIterator<Item = c_int>) -> io::Result<Signals> {
         let (reader, writer) = UnixStream::pair()?;
-        let mut listening = Signals { pipe: Source::new(reader)?, watched: Vec::new() };
+        let mut listening = Signals { pipe: Source::new(reader)?, watched: Vec::new(), next: 0 };
         for signal in signals {
-            listening.watch(signal, writer.try_clone()?)?;
+            if listening.watched.iter().all(|watched| watched.signal != signal) {
+                listening.watch(signal, writer.try_clone()?)?;
+            }
+        }
+        if listening.watched.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "no signal to listen to: name at least one"));
         }
         Ok(listening)
     }
@@ -88,7 +96,7 @@ impl Signals {
     ///
     /// # Errors
     ///
-    /// If the runtime has ended.
+    /// If the runtime has ended; if somebody else has unregistered the handlers.
     ///
     /// # Cancel safety
     ///
@@ -99,12 +107,30 @@ impl Signals {
     }
 
     pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<c_int>> {
+        ready!(question::poll_around(cx));
         loop {
-            if let Some(watched) = self.watched.iter().find(|watched| watched.came.swap(false, Ordering::SeqCst)) {
-                return Poll::Ready(Ok(watched.signal));
+            if let Some(signal) = self.take() {
+                budget::spend();
+                return Poll::Ready(Ok(signal));
             }
-            ready!(self.pipe.poll_read_with(cx, |mut pipe| pipe.read(&mut [0; 64])))?;
+            if ready!(self.pipe.poll_read_with(cx, |mut pipe| pipe.read(&mut [0; 64])))? == 0 {
+                return Poll::Ready(Err(io::Error::other(
+                    "the handlers of these signals were unregistered: nothing is heard of them any more",
+                )));
+            }
         }
+    }
+
+    /// One that has come.
+    fn take(&mut self) -> Option<c_int> {
+        if question::is_question() {
+            return None;
+        }
+        let many = self.watched.len();
+        let came =
+            (self.next..self.next + many).find(|at| self.watched[at % many].came.swap(false, Ordering::SeqCst))?;
+        self.next = (came + 1) % many;
+        Some(self.watched[came % many].signal)
     }
 }
 

@@ -39,7 +39,8 @@ use crate::polls;
 ///
 /// # Panics
 ///
-/// Outside a runtime; if the system gives no thread and there is none yet: see [`try_to_thread`].
+/// Outside a runtime; if the system gives no thread and there is none yet: see [`try_to_thread`]. The future, if the runtime of the call has
+/// ended before a thread began with the job.
 ///
 /// # Cancel safety
 ///

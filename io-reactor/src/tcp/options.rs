@@ -7,6 +7,9 @@ use socket2::SockRef;
 
 use super::TcpStream;
 
+/// The most seconds that fit.
+const MOST_LINGER: u64 = (1 << 31) - 1;
+
 impl TcpStream {
     /// Whether small writes are sent at once (`TCP_NODELAY`), not held back to be sent together.
     ///
@@ -79,13 +82,15 @@ impl TcpStream {
     }
 
     /// Sets how long closing goes on sending: see [`linger`](TcpStream::linger). Anything but zero can block the thread
-    /// when the stream is dropped.
+    /// when the stream is dropped. The system counts whole seconds: to them it is rounded up.
     ///
     /// # Errors
     ///
     /// What the system says.
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        SockRef::from(self.source.get_ref()).set_linger(linger)
+        let whole =
+            |linger: Duration| linger.as_secs().saturating_add(u64::from(linger.subsec_nanos() > 0)).min(MOST_LINGER);
+        SockRef::from(self.source.get_ref()).set_linger(linger.map(|linger| Duration::from_secs(whole(linger))))
     }
 
     /// Takes the error that is pending on the socket, if one is (`SO_ERROR`).
