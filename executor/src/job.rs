@@ -185,14 +185,7 @@ impl<T> Job<T> {
         let waker = waker.take();
         state.stage = Stage::Done(result);
         drop(state);
-        self.wake(waker);
-    }
-
-    fn wake(&self, waker: Option<Waker>) {
-        let Some(waker) = waker else { return };
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-            self.mailbox.report(Report::WakerPanicked { payload: PanicPayload::new(payload) });
-        }
+        wake(&self.mailbox, waker);
     }
 
     /// Drops the result of a job whose future is gone.
@@ -233,13 +226,26 @@ impl<T: Send> Queued for Job<T> {
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(work))) {
             self.mailbox.report(self.panicked(payload));
         }
-        self.wake(waker);
+        wake(&self.mailbox, waker);
         drop(hold);
     }
 
     fn info(&self) -> JobInfo {
         self.who()
     }
+}
+
+/// Wakes who awaits a job of the mailbox's runtime.
+fn wake(mailbox: &Mailbox, waker: Option<Waker>) {
+    let Some(waker) = waker else { return };
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+        mailbox.report(Report::WakerPanicked { payload: PanicPayload::new(payload) });
+    }
+}
+
+#[cold]
+fn never_ran(job: &JobInfo) -> ! {
+    panic!("the runtime of the {job} ended before a thread began with it: await it while that lives")
 }
 
 /// Waits for the result of a job. Made by [`to_thread`].
@@ -311,10 +317,13 @@ impl<T> ToThread<T> {
     }
 }
 
-impl<T: Send + 'static> Future for ToThread<T> {
-    type Output = T;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+impl<T: Send + 'static> ToThread<T> {
+    /// As the future itself, but nothing, rather than a panic, if the job [never runs](ToThread::is_closed).
+    ///
+    /// # Panics
+    ///
+    /// As the future for any other reason.
+    pub fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         self.unpolled.forget();
         ready!(question::poll_telling(cx, || format!("the {}", self.info())));
         let new = cx.waker().clone(); // a stranger's code: before the lock
@@ -335,30 +344,31 @@ impl<T: Send + 'static> Future for ToThread<T> {
                 };
                 drop(state);
                 budget::spend();
-                return Poll::Ready(result.unwrap_or_else(|payload| PanicPayload::new(payload).resume()));
+                return Poll::Ready(Some(result.unwrap_or_else(|payload| PanicPayload::new(payload).resume())));
             }
-            Stage::Closed => {
-                drop(state);
-                panic!(
-                    "the runtime of the {} ended before a thread began with it: await it while that lives",
-                    self.info()
-                )
-            }
+            Stage::Closed => return Poll::Ready(None),
             Stage::Gone => panic!("`ToThread` polled after it had returned the result"),
         };
         drop(state);
         drop(old);
         Poll::Pending
     }
-}
 
-impl<T: Send + 'static> ToThread<T> {
     #[cold]
     fn queue_again(&mut self) {
         if let Err(error) = self.job.threads.submit(Arc::clone(&self.job) as Arc<dyn Queued>) {
             self.withdraw();
             panic!("no thread could be started for a blocking job: {error}");
         }
+    }
+}
+
+impl<T: Send + 'static> Future for ToThread<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let result = ready!(self.poll_result(cx));
+        Poll::Ready(result.unwrap_or_else(|| never_ran(&self.info())))
     }
 }
 

@@ -128,11 +128,10 @@ impl Future for LookupHost {
                         Err(no_thread) => Lookup::Known(Err(no_thread)),
                     };
                 }
-                Lookup::Asked(answer) if answer.is_closed() => {
-                    let error = io::Error::other("the runtime of this look-up has ended: make a new one");
-                    self.stage = Lookup::Known(Err(error));
+                Lookup::Asked(answer) => {
+                    let ended = || Err(io::Error::other("the runtime of this look-up has ended: make a new one"));
+                    self.stage = Lookup::Known(ready!(answer.poll_result(cx)).unwrap_or_else(ended));
                 }
-                Lookup::Asked(answer) => self.stage = Lookup::Known(ready!(Pin::new(answer).poll(cx))),
                 Lookup::Done => panic!("`LookupHost` polled after it was ready"),
             }
         }
