@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::mpsc::{Sender, channel};
@@ -39,7 +40,15 @@ fn keep_busy(runtime: &Runtime) -> Sender<()> {
     go
 }
 
-/// Told of nothing but of what is left at the end of a hasty runtime.
+/// A runtime, and a file whose write it will not get to; and what keeps it from that.
+fn unwritten(path: &Path) -> (Runtime, File, Sender<()>) {
+    let runtime = hasty(&Reports::new());
+    let mut file = runtime.block_on(async { File::create(path).await }).unwrap();
+    let go = keep_busy(&runtime);
+    runtime.block_on(file.write_all(b"text of the first")).unwrap();
+    (runtime, file, go)
+}
+
 fn told(reports: &Reports) -> Vec<String> {
     reports.take().iter().map(ToString::to_string).collect()
 }
@@ -136,12 +145,9 @@ fn so_is_that_of_one_whose_cleanup_was_cut_off() {
 #[test]
 fn a_write_that_its_runtime_did_not_get_to_is_flushed_by_whoever_awaits_that_in_another() {
     let _watchdog = watchdog();
-    let (dir, reports) = (Directory::new(), Reports::new());
+    let dir = Directory::new();
     let path = dir.file("text");
-    let first = hasty(&reports);
-    let mut file = first.block_on(async { File::create(&path).await }).unwrap();
-    let go = keep_busy(&first);
-    first.block_on(file.write_all(b"text of the first")).unwrap();
+    let (first, mut file, go) = unwritten(&path);
     run(async {
         let flushed = spawn(async move { file.flush().await });
         yield_now().await;
@@ -156,12 +162,9 @@ fn a_write_that_its_runtime_did_not_get_to_is_flushed_by_whoever_awaits_that_in_
 #[test]
 fn a_cleanup_that_waits_for_such_a_write_comes_to_its_end() {
     let _watchdog = watchdog();
-    let (dir, reports) = (Directory::new(), Reports::new());
+    let dir = Directory::new();
     let path = dir.file("text");
-    let first = hasty(&reports);
-    let mut file = first.block_on(async { File::create(&path).await }).unwrap();
-    let go = keep_busy(&first);
-    first.block_on(file.write_all(b"text of the first")).unwrap();
+    let (first, file, go) = unwritten(&path);
     run(async {
         let task = spawn(async move { drop(file) });
         yield_now().await;
@@ -239,17 +242,14 @@ fn a_report_hook_may_write_to_a_file_at_the_very_end() {
 #[test]
 fn an_operation_outside_a_runtime_panics_and_keeps_what_was_written_before() {
     let _watchdog = watchdog();
-    let (dir, reports) = (Directory::new(), Reports::new());
+    let dir = Directory::new();
     let path = dir.file("text");
-    let runtime = hasty(&reports);
-    let mut file = runtime.block_on(async { File::create(&path).await }).unwrap();
-    let go = keep_busy(&runtime);
-    runtime.block_on(file.write_all(b"text of before")).unwrap();
+    let (runtime, mut file, go) = unwritten(&path);
     drop(runtime);
     let flush = catch_unwind(AssertUnwindSafe(|| file.flush().now_or_never()));
     assert!(flush.unwrap_err().downcast_ref::<String>().unwrap().contains("needs a runtime"));
     drop(file);
-    assert_eq!(std::fs::read(&path).unwrap(), b"text of before");
+    assert_eq!(std::fs::read(&path).unwrap(), b"text of the first");
     drop(go);
 }
 
