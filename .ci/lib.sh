@@ -7,7 +7,7 @@ target=${CARGO_TARGET_DIR:-$top/target}
 shared=$top/../shared
 
 # A clone is built once, so nothing is gained by what rustc keeps for the next build, and backtraces need no more than lines.
-# Both together are three quarters of what the targets would take of the disk.
+# Both together are two thirds of what the targets would take of the disk.
 export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=line-tables-only
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
 unset RUSTFLAGS RUSTDOCFLAGS # each step says what it needs

@@ -14,6 +14,9 @@
 //! Each poll begins with a byte of zero, and it stays so nearly always. So a task that never uses the layer pays one load and
 //! one branch for each poll.
 //!
+//! One bit says nothing to the wrapper: who wants to know later whether it is still the same poll [marks](mark_poll) it. A wrapper that finds
+//! that and nothing else goes its longer way, to the same end.
+//!
 //! When the body of a task of [`Ending::Own`] panics, the wrapper need not catch it, since the loop does: it polls the wrapper
 //! once more, and there [`take_panic`] has the panic. When all is done the wrapper [ends with](end_with) it.
 

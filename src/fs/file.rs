@@ -197,11 +197,12 @@ impl File {
         Poll::Ready(result)
     }
 
-    /// Waits until nothing is in flight, and tells the error of a change.
+    /// Waits until nothing is in flight, and tells the error of a change. What finds no thread stays in flight, and is told as well.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(InFlight { kind, .. }) = self.in_flight else { return budget::poll(cx).map(Ok) };
         let result = ready!(self.poll_value(cx));
-        Poll::Ready(if kind == Kind::Change { result.map(drop) } else { Ok(()) })
+        let is_told = kind == Kind::Change || self.in_flight.is_some();
+        Poll::Ready(if is_told { result.map(drop) } else { Ok(()) })
     }
 
     /// Reads up to `room` bytes, if there are none left from before.
