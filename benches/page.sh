@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures everything and draws docs/benchmarks anew: benches/page.sh [--smoke] [DIRECTORY]
 #
-# Some 35 minutes on two quiet cores, of which the builds are twelve. Let nothing else run meanwhile. --smoke measures each thing
+# Some 40 minutes on two quiet cores, of which the builds are twelve. Let nothing else run meanwhile. --smoke measures each thing
 # once, in order to try this script; its figures are worth nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -59,7 +59,7 @@ wait "$lane"
 # shellcheck disable=SC2046 # two words
 {
   measure peers main --quick $(rounds 4)
-  measure peers tails --quick $(rounds 3) --only=tail- --only=-saturated --only=-on-schedule
+  measure peers tails --quick $(rounds 5) --only=tail- --only=-saturated --only=-on-schedule
   measure peers theirs --quick $(rounds 2) --only=tokio- --only=compio- --only=smol-
   measure peers curves --quick $(rounds 2) --only=tasks- --only=timers- --only=waiters- --only=connections-
   for other in release jemalloc mimalloc; do

@@ -28,9 +28,9 @@ fn a_program_with_a_report_aborts_where_that_was_asked_for_and_one_without_does_
         (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     let (succeeded, told) = play("wrong", None);
-    assert!(succeeded && told.contains("handcar: task #1.2, spawned at tests/reports_can_be_failures.rs:"), "{told}");
+    assert!(succeeded && told.contains("handcar: task #1.1, spawned at tests/reports_can_be_failures.rs:"), "{told}");
     assert!(told.contains("\n  help: nobody waits for this task"), "{told}");
     let (succeeded, told) = play("wrong", Some("abort"));
-    assert!(!succeeded && told.contains("handcar: task #1.2"), "{told}");
+    assert!(!succeeded && told.contains("handcar: task #1.1"), "{told}");
     assert!(play("right", Some("abort")).0);
 }

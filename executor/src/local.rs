@@ -147,7 +147,7 @@ impl Host {
         if let Some(last) = self.core.hosted.replace(task)
             && Rc::strong_count(&last) == 1
         {
-            last.recycle(&self.core.cells);
+            last.let_go();
         }
     }
 }

@@ -6,7 +6,6 @@
 use std::panic::Location;
 use std::rc::Rc;
 
-use crate::cells::Cells;
 use crate::layer::Ending;
 use crate::machine::core::Core;
 use crate::machine::header::Header;
@@ -31,7 +30,7 @@ impl Run for Main {
 
     fn cut(&self, _: &Reporter) {}
 
-    fn recycle(self: Rc<Self>, _: &Cells) {}
+    fn let_go(self: Rc<Self>) {}
 }
 
 impl Core {

@@ -7,6 +7,7 @@
 //!              Closed:   every task that is left is dropped, then what their destructors spawned; the pool is joined
 //! ```
 
+use std::mem;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -73,12 +74,12 @@ impl Core {
             self.open_mail();
         }
         self.end_tasks(); // what a job's captures or a report hook spawned
-        let left = self.slots.borrow_mut().forget_tasks(self.main.get());
+        let left = self.forget_tasks();
         if !left.is_empty() {
             self.reporter.report(Report::TasksLeft { tasks: left });
         }
         self.end_tasks(); // what the hook spawned while it heard that
-        self.slots.borrow_mut().forget_tasks(self.main.get());
+        self.forget_tasks();
         self.observe(|| Event::Left);
         mailbox::unregister(self.address.number());
     }
@@ -121,6 +122,13 @@ impl Core {
             self.end_polls();
             rounds += 1;
         }
+    }
+
+    /// Leaks every task but main, because their destructors do not come to an end.
+    fn forget_tasks(&self) -> Vec<TaskInfo> {
+        let slots = self.slots.borrow();
+        let left = slots.tasks().filter(|task| task.header().id.get() != self.main.get());
+        left.inspect(|task| mem::forget(Rc::clone(task))).map(|task| task.header().info()).collect()
     }
 
     /// Flags and queues every task that `is_meant`, and says how many there are. Main is not meant: it is `block_on`'s.

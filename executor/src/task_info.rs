@@ -2,8 +2,12 @@
 
 use std::fmt;
 use std::panic::Location;
+use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::machine::core::Core;
+use crate::machine::header::Header;
+use crate::machine::task::Run;
 use crate::machine::waker::{COUNTS, TaskId};
 
 /// Who a task is: in reports, events and errors.
@@ -41,5 +45,33 @@ impl fmt::Display for TaskId {
 impl fmt::Debug for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TaskId({self} of executor {})", self.executor() & !COUNTS)
+    }
+}
+
+impl Core {
+    /// Who a task is; `block_on`'s own is called "main".
+    pub(crate) fn info(&self, task: &Rc<dyn Run>) -> TaskInfo {
+        let mut info = task.header().info();
+        if info.id == self.main.get() {
+            info.name = Some(Arc::from("main"));
+            info.spawned_at = self.main_at.get().unwrap_or(info.spawned_at);
+        }
+        info
+    }
+
+    /// Asks the task that is being polled, if one is; `ask` runs no user code.
+    pub(crate) fn ask_running<R>(&self, ask: impl FnOnce(&Rc<dyn Run>) -> R) -> Option<R> {
+        match &*self.hosted.borrow() {
+            Some(hosted) => Some(ask(hosted)),
+            None => self.slots.borrow().task(self.running.get()).map(ask),
+        }
+    }
+
+    pub(crate) fn running(&self) -> Option<TaskInfo> {
+        self.ask_running(|task| self.info(task))
+    }
+
+    pub(crate) fn of_running<R>(&self, ask: impl FnOnce(&Header) -> R) -> Option<R> {
+        self.ask_running(|task| ask(task.header()))
     }
 }

@@ -11,9 +11,10 @@ use std::fmt;
 use std::panic::Location;
 use std::thread;
 
-use crate::layer;
+use crate::layer::{self, Ending};
 use crate::machine::context;
 use crate::machine::core::Core;
+use crate::machine::header::Header;
 use crate::report::Report;
 
 /// What a future keeps until it is first polled. Dropped before, it reports that.
@@ -126,5 +127,15 @@ pub fn report_task() {
     let task = context::with_current(|core| core.report_unpolled.then(|| core.running()));
     if let Some(Some(task)) = task.flatten() {
         layer::report(Report::TaskUnpolled { task });
+    }
+}
+
+impl Core {
+    /// Tells of a task that is cancelled before its first poll, if that is wanted. A member of something says so itself: it may
+    /// have been polled, and have been kept waiting.
+    pub(crate) fn report_unpolled(&self, task: &Header) {
+        if self.report_unpolled && task.ending.get() != Ending::Member {
+            self.reporter.report(Report::TaskUnpolled { task: task.info() });
+        }
     }
 }

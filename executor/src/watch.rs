@@ -175,7 +175,7 @@ impl Known {
         if task.name.as_deref() == Some("main") && known.entered_at == Some(task.spawned_at) {
             known.main = Some(task.id); // any task may have the name, but main's line is that which runs the loop
         }
-        let slot = task.id.slot();
+        let slot = task.id.slot() as usize;
         if known.by_slot.len() <= slot {
             known.by_slot.resize(slot + 1, None);
         }
@@ -184,7 +184,7 @@ impl Known {
 
     fn remove(&self, task: TaskId) {
         let mut known = self.lock();
-        if let Some(place) = known.by_slot.get_mut(task.slot()) {
+        if let Some(place) = known.by_slot.get_mut(task.slot() as usize) {
             *place = None;
         }
     }
@@ -192,7 +192,7 @@ impl Known {
 
 impl Tasks {
     fn who(&self, id: TaskId) -> Option<TaskInfo> {
-        let mut task = self.by_slot.get(id.slot())?.clone().filter(|task| task.id == id)?;
+        let mut task = self.by_slot.get(id.slot() as usize)?.clone().filter(|task| task.id == id)?;
         if let Some(at) = self.entered_at.filter(|_| self.main == Some(id)) {
             task.spawned_at = at;
         }

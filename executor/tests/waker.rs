@@ -1,13 +1,14 @@
 //! Wakers: numbers that anybody may clone, wake and drop, whenever.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use futures::StreamExt;
-use handcar_executor::{Runtime, run, spawn, yield_now};
+use handcar_executor::{Runtime, TaskId, run, spawn, yield_now};
 
 mod common;
 use common::{for_ever, simulated, test_run, watchdog};
@@ -156,6 +157,33 @@ fn generations_wrap_without_harm() {
         yield_now().await;
         assert_eq!(polls.get(), 2, "the waker of a living task goes on working");
         drop(task);
+    });
+}
+
+#[test]
+fn a_number_whose_slot_is_empty_and_waits_for_a_tenant_of_that_number_queues_nobody_and_loses_no_slot() {
+    async fn slots_of_a_hundred() -> (BTreeSet<String>, Waker, TaskId) {
+        let tasks: Vec<_> = (0..100).map(|_| spawn(own_waker())).collect();
+        let slots = tasks.iter().map(|task| task.id().to_string().split('.').next().unwrap().to_owned()).collect();
+        let last = tasks.last().unwrap().id();
+        let mut waker = None;
+        for task in tasks {
+            waker = Some(task.await.unwrap());
+        }
+        (slots, waker.unwrap(), last)
+    }
+    let _dog = watchdog();
+    test_run(async {
+        let (slots, stale, id) = slots_of_a_hundred().await;
+        for _ in 1..65_536 {
+            let task = spawn(async {}); // into the slot that was left last
+            assert_ne!(task.id(), id);
+            task.await.unwrap();
+        }
+        stale.wake_by_ref();
+        yield_now().await;
+        stale.wake();
+        assert_eq!(slots_of_a_hundred().await.0, slots);
     });
 }
 

@@ -30,11 +30,14 @@ pub(crate) fn with_current<R>(look: impl FnOnce(&Rc<Core>) -> R) -> Option<R> {
 /// The current core, or a panic that names `what` was called and the caller's line.
 #[track_caller]
 pub(crate) fn current(what: &str) -> Rc<Core> {
-    let Some(core) = with_current(Rc::clone) else {
-        // Not in a closure: the panic is at the caller's line.
-        panic!("{what} needs a runtime: call it inside `handcar::run`, `Runtime::block_on` or `Runtime::enter`")
-    };
+    let Some(core) = with_current(Rc::clone) else { outside(what) };
     core
+}
+
+#[cold]
+#[track_caller]
+fn outside(what: &str) -> ! {
+    panic!("{what} needs a runtime: call it inside `handcar::run`, `Runtime::block_on` or `Runtime::enter`")
 }
 
 /// Makes `core` current while `f` runs.

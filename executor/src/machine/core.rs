@@ -46,10 +46,9 @@ use crate::machine::waker::TaskId;
 use crate::machine::{budget, context};
 use crate::observe::{Cause, Event, Observer};
 use crate::pool::Pool;
-use crate::report::{self, Report, Reporter};
+use crate::report::{self, Reporter};
 use crate::runtime::{Builder, RunError};
 use crate::shutdown::Closing;
-use crate::task_info::TaskInfo;
 use crate::time::clock::{Clock, Instant};
 
 pub(crate) struct Core {
@@ -70,7 +69,7 @@ pub(crate) struct Core {
     pub(crate) main: Cell<TaskId>,
     pub(crate) main_at: Cell<Option<&'static Location<'static>>>,
     /// The task that is being polled.
-    running: Cell<TaskId>,
+    pub(crate) running: Cell<TaskId>,
     /// The local task that it polls, if it polls one.
     pub(crate) hosted: RefCell<Option<Rc<dyn Run>>>,
     /// What else wakes tasks at this moment.
@@ -128,43 +127,9 @@ impl Core {
         }))
     }
 
-    /// Who a task is; `block_on`'s own is called "main".
-    pub(crate) fn info(&self, task: &Rc<dyn Run>) -> TaskInfo {
-        let mut info = task.header().info();
-        if info.id == self.main.get() {
-            info.name = Some(Arc::from("main"));
-            info.spawned_at = self.main_at.get().unwrap_or(info.spawned_at);
-        }
-        info
-    }
-
-    /// Asks the task that is being polled, if one is; `ask` runs no user code.
-    pub(crate) fn ask_running<R>(&self, ask: impl FnOnce(&Rc<dyn Run>) -> R) -> Option<R> {
-        match &*self.hosted.borrow() {
-            Some(hosted) => Some(ask(hosted)),
-            None => self.slots.borrow().task(self.running.get()).map(ask),
-        }
-    }
-
-    pub(crate) fn running(&self) -> Option<TaskInfo> {
-        self.ask_running(|task| self.info(task))
-    }
-
-    pub(crate) fn of_running<R>(&self, ask: impl FnOnce(&Header) -> R) -> Option<R> {
-        self.ask_running(|task| ask(task.header()))
-    }
-
     /// Whether a cancelled task is dropped now, rather than polled on.
     pub(crate) fn drops(&self, task: &Header) -> bool {
         task.ending.get() == Ending::Dropped || self.closing.get() == Closing::Closed
-    }
-
-    /// Tells of a task that is cancelled before its first poll, if that is wanted. A member of something says so itself: it may
-    /// have been polled, and have been kept waiting.
-    pub(crate) fn report_unpolled(&self, task: &Header) {
-        if self.report_unpolled && task.ending.get() != Ending::Member {
-            self.reporter.report(Report::TaskUnpolled { task: task.info() });
-        }
     }
 
     /// `future` makes it, after the last reason not to, and runs no user code.
@@ -192,7 +157,7 @@ impl Core {
         let id = slots.insert_task(Rc::clone(&task) as Rc<dyn Run>);
         drop(slots);
         header.id.set(id);
-        self.observe(|| Event::Spawned { task: id, name: header.name().map(|name| &**name), at });
+        self.observe(move || Event::Spawned { task: id, name: header.name().map(|name| &**name), at });
         JoinHandle::new(task)
     }
 
@@ -251,7 +216,7 @@ impl Core {
                 self.pace.count();
             }
             match progress {
-                Progress::Finished | Progress::Over if Rc::strong_count(&task) == 1 => task.recycle(&self.cells),
+                Progress::Finished | Progress::Over if Rc::strong_count(&task) == 1 => task.let_go(),
                 Progress::Pending | Progress::Finished | Progress::Over => {}
                 Progress::Main => return Ok(Turned::Main),
             }
@@ -290,7 +255,7 @@ impl Core {
         progress
     }
 
-    #[inline(never)]
+    #[inline]
     pub(crate) fn retire(&self, id: TaskId) {
         let retired = self.slots.borrow_mut().retire(id);
         if retired.is_some() {

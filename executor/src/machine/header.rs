@@ -132,6 +132,12 @@ impl Header {
         self.extras.get().is_some()
     }
 
+    /// Whether its handle will come for the result by itself, and there is nothing else to do at its end.
+    #[inline]
+    pub(crate) fn is_awaited_quietly(&self) -> bool {
+        self.joined.get() && self.joiner.get() == TaskId::NONE && !self.has_extras()
+    }
+
     /// Flags the task; true if it had neither ended nor been flagged. The first reason stays. The caller wakes it.
     pub(crate) fn flag(&self, reason: CancelReason) -> bool {
         let open = !self.is(state::FINISHED | state::FLAGGED);

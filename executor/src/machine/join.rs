@@ -18,9 +18,9 @@ use crate::abort_handle::AbortHandle;
 use crate::discard::discard;
 use crate::join_error::{CancelKind, CancelReason, JoinError};
 use crate::layer::{self, Ending};
+use crate::machine::core;
 use crate::machine::task::{Join, Run};
 use crate::machine::waker::TaskId;
-use crate::machine::{context, core};
 use crate::observe::Cause;
 use crate::report::{self, Report};
 use crate::task_info::TaskInfo;
@@ -188,11 +188,7 @@ impl<T> Drop for JoinHandle<T> {
     #[inline]
     fn drop(&mut self) {
         let Some(task) = self.task.take() else { return };
-        if task.header().joined.get() {
-            give_up(task);
-        } else if Rc::strong_count(&task) == 1 {
-            context::with_current(|core| task.recycle(&core.cells));
-        }
+        if task.header().joined.get() { give_up(task) } else { task.let_go() }
     }
 }
 
@@ -202,8 +198,9 @@ impl<T> fmt::Debug for JoinHandle<T> {
     }
 }
 
-/// The handle is dropped.
-fn give_up<T>(task: Rc<dyn Join<T>>) {
+/// The handle is dropped, and has not returned the result.
+#[cold]
+fn give_up(task: Rc<dyn Run>) {
     if task.header().ending.get() != Ending::Member {
         cancel(&*task, CancelReason::new(CancelKind::HandleDropped));
     }
@@ -211,7 +208,8 @@ fn give_up<T>(task: Rc<dyn Join<T>>) {
 }
 
 /// Gives up the result.
-fn release<T>(task: Rc<dyn Join<T>>) {
+#[inline]
+fn release(task: Rc<dyn Run>) {
     let header = task.header();
     header.joined.set(false);
     header.forget_joiner();

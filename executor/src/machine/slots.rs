@@ -17,10 +17,12 @@
 //! Only the loop empties a task's slot, and never while it is queued: a task that wakes itself in its last poll is popped
 //! once more, found to be finished, and retired then.
 //!
-//! A slot is 24 bytes. Its generation comes from one counter for the whole slab, since `slab` forgets a removed entry; so a
-//! slot's next tenant has another generation unless exactly a multiple of 65,536 tenants came in between.
+//! A slot is 24 bytes, and is never moved nor given back: those without a tenant are a list by the same links, the last one left
+//! first. Each counts its tenants; so a number is mistaken for a later one only if exactly a multiple of 65,536 came after it.
+//! (`slab` would forget the count, and asks of each slot what it is.)
 
 use std::cell::Cell;
+use std::mem;
 use std::rc::Rc;
 use std::task::Waker;
 
@@ -29,17 +31,18 @@ use slab::Slab;
 use crate::machine::delegate::Ready;
 use crate::machine::task::Run;
 use crate::machine::waker::{MAX_BLOCKS, MAX_SLOTS, TaskId};
-use crate::task_info::TaskInfo;
 
-/// The end of the run queue: no slot has this number.
+/// The end of a list: no slot has this number.
 const NONE: u32 = u32::MAX;
 
 struct Slot {
+    /// Of the tenant, or of the next one.
     generation: u16,
+    /// An empty slot counts as queued, so that no wake queues it.
     queued: bool,
-    /// The next in the run queue.
+    /// The next in the run queue, or the next that is empty.
     link: u32,
-    task: Rc<dyn Run>,
+    task: Option<Rc<dyn Run>>,
 }
 
 /// 64 children of one combinator.
@@ -54,11 +57,15 @@ const _: () = assert!(usize::BITS != 64 || size_of::<Slot>() == 24);
 
 pub(crate) struct Slots {
     executor: TaskId,
-    generation: u16,
-    slab: Slab<Slot>,
-    blocks: Slab<Block>,
+    table: Vec<Slot>,
+    /// The first that is empty.
+    empty: u32,
+    /// The run queue.
     head: u32,
     tail: u32,
+    blocks: Slab<Block>,
+    /// Of the last block.
+    generation: u16,
 }
 
 /// What became of a wake.
@@ -76,24 +83,40 @@ pub(crate) enum Woken {
 impl Slots {
     pub(crate) fn new(executor: u16) -> Slots {
         let executor = TaskId::of_executor(executor);
-        Slots { executor, generation: 0, slab: Slab::new(), blocks: Slab::new(), head: NONE, tail: NONE }
+        let (table, blocks) = (Vec::new(), Slab::new());
+        Slots { executor, table, empty: NONE, head: NONE, tail: NONE, blocks, generation: 0 }
     }
 
     /// Whether there is room for one more task.
     #[inline]
     #[track_caller]
     pub(crate) fn expect_room(&self) {
-        assert!(self.slab.len() < MAX_SLOTS, "a runtime holds at most {MAX_SLOTS} tasks: wait for some to end");
+        let is_room = self.empty != NONE || self.table.len() < MAX_SLOTS;
+        assert!(is_room, "a runtime holds at most {MAX_SLOTS} tasks: wait for some to end");
     }
 
     /// A slot for a task, queued for its first poll.
     #[inline(never)] // one copy for all types of tasks
-    #[allow(clippy::cast_possible_truncation)] // a slot's number is below MAX_SLOTS
     pub(crate) fn insert_task(&mut self, task: Rc<dyn Run>) -> TaskId {
-        self.generation = TaskId::next_generation(self.generation);
-        let slot = self.slab.insert(Slot { generation: self.generation, queued: true, link: NONE, task });
-        self.append(slot);
-        self.executor.at(self.generation, slot as u32)
+        let number = self.empty;
+        let Some(slot) = self.table.get_mut(number as usize) else {
+            return self.insert_as_last(task); // NONE is no slot's number
+        };
+        self.empty = slot.link;
+        slot.link = NONE;
+        mem::forget(slot.task.replace(task)); // it had none
+        let id = self.executor.at(slot.generation, number);
+        self.append(number);
+        id
+    }
+
+    /// No slot is empty: one more.
+    #[cold]
+    #[allow(clippy::cast_possible_truncation)] // a slot's number is below MAX_SLOTS
+    fn insert_as_last(&mut self, task: Rc<dyn Run>) -> TaskId {
+        self.empty = self.table.len() as u32;
+        self.table.push(Slot { generation: 1, queued: true, link: NONE, task: None });
+        self.insert_task(task)
     }
 
     /// A block for children from `first` on. Returns the number of the first.
@@ -112,7 +135,7 @@ impl Slots {
         if id.is_child() {
             return self.wake_child(id);
         }
-        let Some(slot) = self.slab.get_mut(id.slot()) else {
+        let Some(slot) = self.table.get_mut(id.slot() as usize) else {
             return Woken::Stale;
         };
         if slot.generation != id.generation() {
@@ -139,13 +162,12 @@ impl Slots {
         Some((&block.ready, block.first + place as u32))
     }
 
-    #[allow(clippy::cast_possible_truncation)]
-    fn append(&mut self, slot: usize) {
-        match self.slab.get_mut(self.tail as usize) {
-            Some(tail) => tail.link = slot as u32,
-            None => self.head = slot as u32, // the queue was empty: NONE is no slot's number
+    fn append(&mut self, slot: u32) {
+        match self.table.get_mut(self.tail as usize) {
+            Some(tail) => tail.link = slot,
+            None => self.head = slot, // the queue was empty: NONE is no slot's number
         }
-        self.tail = slot as u32;
+        self.tail = slot;
     }
 
     /// Takes the next task from the run queue; it stays in its slot. Its number goes into `running`: a pair of both would not
@@ -153,24 +175,28 @@ impl Slots {
     #[inline]
     pub(crate) fn pop(&mut self, running: &Cell<TaskId>) -> Option<Rc<dyn Run>> {
         let head = self.head;
-        let slot = self.slab.get_mut(head as usize)?; // NONE is no slot's number
+        let slot = self.table.get_mut(head as usize)?; // NONE is no slot's number
         slot.queued = false;
         self.head = slot.link;
         if slot.link == NONE {
             self.tail = NONE;
         }
         running.set(self.executor.at(slot.generation, head));
-        Some(Rc::clone(&slot.task))
+        slot.task.clone()
     }
 
     /// Empties a finished task's slot, unless it is queued: then it comes by once more. The caller drops what it gets after
     /// the borrow.
     #[inline]
     pub(crate) fn retire(&mut self, id: TaskId) -> Option<Rc<dyn Run>> {
-        if self.slab[id.slot()].queued {
+        let slot = &mut self.table[id.slot() as usize];
+        if slot.queued {
             return None;
         }
-        Some(self.slab.remove(id.slot()).task)
+        slot.generation = TaskId::next_generation(slot.generation);
+        slot.queued = true;
+        slot.link = mem::replace(&mut self.empty, id.slot());
+        slot.task.take()
     }
 
     /// Gives back the block whose first child has this number.
@@ -185,21 +211,12 @@ impl Slots {
 
     /// Every task, in the order of their slots.
     pub(crate) fn tasks(&self) -> impl Iterator<Item = &Rc<dyn Run>> {
-        self.slab.iter().map(|(_, slot)| &slot.task)
+        self.table.iter().filter_map(|slot| slot.task.as_ref())
     }
 
     /// The task that `id` names, if it lives.
     pub(crate) fn task(&self, id: TaskId) -> Option<&Rc<dyn Run>> {
-        let task = &self.slab.get(id.slot())?.task;
+        let task = self.table.get(id.slot() as usize)?.task.as_ref()?;
         (task.header().id.get() == id).then_some(task)
-    }
-
-    /// Forgets every task but `main`: their memory is leaked, because their destructors do not come to an end.
-    pub(crate) fn forget_tasks(&mut self, main: TaskId) -> Vec<TaskInfo> {
-        let forgotten = self.tasks().filter(|task| task.header().id.get() != main).map(|task| {
-            std::mem::forget(Rc::clone(task));
-            task.header().info()
-        });
-        forgotten.collect()
     }
 }

@@ -39,10 +39,10 @@ use pin_project_lite::pin_project;
 use crate::cells::Cells;
 use crate::join_error::{CancelKind, CancelReason, JoinError, PanicPayload};
 use crate::layer;
-use crate::machine::budget;
 use crate::machine::core::Core;
 use crate::machine::header::{Header, state};
 use crate::machine::waker::TaskId;
+use crate::machine::{budget, context};
 use crate::report;
 use crate::reporter::{Reporter, report_discarded, report_panic};
 
@@ -60,7 +60,7 @@ pub(crate) trait Run {
     fn cut(&self, reporter: &Reporter);
 
     /// Drops the task; keeps its memory if this is the last that holds it, and nothing is left to drop.
-    fn recycle(self: Rc<Self>, cells: &Cells);
+    fn let_go(self: Rc<Self>);
 }
 
 /// What the join handle sees of a task.
@@ -139,8 +139,14 @@ impl<F: Future> TaskCell<F> {
     /// The result is there: tells whoever waits.
     #[inline]
     fn tell(&self, reporter: &Reporter) {
+        self.header.set(state::FINISHED);
+        if !self.header.is_awaited_quietly() {
+            self.tell_now(reporter);
+        }
+    }
+
+    fn tell_now(&self, reporter: &Reporter) {
         let header = &self.header;
-        header.set(state::FINISHED);
         if header.has_extras() {
             tell_rarely(header, reporter);
         } else if header.joiner.get() != TaskId::NONE {
@@ -283,11 +289,13 @@ impl<F: Future> Run for TaskCell<F> {
     }
 
     #[inline]
-    fn recycle(self: Rc<Self>, cells: &Cells) {
-        if Rc::strong_count(&self) == 1 && self.header.is(state::TAKEN) && !self.header.has_extras() {
+    fn let_go(self: Rc<Self>) {
+        let header = &self.header;
+        if Rc::strong_count(&self) == 1 && header.is(state::TAKEN) && !header.has_extras() {
             // SAFETY: to `MaybeUninit` of the same type, which drops nothing: a header without extras owns nothing, nor does a stage
             // that is `Taken`, as the bit says.
-            cells.keep(unsafe { Rc::from_raw(Rc::into_raw(self).cast::<MaybeUninit<TaskCell<F>>>()) });
+            let cell = unsafe { Rc::from_raw(Rc::into_raw(self).cast::<MaybeUninit<TaskCell<F>>>()) };
+            context::with_current(|core| core.cells.keep(cell));
         }
     }
 }

@@ -9,13 +9,13 @@
 //!    +----------------+----------------+--------------------------------+
 //!    | executor       | generation     | slot                           |      vtable: one static
 //!    +----------------+----------------+--------------------------------+
-//!      which runtime    which tenant     which slot of its slab
+//!      which runtime    which tenant     which of its slots
 //!                       of the slot
 //! ```
 //!
 //! The executor's first bit says that its runtime looks for deadlocks: such a waker is counted by `kept.rs` where it is cloned and dropped.
 //! Of all others cloning copies a word, dropping does nothing, and two wakers are the same exactly if their words are. To wake means to
-//! look the number up: on the runtime's own thread that is an index into its slab, from anywhere else it is a letter to the
+//! look the number up: on the runtime's own thread that is an index into its slots, from anywhere else it is a letter to the
 //! runtime's [mailbox](super::mailbox). A number whose task has ended finds an empty slot or a tenant of another generation,
 //! and nothing happens.
 //!
@@ -110,8 +110,9 @@ impl TaskId {
         (self.0 >> SLOT_BITS & QUARTER_MASK) as u16
     }
 
-    pub(crate) fn slot(self) -> usize {
-        self.0 & SLOT_MASK
+    #[allow(clippy::cast_possible_truncation)]
+    pub(crate) fn slot(self) -> u32 {
+        (self.0 & SLOT_MASK) as u32
     }
 
     /// The number of a waker, unless it is a stranger's.

@@ -83,9 +83,11 @@ pub struct Round {
 /// How a run of light branches ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ran {
+    /// With the last one, and all have ended.
+    Done,
     /// With the last one.
     Through,
-    /// Early: one has got a node.
+    /// Early: one has got a node, or has panicked.
     Attached,
     /// Early: a value ends the others.
     Decided,
@@ -141,7 +143,7 @@ impl<J> Arms<J> for End {
 
     #[inline]
     fn run(self: Pin<&mut Self>, _: usize, _: &mut Round, _: &Link<'_>, _: &mut Context<'_>) -> Ran {
-        Ran::Through
+        Ran::Done
     }
 
     fn stopped(self: Pin<&mut Self>, _: usize, _: Stopped, _: &mut Round, _: &mut Context<'_>) {}
@@ -187,8 +189,9 @@ impl<J: Judge<F::Output>, F: Future, R: Arms<J>> Arms<J> for Arm<F, R> {
     fn run(self: Pin<&mut Self>, index: usize, round: &mut Round, link: &Link<'_>, cx: &mut Context<'_>) -> Ran {
         let this = self.project();
         let BranchView { own, mut stage } = this.branch.project();
+        let mut is_left = own.is_some();
         if index >= round.from
-            && own.is_none()
+            && !is_left
             && let StageView::Body { body } = stage.as_mut().project()
         {
             round.index = index;
@@ -205,8 +208,12 @@ impl<J: Judge<F::Output>, F: Future, R: Arms<J>> Arms<J> for Arm<F, R> {
                 round.decided = Some(index);
                 return Ran::Decided;
             }
+            is_left = !is_ready;
         }
-        this.rest.run(index + 1, round, link, cx)
+        match this.rest.run(index + 1, round, link, cx) {
+            Ran::Done if is_left => Ran::Through,
+            ran => ran,
+        }
     }
 
     fn stopped(self: Pin<&mut Self>, index: usize, by: Stopped, round: &mut Round, cx: &mut Context<'_>) {
@@ -296,14 +303,13 @@ impl<A> Together<A> {
                 "a combinator needs a runtime: await it inside `handcar::run` or `Runtime::block_on`"
             );
         }
-        if round.decided.is_none() && !run(arms.as_mut(), round, cx) {
-            go_on(arms.as_mut(), round, cx);
-        }
-        if round.has_nodes || round.decided.is_some() || polls::is_held() {
-            poll_nodes(arms.as_mut(), round, cx);
-        }
-        if !arms.have_ended() {
-            return Poll::Pending;
+        if !run_through(arms.as_mut(), round, cx) {
+            if round.has_nodes || round.decided.is_some() || polls::is_held() {
+                poll_nodes(arms.as_mut(), round, cx);
+            }
+            if !arms.have_ended() {
+                return Poll::Pending;
+            }
         }
         if let Some(panic) = round.panic.take() {
             panic.resume();
@@ -312,31 +318,35 @@ impl<A> Together<A> {
     }
 }
 
-/// Polls light branches, under one frame. False if it stopped early, and is to go on.
+/// Polls the light branches. True if all branches have ended.
 #[inline]
-fn run<J, A: Arms<J>>(mut arms: Pin<&mut A>, round: &mut Round, cx: &mut Context<'_>) -> bool {
+fn run_through<J, A: Arms<J>>(mut arms: Pin<&mut A>, round: &mut Round, cx: &mut Context<'_>) -> bool {
+    let mut is_done = false;
+    while round.decided.is_none() {
+        let ran = run(arms.as_mut(), round, cx);
+        if ran != Ran::Attached {
+            is_done = ran == Ran::Done && round.from == 0;
+            break;
+        }
+        round.from = round.index + 1;
+    }
+    round.from = 0;
+    is_done
+}
+
+/// Polls light branches, under one frame, from `round.from` on. One that has panicked stops it as well.
+#[inline]
+fn run<J, A: Arms<J>>(mut arms: Pin<&mut A>, round: &mut Round, cx: &mut Context<'_>) -> Ran {
     let at = round.at;
     let polls = |link: &Link<'_>| catch_unwind(AssertUnwindSafe(|| arms.as_mut().run(0, round, link, cx)));
     let (node, ran) = branch::under(at, polls);
     let panic = match ran {
-        Ok(Ran::Through | Ran::Decided) => return true,
         Ok(Ran::Attached) => None,
+        Ok(ran) => return ran,
         Err(payload) => Some(payload),
     };
     arms.stopped(0, Stopped { node, panic }, round, cx);
-    false
-}
-
-/// As [`run`], of those after the one where it stopped.
-#[cold]
-fn go_on<J, A: Arms<J>>(mut arms: Pin<&mut A>, round: &mut Round, cx: &mut Context<'_>) {
-    while round.decided.is_none() {
-        round.from = round.index + 1;
-        if run(arms.as_mut(), round, cx) {
-            break;
-        }
-    }
-    round.from = 0;
+    Ran::Attached
 }
 
 /// Polls the branches that have a node; once more, if one of them decides.

@@ -94,7 +94,7 @@ fn the_alternate_form_says_what_to_do_and_the_plain_one_is_what_and_where() {
         yield_now().await;
     });
     let told = reports.take();
-    let task = format!("task `worker` #1.2, spawned at executor/structured/tests/reports.rs:{line}:9");
+    let task = format!("task `worker` #1.1, spawned at executor/structured/tests/reports.rs:{line}:9");
     assert_eq!(told[0].to_string(), format!("{task} panicked: oh"));
     assert_eq!(
         format!("{:#}", told[0]),
@@ -115,7 +115,7 @@ fn a_hook_that_panics_loses_neither_its_report_nor_the_program() {
     };
     let said: Vec<_> = told.lines().filter(|line| line.starts_with("handcar: ")).collect();
     let [line] = said[..] else { panic!("{told}") };
-    assert!(line.starts_with("handcar: task #1.2, spawned at executor/structured/tests/reports.rs:"), "{line}");
+    assert!(line.starts_with("handcar: task #1.1, spawned at executor/structured/tests/reports.rs:"), "{line}");
     assert!(line.ends_with("panicked: oh; telling so panicked: in the hook"), "{line}");
 }
 
