@@ -26,6 +26,7 @@
 //! * `runtime`, `main_task`, `spawn`: building a runtime, running it, spawning on it
 //! * `time`: clocks, sleeping, timeouts, intervals
 //! * `pool`, `job`: threads, and calls that block
+//! * `thread_parker`, `slack`: waiting without sources, and how exactly
 //! * `shutdown`, `discard`, `cells`: how it ends, how results end that nobody wants, and what becomes of the memory of tasks
 //! * `report`, `reporter`, `observe`, `watch`, [`question`], `kept`: what nobody waits for, looking on, polls that take too long, what a
 //!   deadlock report knows, and when it is one
@@ -52,6 +53,7 @@ mod shutdown;
 mod slack;
 mod spawn;
 mod task_info;
+mod thread_parker;
 mod time;
 pub mod unpolled;
 mod wake_handle;

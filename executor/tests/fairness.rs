@@ -1,18 +1,19 @@
 //! Fairness: nobody who is always busy keeps the others, the timers or the world outside waiting.
 
 use std::cell::{Cell, RefCell};
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant as SystemInstant};
 
 use handcar_executor::{
-    Builder, Clock, Event, Instant, budget, interval, run, sleep, spawn, timeout, to_thread, yield_now,
+    Builder, Clock, Event, Instant, budget, interval, run, sleep, sleep_until, spawn, timeout, to_thread, yield_now,
 };
 
 mod common;
-use common::{calling, poll_once, test_run, watchdog};
+use common::{calling, poll_once, simulated, test_run, watchdog};
 
 /// A runtime that notes how many polls were made before each look.
 fn counting_looks(clock: &Clock) -> (handcar_executor::Runtime, Rc<RefCell<Vec<u32>>>) {
@@ -159,6 +160,76 @@ fn a_task_of_slow_polls_does_not_starve_an_interval() {
         }
         drop(slow);
     });
+}
+
+#[test]
+fn who_computes_alone_lets_those_go_first_whom_the_look_wakes() {
+    const WORK: Duration = Duration::from_micros(200);
+    let _dog = watchdog();
+    let (runtime, clock) = simulated();
+    runtime.block_on(async {
+        let computing = spawn(async move {
+            loop {
+                clock.advance(WORK);
+                yield_now().await;
+            }
+        });
+        sleep(100 * WORK).await; // by now the loop knows how long a poll takes
+        for _ in 0..10 {
+            let begun = Instant::now();
+            sleep_until(begun + WORK * 3 / 2).await;
+            assert_eq!(
+                begun.elapsed(),
+                2 * WORK,
+                "it was due in the second poll, and was not kept waiting for a third"
+            );
+        }
+        drop(computing);
+    });
+}
+
+#[test]
+fn who_computes_alone_is_polled_however_often_others_are_woken() {
+    let _dog = watchdog();
+    test_run(async {
+        let polls = Rc::new(Cell::new(0));
+        let counted = Rc::clone(&polls);
+        let computing = spawn(async move {
+            loop {
+                counted.set(counted.get() + 1);
+                yield_now().await;
+            }
+        });
+        for round in 1..1000 {
+            sleep_until(Instant::now()).await;
+            yield_now().await;
+            assert!(polls.get() >= round);
+        }
+        drop(computing);
+    });
+}
+
+#[test]
+fn who_computes_alone_is_not_lost_where_the_look_ends_by_a_panic() {
+    let _dog = watchdog();
+    let rounds = Rc::new(Cell::new(0));
+    let (counted, seen, panics) = (Rc::clone(&rounds), Rc::clone(&rounds), Cell::new(true));
+    let observer = move |event: &Event<'_>| {
+        let is_late = matches!(event, Event::Looked { .. }) && seen.get() > 5000;
+        assert!(!(is_late && panics.take()), "the observer fails");
+    };
+    let runtime = Builder::new().clock(Clock::simulated()).observe(observer).build().unwrap();
+    let computing = runtime.spawn(async move {
+        while counted.get() < 10_000 {
+            counted.set(counted.get() + 1);
+            yield_now().await;
+        }
+        "through"
+    });
+    let run = AssertUnwindSafe(|| runtime.block_on(pending::<()>()));
+    assert!(catch_unwind(run).is_err());
+    assert!(rounds.get() < 10_000);
+    assert_eq!(runtime.block_on(computing).unwrap(), "through");
 }
 
 #[test]

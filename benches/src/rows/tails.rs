@@ -42,7 +42,6 @@ pub(super) fn all() -> Vec<Row> {
         echo("tail-echo-80", "echo under 80 % load").target(1.0).of_size(80).each_net::<OpenLoop<0>>(),
         echo("tail-echo-busy", "echo under 20 % load, beside computations of 200 us")
             .note(GLOMMIO_PREEMPTS)
-            .note(IN_TURN)
             .target(0.8)
             .of_size(20)
             .each_net::<OpenLoop<1>>()
@@ -83,8 +82,6 @@ pub(super) const MONOIO_STARVES: &str =
     "a task that wakes itself is polled before all others, which would wait for ever";
 const GLOMMIO_PREEMPTS: &str =
     "While tasks are ready, glommio looks outside every 100 ms, if it is not told that latency matters.";
-const IN_TURN: &str = "Handcar's run queue is one line: whom a socket wakes stands behind a computation that had woken itself before the loop \
-                       looked at the sockets, and so waits for two.";
 const SLACK: &str = "By the kernel's slack for a thread's timers a wait with a timeout ends up to 50 us late, if it does not ask for less, as \
                      Handcar's does. A timerfd, as smol and compio have, has no slack.";
 pub(super) const SATURATED: &str = "Wall time for a request; client and server have a core each. Each of a hundred clients asks again when it is answered.";

@@ -15,7 +15,8 @@
 //! ```
 //!
 //! The run queue is plain FIFO. What a poll wakes goes to its end, a task that wakes itself included; so between two polls of
-//! one task every other runnable task is polled once, and the look comes by no matter how busy they are.
+//! one task every other runnable task is polled once, and the look comes by no matter how busy they are. One that has woken itself,
+//! and is alone, comes after whom the look wakes: it has just had its turn.
 //!
 //! `pace.rs` says how many polls are enough.
 //!
@@ -281,11 +282,13 @@ impl Core {
     }
 
     fn look(&self, may_block: bool) -> Result<(), RunError> {
+        let last = self.running.get();
         self.end_polls();
         if self.reporter.is_fatal() {
             return Ok(()); // `block_on` resumes the panic
         }
         let idle = !self.has_work();
+        let _aside = Aside::new(self, last);
         self.observe(|| Event::Looked { polls: self.pace.polls() });
         if idle && may_block {
             self.wait()?;
@@ -391,5 +394,23 @@ pub(crate) fn because(cause: Cause, wake: impl FnOnce()) {
     match context::with_current(Rc::clone) {
         Some(core) => core.because(cause, wake),
         None => wake(),
+    }
+}
+
+/// Who is alone in the run queue, since it has woken itself: whom the look wakes goes first.
+struct Aside<'a>(&'a RefCell<Slots>, Option<TaskId>);
+
+impl<'a> Aside<'a> {
+    fn new(core: &'a Core, last: TaskId) -> Aside<'a> {
+        let is_alone = core.slots.borrow_mut().set_aside(last);
+        Aside(&core.slots, is_alone.then_some(last))
+    }
+}
+
+impl Drop for Aside<'_> {
+    fn drop(&mut self) {
+        if let Some(id) = self.1 {
+            self.0.borrow_mut().put_back(id);
+        }
     }
 }

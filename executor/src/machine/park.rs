@@ -9,18 +9,16 @@
 //! is left to do and then park, and a wake that falls between the two is not lost.
 
 use std::any::Any;
-use std::fmt;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use crossbeam_utils::sync::{Parker, Unparker};
-
 use crate::machine::context;
 use crate::report;
 pub use crate::slack::less_slack;
+pub use crate::thread_parker::ThreadParker;
 
 /// Ends a park from any thread.
 pub trait Notify: Send + Sync {
@@ -44,43 +42,6 @@ pub trait Park: Any {
 
     /// The shared part.
     fn notifier(&self) -> Arc<dyn Notify>;
-}
-
-/// Sleeps on the thread's own parker: all that a runtime without I/O needs.
-#[derive(Default)]
-pub struct ThreadParker(Parker);
-
-impl Park for ThreadParker {
-    fn park(&self, timeout: Option<Duration>) -> io::Result<()> {
-        match timeout {
-            Some(Duration::ZERO) => {} // a look: there is nothing to collect, and a kept notification stays
-            Some(timeout) => self.0.park_timeout(less_slack(timeout)),
-            None => self.0.park(),
-        }
-        Ok(())
-    }
-
-    fn is_watching(&self) -> bool {
-        false
-    }
-
-    fn notifier(&self) -> Arc<dyn Notify> {
-        Arc::new(ThreadNotify(self.0.unparker().clone()))
-    }
-}
-
-impl fmt::Debug for ThreadParker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ThreadParker")
-    }
-}
-
-struct ThreadNotify(Unparker);
-
-impl Notify for ThreadNotify {
-    fn notify(&self) {
-        self.0.unpark();
-    }
 }
 
 /// The current runtime's parker, if it is a `P`; else `make` makes one, which takes the place of the thread's parker from

@@ -170,6 +170,19 @@ impl Slots {
         self.tail = slot;
     }
 
+    /// Takes the only task out of the run queue, if that is `id`.
+    pub(crate) fn set_aside(&mut self, id: TaskId) -> bool {
+        let is_alone = id != TaskId::NONE && self.head == id.slot() && self.tail == id.slot();
+        if is_alone {
+            (self.head, self.tail) = (NONE, NONE);
+        }
+        is_alone
+    }
+
+    pub(crate) fn put_back(&mut self, id: TaskId) {
+        self.append(id.slot());
+    }
+
     /// Takes the next task from the run queue; it stays in its slot. Its number goes into `running`: a pair of both would not
     /// be returned in registers.
     #[inline]
