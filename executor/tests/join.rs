@@ -716,3 +716,20 @@ fn a_task_that_waits_for_itself_is_a_deadlock_and_no_crash() {
     });
     assert!(matches!(result, Err(handcar_executor::RunError::Deadlock(_))));
 }
+
+#[test]
+fn a_cell_that_an_abort_handle_still_holds_is_not_given_to_the_next_task() {
+    let _dog = watchdog();
+    test_run(async {
+        let mut task = spawn(async { 1_u64 });
+        let abort = task.abort_handle();
+        assert_eq!((&mut task).await.unwrap(), 1);
+        let id = abort.id();
+        drop(task); // its result is taken, but it is not the last that holds the cell
+        for _ in 0..3 {
+            assert_eq!(spawn(async { 2_u64 }).await.unwrap(), 2);
+        }
+        assert_eq!(abort.id(), id);
+        assert!(abort.is_finished());
+    });
+}

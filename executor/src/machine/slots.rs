@@ -17,9 +17,9 @@
 //! Only the loop empties a task's slot, and never while it is queued: a task that wakes itself in its last poll is popped
 //! once more, found to be finished, and retired then.
 //!
-//! A slot is 24 bytes, and is never moved nor given back: those without a tenant are a list by the same links, the last one left
-//! first. Each counts its tenants; so a number is mistaken for a later one only if exactly a multiple of 65,536 came after it.
-//! (`slab` would forget the count, and asks of each slot what it is.)
+//! A slot is 24 bytes, and keeps its number: those without a tenant are a list by the same links, the last one left first. Each
+//! counts its tenants; so a number is mistaken for a later one only if exactly a multiple of 65,536 came after it. (`slab` would
+//! forget the count, and asks of each slot what it is.) Blocks, of which there are few, are in a slab and share one count.
 
 use std::cell::Cell;
 use std::mem;

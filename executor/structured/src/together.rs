@@ -83,7 +83,7 @@ pub struct Round {
 /// How a run of light branches ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ran {
-    /// With the last one, and all have ended.
+    /// With the last one, and none is left of those that it did not pass over.
     Done,
     /// With the last one.
     Through,
@@ -318,7 +318,7 @@ impl<A> Together<A> {
     }
 }
 
-/// Polls the light branches. True if all branches have ended.
+/// Polls the light branches. True if all branches have ended. (A run that goes on passes over those before, whether they have or not.)
 #[inline]
 fn run_through<J, A: Arms<J>>(mut arms: Pin<&mut A>, round: &mut Round, cx: &mut Context<'_>) -> bool {
     let mut is_done = false;

@@ -352,3 +352,17 @@ fn spurious_polls_change_nothing() {
         assert_eq!(seconds(), 2);
     });
 }
+
+#[test]
+fn a_run_that_went_on_after_a_branch_which_attached_and_ended_does_not_pass_over_a_light_one_before_it() {
+    let cleaned_up = async {
+        drop(defer(async {})); // attaches, and has ended with its poll
+        2
+    };
+    let slow = async {
+        yield_now().await;
+        1
+    };
+    let values = test_run(async { gather!(slow, cleaned_up, async { 3 }).await });
+    assert_eq!(values, (1, 2, 3));
+}
