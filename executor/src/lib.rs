@@ -27,7 +27,7 @@
 //! * `time`: clocks, sleeping, timeouts, intervals
 //! * `pool`, `job`: threads, and calls that block
 //! * `thread_parker`, `slack`: waiting without sources, and how exactly
-//! * `shutdown`, `discard`, `cells`: how it ends, how results end that nobody wants, and what becomes of the memory of tasks
+//! * `shutdown`, `detach`, `discard`, `cells`: how it ends, what becomes of results that nobody wants, and of the memory of tasks
 //! * `report`, `reporter`, `observe`, `watch`, [`question`], `kept`: what nobody waits for, looking on, polls that take too long, what a
 //!   deadlock report knows, and when it is one
 //! * [`layer`], `local`: what structured concurrency, which stands on top, hooks into
@@ -35,6 +35,7 @@
 mod abort_handle;
 mod bits;
 mod cells;
+mod detach;
 mod discard;
 mod job;
 mod join_error;

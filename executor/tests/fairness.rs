@@ -162,8 +162,70 @@ fn a_task_of_slow_polls_does_not_starve_an_interval() {
     });
 }
 
+/// A task that computes for 200 us of the clock in each poll, beside some that are woken again and again for a moment: however many
+/// these are, there is a look after each computation.
 #[test]
-fn who_computes_alone_lets_those_go_first_whom_the_look_wakes() {
+fn cheap_polls_do_not_keep_the_loop_from_looking_after_slow_ones() {
+    const WORK: Duration = Duration::from_micros(200);
+    let _dog = watchdog();
+    for cheap in [1, 2, 3, 5, 6, 13, 40] {
+        let clock = Clock::simulated();
+        let (longest, since) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+        let (most, unseen, seen) = (Rc::clone(&longest), Rc::clone(&since), Rc::clone(&since));
+        let observer = move |event: &Event<'_>| {
+            if let Event::Looked { .. } = event {
+                seen.set(0);
+            }
+        };
+        let runtime = Builder::new().clock(clock.clone()).observe(observer).build().unwrap();
+        runtime.block_on(async {
+            let computing = spawn(async move {
+                loop {
+                    clock.advance(WORK);
+                    unseen.set(unseen.get() + 1);
+                    most.set(most.get().max(unseen.get()));
+                    yield_now().await;
+                }
+            });
+            let others = (0..cheap).map(|_| {
+                spawn(async {
+                    loop {
+                        sleep_until(Instant::now() + WORK / 2).await; // due at every look
+                    }
+                })
+            });
+            let others: Vec<_> = others.collect();
+            sleep(100 * WORK).await; // by now the loop knows whose polls are slow
+            assert!(longest.replace(0) > 0);
+            sleep(1000 * WORK).await;
+            assert_eq!(longest.get(), 1, "beside {cheap}: so many computations without a look");
+            drop((computing, others));
+        });
+    }
+}
+
+#[test]
+fn a_task_whose_polls_were_slow_and_are_cheap_again_is_looked_at_as_any_other() {
+    let _dog = watchdog();
+    let clock = Clock::simulated();
+    let (runtime, looks) = counting_looks(&clock);
+    runtime.block_on(async {
+        let mut timer = sleep(Duration::from_secs(3600)); // or else there is nothing to look for
+        assert!(poll_once(&mut timer).is_pending());
+        for _ in 0..100 {
+            clock.advance(Duration::from_millis(1));
+            yield_now().await;
+        }
+        assert!(looks.take().iter().skip(10).all(|&polls| polls == 1));
+        for _ in 0..10_000 {
+            yield_now().await;
+        }
+    });
+    assert!(looks.take().len() < 200, "some hundred polls fit between two looks again");
+}
+
+#[test]
+fn who_wakes_itself_before_a_look_lets_those_go_first_whom_the_look_wakes() {
     const WORK: Duration = Duration::from_micros(200);
     let _dog = watchdog();
     let (runtime, clock) = simulated();
@@ -186,6 +248,40 @@ fn who_computes_alone_lets_those_go_first_whom_the_look_wakes() {
         }
         drop(computing);
     });
+}
+
+#[test]
+fn whom_a_look_wakes_does_not_wait_for_a_second_computation_however_many_they_are() {
+    const WORK: Duration = Duration::from_micros(200);
+    let _dog = watchdog();
+    for others in [1, 2, 5, 6, 13, 40] {
+        let (runtime, clock) = simulated();
+        runtime.block_on(async {
+            let computing = spawn(async move {
+                loop {
+                    clock.advance(WORK);
+                    yield_now().await;
+                }
+            });
+            let latest = Rc::new(Cell::new(Duration::ZERO));
+            let others = (0..others).map(|_| {
+                let latest = Rc::clone(&latest);
+                spawn(async move {
+                    loop {
+                        let due = Instant::now() + WORK / 2;
+                        sleep_until(due).await;
+                        latest.set(latest.get().max(Instant::now() - due));
+                    }
+                })
+            });
+            let tasks: Vec<_> = others.collect();
+            sleep(100 * WORK).await; // by now the loop knows whose polls are slow
+            latest.take();
+            sleep(1000 * WORK).await;
+            assert_eq!(latest.get(), WORK / 2, "of {} tasks", tasks.len());
+            drop(computing);
+        });
+    }
 }
 
 #[test]

@@ -15,8 +15,8 @@
 //! ```
 //!
 //! The run queue is plain FIFO. What a poll wakes goes to its end, a task that wakes itself included; so between two polls of
-//! one task every other runnable task is polled once, and the look comes by no matter how busy they are. One that has woken itself,
-//! and is alone, comes after whom the look wakes: it has just had its turn.
+//! one task every other runnable task is polled once, and the look comes by no matter how busy they are. Who wakes itself in the last
+//! poll before a look comes after whom the look wakes: it has just had its turn.
 //!
 //! `pace.rs` says how many polls are enough.
 //!
@@ -229,7 +229,7 @@ impl Core {
     /// The next in the run queue. It is the one that runs from now on.
     #[inline]
     pub(crate) fn next_task(&self) -> Option<Rc<dyn Run>> {
-        self.slots.borrow_mut().pop(&self.running)
+        self.slots.borrow_mut().pop(&self.running, || self.pace.end_with_next(self.timers.clock.now()))
     }
 
     /// Nothing is runnable: mail that came during the polls does not have to wait for the next look. True if there was any.
@@ -303,7 +303,9 @@ impl Core {
             self.pace.idled();
         } else {
             let now = self.timers.clock.now();
-            self.pace.looked(now, idle);
+            if let Some(is_slow) = self.pace.looked(now, idle) {
+                self.slots.borrow_mut().note_pace(last, is_slow);
+            }
             self.fire_timers(now);
         }
         if self.mailbox.has_mail() {
@@ -397,13 +399,13 @@ pub(crate) fn because(cause: Cause, wake: impl FnOnce()) {
     }
 }
 
-/// Who is alone in the run queue, since it has woken itself: whom the look wakes goes first.
+/// Who was the last to be polled and is the last in the run queue, since it has woken itself: whom the look wakes goes first.
 struct Aside<'a>(&'a RefCell<Slots>, Option<TaskId>);
 
 impl<'a> Aside<'a> {
     fn new(core: &'a Core, last: TaskId) -> Aside<'a> {
-        let is_alone = core.slots.borrow_mut().set_aside(last);
-        Aside(&core.slots, is_alone.then_some(last))
+        let is_last = core.slots.borrow_mut().set_aside(last);
+        Aside(&core.slots, is_last.then_some(last))
     }
 }
 

@@ -4,14 +4,12 @@
 //! can wait for any more is, most often, a task that somebody forgot. To let one run on is a decision, and *detaching* makes it:
 //! each way of detaching names what becomes of the result. So no error disappears because nobody looked.
 
-use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::abort_handle::AbortHandle;
@@ -22,7 +20,6 @@ use crate::machine::core;
 use crate::machine::task::{Join, Run};
 use crate::machine::waker::TaskId;
 use crate::observe::Cause;
-use crate::report::{self, Report};
 use crate::task_info::TaskInfo;
 
 /// Waits for a task, and cancels it when dropped.
@@ -47,7 +44,7 @@ impl<T> JoinHandle<T> {
         JoinHandle { task: Some(task) }
     }
 
-    fn task(&self) -> &Rc<dyn Join<T>> {
+    pub(crate) fn task(&self) -> &Rc<dyn Join<T>> {
         self.task.as_ref().expect("only detaching takes the task out, and it takes the handle too")
     }
 
@@ -129,50 +126,6 @@ impl<T> JoinHandle<T> {
             task.header().at_end(Box::new(at_end));
         }
         release(task);
-    }
-}
-
-impl JoinHandle<()> {
-    /// Lets the task run on by itself. A panic is reported.
-    ///
-    /// ```
-    /// handcar_executor::run(async {
-    ///     handcar_executor::spawn(async { println!("on my own") }).detach();
-    ///     handcar_executor::yield_now().await;
-    /// });
-    /// ```
-    pub fn detach(self) {
-        self.detach_ignoring();
-    }
-}
-
-impl<T: 'static, E: 'static> JoinHandle<Result<T, E>> {
-    /// Lets the task run on; if it returns an error, that goes to the runtime's `on_report`, as a panic does.
-    pub fn detach_reporting(self)
-    where
-        E: Into<Box<dyn Error + Send + Sync>>,
-    {
-        let header = self.task().header();
-        let (info, runtime) = (header.info(), header.address());
-        self.detach_with(move |error| {
-            report::deliver(runtime, Report::Failed { task: info, error: Arc::from(error.into()) });
-        });
-    }
-
-    /// Lets the task run on; if it returns an error, `on_error` gets it.
-    ///
-    /// ```
-    /// handcar_executor::run(async {
-    ///     let task = handcar_executor::spawn(async { "seven".parse::<u32>() });
-    ///     task.detach_with(|error| eprintln!("no number: {error}"));
-    /// });
-    /// ```
-    pub fn detach_with(self, on_error: impl FnOnce(E) + 'static) {
-        self.detach_telling(|result| {
-            if let Err(error) = result {
-                on_error(error);
-            }
-        });
     }
 }
 

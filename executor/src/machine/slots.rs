@@ -40,6 +40,8 @@ struct Slot {
     generation: u16,
     /// An empty slot counts as queued, so that no wake queues it.
     queued: bool,
+    /// Whether its poll ends a round: see `pace.rs`.
+    slow: bool,
     /// The next in the run queue, or the next that is empty.
     link: u32,
     task: Option<Rc<dyn Run>>,
@@ -60,9 +62,10 @@ pub(crate) struct Slots {
     table: Vec<Slot>,
     /// The first that is empty.
     empty: u32,
-    /// The run queue.
+    /// The run queue, and who stands before the last in it, if somebody does.
     head: u32,
     tail: u32,
+    before: u32,
     blocks: Slab<Block>,
     /// Of the last block.
     generation: u16,
@@ -84,7 +87,7 @@ impl Slots {
     pub(crate) fn new(executor: u16) -> Slots {
         let executor = TaskId::of_executor(executor);
         let (table, blocks) = (Vec::new(), Slab::new());
-        Slots { executor, table, empty: NONE, head: NONE, tail: NONE, blocks, generation: 0 }
+        Slots { executor, table, empty: NONE, head: NONE, tail: NONE, before: NONE, blocks, generation: 0 }
     }
 
     /// Whether there is room for one more task.
@@ -115,7 +118,7 @@ impl Slots {
     #[allow(clippy::cast_possible_truncation)] // a slot's number is below MAX_SLOTS
     fn insert_as_last(&mut self, task: Rc<dyn Run>) -> TaskId {
         self.empty = self.table.len() as u32;
-        self.table.push(Slot { generation: 1, queued: true, link: NONE, task: None });
+        self.table.push(Slot { generation: 1, queued: true, slow: false, link: NONE, task: None });
         self.insert_task(task)
     }
 
@@ -167,16 +170,19 @@ impl Slots {
             Some(tail) => tail.link = slot,
             None => self.head = slot, // the queue was empty: NONE is no slot's number
         }
-        self.tail = slot;
+        self.before = mem::replace(&mut self.tail, slot);
     }
 
-    /// Takes the only task out of the run queue, if that is `id`.
+    /// Takes the last task out of the run queue, if that is `id`.
     pub(crate) fn set_aside(&mut self, id: TaskId) -> bool {
-        let is_alone = id != TaskId::NONE && self.head == id.slot() && self.tail == id.slot();
-        if is_alone {
+        let is_last = id != TaskId::NONE && self.tail == id.slot();
+        if is_last && self.head == self.tail {
             (self.head, self.tail) = (NONE, NONE);
+        } else if is_last {
+            self.tail = self.before;
+            self.table[self.tail as usize].link = NONE;
         }
-        is_alone
+        is_last
     }
 
     pub(crate) fn put_back(&mut self, id: TaskId) {
@@ -186,13 +192,16 @@ impl Slots {
     /// Takes the next task from the run queue; it stays in its slot. Its number goes into `running`: a pair of both would not
     /// be returned in registers.
     #[inline]
-    pub(crate) fn pop(&mut self, running: &Cell<TaskId>) -> Option<Rc<dyn Run>> {
+    pub(crate) fn pop(&mut self, running: &Cell<TaskId>, if_slow: impl FnOnce()) -> Option<Rc<dyn Run>> {
         let head = self.head;
         let slot = self.table.get_mut(head as usize)?; // NONE is no slot's number
         slot.queued = false;
         self.head = slot.link;
         if slot.link == NONE {
             self.tail = NONE;
+        }
+        if slot.slow {
+            if_slow();
         }
         running.set(self.executor.at(slot.generation, head));
         slot.task.clone()
@@ -207,9 +216,19 @@ impl Slots {
             return None;
         }
         slot.generation = TaskId::next_generation(slot.generation);
-        slot.queued = true;
+        (slot.queued, slot.slow) = (true, false);
         slot.link = mem::replace(&mut self.empty, id.slot());
         slot.task.take()
+    }
+
+    /// Notes whether the polls of a task are slow, if it lives.
+    pub(crate) fn note_pace(&mut self, id: TaskId, is_slow: bool) {
+        let slot = self.table.get_mut(id.slot() as usize).filter(|slot| slot.generation == id.generation());
+        if let Some(slot) = slot
+            && slot.task.is_some()
+        {
+            slot.slow = is_slow;
+        }
     }
 
     /// Gives back the block whose first child has this number.

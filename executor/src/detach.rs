@@ -1,0 +1,51 @@
+//! Ways of detaching that say what becomes of an error.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use crate::machine::join::JoinHandle;
+use crate::report::{self, Report};
+
+impl JoinHandle<()> {
+    /// Lets the task run on by itself. A panic is reported.
+    ///
+    /// ```
+    /// handcar_executor::run(async {
+    ///     handcar_executor::spawn(async { println!("on my own") }).detach();
+    ///     handcar_executor::yield_now().await;
+    /// });
+    /// ```
+    pub fn detach(self) {
+        self.detach_ignoring();
+    }
+}
+
+impl<T: 'static, E: 'static> JoinHandle<Result<T, E>> {
+    /// Lets the task run on; if it returns an error, that goes to the runtime's `on_report`, as a panic does.
+    pub fn detach_reporting(self)
+    where
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let header = self.task().header();
+        let (info, runtime) = (header.info(), header.address());
+        self.detach_with(move |error| {
+            report::deliver(runtime, Report::Failed { task: info, error: Arc::from(error.into()) });
+        });
+    }
+
+    /// Lets the task run on; if it returns an error, `on_error` gets it.
+    ///
+    /// ```
+    /// handcar_executor::run(async {
+    ///     let task = handcar_executor::spawn(async { "seven".parse::<u32>() });
+    ///     task.detach_with(|error| eprintln!("no number: {error}"));
+    /// });
+    /// ```
+    pub fn detach_with(self, on_error: impl FnOnce(E) + 'static) {
+        self.detach_telling(|result| {
+            if let Err(error) = result {
+                on_error(error);
+            }
+        });
+    }
+}
