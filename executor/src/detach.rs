@@ -1,10 +1,34 @@
-//! Ways of detaching that say what becomes of an error.
+//! Ways of detaching that say what becomes of a value or an error.
 
 use std::error::Error;
+use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::machine::join::JoinHandle;
+use crate::machine::join::{JoinHandle, release};
 use crate::report::{self, Report};
+
+impl<T> JoinHandle<T> {
+    /// Lets the task run on; when it ends, `tell` gets its value.
+    pub fn detach_telling(mut self, tell: impl FnOnce(T) + 'static)
+    where
+        T: 'static,
+    {
+        let Some(task) = self.task.take() else { return };
+        let finished = task.header().is_finished();
+        let to_tell = Rc::clone(&task);
+        let at_end = move || {
+            if let Some(value) = to_tell.take_value() {
+                tell(value);
+            }
+        };
+        if finished {
+            at_end();
+        } else {
+            task.header().at_end(Box::new(at_end));
+        }
+        release(task);
+    }
+}
 
 impl JoinHandle<()> {
     /// Lets the task run on by itself. A panic is reported.

@@ -205,6 +205,37 @@ fn cheap_polls_do_not_keep_the_loop_from_looking_after_slow_ones() {
 }
 
 #[test]
+fn a_slow_task_does_not_hide_others_that_become_slow() {
+    const WORK: Duration = Duration::from_micros(200);
+    let _dog = watchdog();
+    for cheap in [0, 6, 30, 127] {
+        let clock = Clock::simulated();
+        let (runtime, looks) = counting_looks(&clock);
+        let is_slow = Rc::new(Cell::new(false));
+        runtime.block_on(async {
+            let compute = async |clock: Clock, is_slow: Rc<Cell<bool>>| {
+                loop {
+                    if is_slow.get() {
+                        clock.advance(WORK);
+                    }
+                    yield_now().await;
+                }
+            };
+            let first = spawn(compute(clock.clone(), Rc::new(Cell::new(true))));
+            let others: Vec<_> = (0..cheap).map(|_| spawn(compute(clock.clone(), Rc::clone(&is_slow)))).collect();
+            sleep(1000 * WORK).await;
+            is_slow.set(true);
+            sleep(1000 * WORK).await;
+            looks.take();
+            sleep(1000 * WORK).await;
+            drop((first, others));
+        });
+        let looks = looks.take();
+        assert!(looks.iter().all(|&polls| polls <= 2), "beside {cheap}: {looks:?}"); // main is one of two
+    }
+}
+
+#[test]
 fn a_task_whose_polls_were_slow_and_are_cheap_again_is_looked_at_as_any_other() {
     let _dog = watchdog();
     let clock = Clock::simulated();

@@ -303,8 +303,8 @@ impl Core {
             self.pace.idled();
         } else {
             let now = self.timers.clock.now();
-            if let Some(is_slow) = self.pace.looked(now, idle) {
-                self.slots.borrow_mut().note_pace(last, is_slow);
+            if self.pace.looked(now, idle) {
+                self.slots.borrow_mut().note_slow(last);
             }
             self.fire_timers(now);
         }

@@ -36,7 +36,7 @@ use crate::task_info::TaskInfo;
 /// Polling it and leaving it loses nothing: `(&mut handle).await` may be dropped and begun again.
 #[must_use = "dropping a JoinHandle cancels its task: await it, or `detach` it"]
 pub struct JoinHandle<T> {
-    task: Option<Rc<dyn Join<T>>>,
+    pub(crate) task: Option<Rc<dyn Join<T>>>,
 }
 
 impl<T> JoinHandle<T> {
@@ -106,27 +106,6 @@ impl<T> JoinHandle<T> {
             release(task);
         }
     }
-
-    /// Lets the task run on; when it ends, `tell` gets its value.
-    pub fn detach_telling(mut self, tell: impl FnOnce(T) + 'static)
-    where
-        T: 'static,
-    {
-        let Some(task) = self.task.take() else { return };
-        let finished = task.header().is_finished();
-        let to_tell = Rc::clone(&task);
-        let at_end = move || {
-            if let Some(value) = to_tell.take_value() {
-                tell(value);
-            }
-        };
-        if finished {
-            at_end();
-        } else {
-            task.header().at_end(Box::new(at_end));
-        }
-        release(task);
-    }
 }
 
 impl<T> Future for JoinHandle<T> {
@@ -162,7 +141,7 @@ fn give_up(task: Rc<dyn Run>) {
 
 /// Gives up the result.
 #[inline]
-fn release(task: Rc<dyn Run>) {
+pub(crate) fn release(task: Rc<dyn Run>) {
     let header = task.header();
     header.joined.set(false);
     header.forget_joiner();

@@ -7,7 +7,8 @@
 //!
 //! Where some tasks have cheap polls and others slow ones, a number of polls says nothing of their time: cheap ones lengthen the
 //! interval, and slow ones fill it. So a task with which a round became too long is noted in its slot. Its next poll is timed, and is
-//! the last of its round; and so on, as long as it is slow.
+//! the last of its round; and so on, as long as it is slow. What its round took before is judged apart, or others in it might become
+//! slow and nobody would notice.
 
 use std::cell::Cell;
 
@@ -23,15 +24,24 @@ const MAX_INTERVAL: u32 = 128;
 pub(crate) struct Pace {
     interval: Cell<u32>,
     left: Cell<u32>,
-    /// How many of them are not made, since a slow one ends the round.
-    skipped: Cell<Option<u32>>,
-    /// The clock at the end of the last look, if that look read it.
+    /// Set if the last poll of the round is that of a slow task.
+    early: Cell<Option<Early>>,
+    /// The clock at the end of the last look, if that look read it, or at the beginning of such a poll.
     since: Cell<Option<Instant>>,
+}
+
+/// A round that ends early.
+#[derive(Clone, Copy)]
+struct Early {
+    /// How many polls are not made.
+    skipped: u32,
+    /// The interval of the next round, by what this one took before its last poll.
+    interval: u32,
 }
 
 impl Default for Pace {
     fn default() -> Pace {
-        Pace { interval: Cell::new(1), left: Cell::new(1), skipped: Cell::new(None), since: Cell::new(None) }
+        Pace { interval: Cell::new(1), left: Cell::new(1), early: Cell::new(None), since: Cell::new(None) }
     }
 }
 
@@ -49,36 +59,53 @@ impl Pace {
     /// The next poll begins at `now`, and is the last one before a look.
     #[cold]
     pub(crate) fn end_with_next(&self, now: Instant) {
-        self.since.set(Some(now));
-        self.skipped.set(Some(self.skipped.get().unwrap_or(0) + self.left.get().saturating_sub(1)));
+        let (made, skipped) = (self.polls(), self.skipped());
+        let took = self.took(now).filter(|_| made > 0);
+        let interval = took.map_or(self.interval.get(), |took| fitting(made, took).min(self.interval.get()));
+        self.early.set(Some(Early { skipped: skipped + self.left.get().saturating_sub(1), interval }));
         self.left.set(1);
     }
 
+    fn skipped(&self) -> u32 {
+        self.early.get().map_or(0, |early| early.skipped)
+    }
+
     pub(crate) fn polls(&self) -> u32 {
-        self.interval.get() - self.left.get() - self.skipped.get().unwrap_or(0)
+        self.interval.get() - self.left.get() - self.skipped()
+    }
+
+    /// How long the polls since the last look took, or since the last time that this was asked.
+    fn took(&self, now: Instant) -> Option<u64> {
+        self.since.replace(Some(now)).map(|since| now.nanos().saturating_sub(since.nanos()).max(1))
     }
 
     /// The loop has looked because it had nothing to run, and did not read the clock.
     pub(crate) fn idled(&self) {
         self.since.set(None);
-        self.skipped.set(None);
+        self.early.set(None);
         self.left.set(self.interval.get());
     }
 
-    /// The loop has looked, at `now`. Only the time of polls tells anything about the interval, not that of sleep. Returns whether the
-    /// last poll counts as slow from now on, where that is known.
-    #[allow(clippy::cast_possible_truncation)] // at most MAX_INTERVAL
-    pub(crate) fn looked(&self, now: Instant, slept: bool) -> Option<bool> {
-        let (interval, ended_early) = (self.interval.get(), self.skipped.take().is_some());
-        let took = self.since.replace(Some(now)).map(|since| now.nanos().saturating_sub(since.nanos()).max(1));
-        let took = took.filter(|_| !slept);
-        if let (Some(took), false) = (took, ended_early) {
-            let fitting = u64::from(interval) * LOOK_EVERY_NANOS / took;
-            self.interval.set(fitting.clamp(1, u64::from(MAX_INTERVAL.min(interval * 2))) as u32);
-        }
-        self.left.set(self.interval.get());
-        let limit = if ended_early { LOOK_EVERY_NANOS } else { LOOK_EVERY_NANOS * 3 / 2 };
-        let is_slow = took? > limit;
-        (ended_early || is_slow).then_some(is_slow)
+    /// The loop has looked, at `now`. Only the time of polls tells anything about the interval, not that of sleep. True if the last poll
+    /// was slow.
+    pub(crate) fn looked(&self, now: Instant, slept: bool) -> bool {
+        let took = self.took(now).filter(|_| !slept);
+        let (interval, limit) = match (self.early.take(), took) {
+            (Some(early), _) => (early.interval, LOOK_EVERY_NANOS),
+            (None, None) => (self.interval.get(), 0),
+            (None, Some(took)) => {
+                let interval = self.interval.get();
+                (fitting(interval, took).min(interval * 2), LOOK_EVERY_NANOS * 3 / 2)
+            }
+        };
+        self.interval.set(interval);
+        self.left.set(interval);
+        took.is_some_and(|took| took > limit)
     }
+}
+
+/// How many polls fit into the time between two looks, if `polls` took so long.
+#[allow(clippy::cast_possible_truncation)] // at most MAX_INTERVAL
+fn fitting(polls: u32, took: u64) -> u32 {
+    (u64::from(polls) * LOOK_EVERY_NANOS / took).clamp(1, u64::from(MAX_INTERVAL)) as u32
 }

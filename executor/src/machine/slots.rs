@@ -40,7 +40,7 @@ struct Slot {
     generation: u16,
     /// An empty slot counts as queued, so that no wake queues it.
     queued: bool,
-    /// Whether its poll ends a round: see `pace.rs`.
+    /// Whether its next poll ends a round: see `pace.rs`.
     slow: bool,
     /// The next in the run queue, or the next that is empty.
     link: u32,
@@ -62,7 +62,7 @@ pub(crate) struct Slots {
     table: Vec<Slot>,
     /// The first that is empty.
     empty: u32,
-    /// The run queue, and who stands before the last in it, if somebody does.
+    /// The run queue, and who was the last in it before the last one came, if that was not empty.
     head: u32,
     tail: u32,
     before: u32,
@@ -173,7 +173,7 @@ impl Slots {
         self.before = mem::replace(&mut self.tail, slot);
     }
 
-    /// Takes the last task out of the run queue, if that is `id`.
+    /// Takes the last task out of the run queue, if that is `id`. It still counts as queued, and has to be put back.
     pub(crate) fn set_aside(&mut self, id: TaskId) -> bool {
         let is_last = id != TaskId::NONE && self.tail == id.slot();
         if is_last && self.head == self.tail {
@@ -201,6 +201,7 @@ impl Slots {
             self.tail = NONE;
         }
         if slot.slow {
+            slot.slow = false;
             if_slow();
         }
         running.set(self.executor.at(slot.generation, head));
@@ -221,13 +222,13 @@ impl Slots {
         slot.task.take()
     }
 
-    /// Notes whether the polls of a task are slow, if it lives.
-    pub(crate) fn note_pace(&mut self, id: TaskId, is_slow: bool) {
-        let slot = self.table.get_mut(id.slot() as usize).filter(|slot| slot.generation == id.generation());
-        if let Some(slot) = slot
-            && slot.task.is_some()
+    /// Notes that the polls of a task are slow, if it lives.
+    pub(crate) fn note_slow(&mut self, id: TaskId) {
+        if let Some(slot) = self.table.get_mut(id.slot() as usize)
+            && slot.generation == id.generation()
+            && id != TaskId::NONE
         {
-            slot.slow = is_slow;
+            slot.slow = true;
         }
     }
 
