@@ -31,6 +31,17 @@ fn counting_looks(clock: &Clock) -> (handcar_executor::Runtime, Rc<RefCell<Vec<u
     (runtime, looks)
 }
 
+/// What a slow poll takes.
+const WORK: Duration = Duration::from_micros(200);
+
+/// Computes for that long of the clock's time in each poll.
+async fn compute(clock: Clock) {
+    loop {
+        clock.advance(WORK);
+        yield_now().await;
+    }
+}
+
 async fn spin() {
     loop {
         yield_now().await;
@@ -124,7 +135,7 @@ fn after_slow_polls_comes_a_look_each_time() {
         }
         looks.take();
         for _ in 0..1000 {
-            clock.advance(Duration::from_micros(200));
+            clock.advance(WORK);
             yield_now().await;
         }
     });
@@ -141,13 +152,7 @@ fn a_task_of_slow_polls_does_not_starve_an_interval() {
     let clock = Clock::simulated();
     let (runtime, _) = counting_looks(&clock);
     runtime.block_on(async {
-        let time = clock.clone();
-        let slow = spawn(async move {
-            loop {
-                time.advance(Duration::from_micros(200));
-                yield_now().await;
-            }
-        });
+        let slow = spawn(compute(clock.clone()));
         let mut ticker = interval(Duration::from_millis(10));
         for tick in 0..=100 {
             let late = {
@@ -166,7 +171,6 @@ fn a_task_of_slow_polls_does_not_starve_an_interval() {
 /// these are, there is a look after each computation.
 #[test]
 fn cheap_polls_do_not_keep_the_loop_from_looking_after_slow_ones() {
-    const WORK: Duration = Duration::from_micros(200);
     let _dog = watchdog();
     for cheap in [1, 2, 3, 5, 6, 13, 40] {
         let clock = Clock::simulated();
@@ -206,23 +210,20 @@ fn cheap_polls_do_not_keep_the_loop_from_looking_after_slow_ones() {
 
 #[test]
 fn a_slow_task_does_not_hide_others_that_become_slow() {
-    const WORK: Duration = Duration::from_micros(200);
     let _dog = watchdog();
     for cheap in [0, 6, 30, 127] {
         let clock = Clock::simulated();
         let (runtime, looks) = counting_looks(&clock);
         let is_slow = Rc::new(Cell::new(false));
         runtime.block_on(async {
-            let compute = async |clock: Clock, is_slow: Rc<Cell<bool>>| {
-                loop {
-                    if is_slow.get() {
-                        clock.advance(WORK);
-                    }
+            let first = spawn(compute(clock.clone()));
+            let become_slow = async |clock: Clock, is_slow: Rc<Cell<bool>>| {
+                while !is_slow.get() {
                     yield_now().await;
                 }
+                compute(clock).await;
             };
-            let first = spawn(compute(clock.clone(), Rc::new(Cell::new(true))));
-            let others: Vec<_> = (0..cheap).map(|_| spawn(compute(clock.clone(), Rc::clone(&is_slow)))).collect();
+            let others: Vec<_> = (0..cheap).map(|_| spawn(become_slow(clock.clone(), Rc::clone(&is_slow)))).collect();
             sleep(1000 * WORK).await;
             is_slow.set(true);
             sleep(1000 * WORK).await;
@@ -257,16 +258,10 @@ fn a_task_whose_polls_were_slow_and_are_cheap_again_is_looked_at_as_any_other() 
 
 #[test]
 fn who_wakes_itself_before_a_look_lets_those_go_first_whom_the_look_wakes() {
-    const WORK: Duration = Duration::from_micros(200);
     let _dog = watchdog();
     let (runtime, clock) = simulated();
     runtime.block_on(async {
-        let computing = spawn(async move {
-            loop {
-                clock.advance(WORK);
-                yield_now().await;
-            }
-        });
+        let computing = spawn(compute(clock));
         sleep(100 * WORK).await; // by now the loop knows how long a poll takes
         for _ in 0..10 {
             let begun = Instant::now();
@@ -283,17 +278,11 @@ fn who_wakes_itself_before_a_look_lets_those_go_first_whom_the_look_wakes() {
 
 #[test]
 fn whom_a_look_wakes_does_not_wait_for_a_second_computation_however_many_they_are() {
-    const WORK: Duration = Duration::from_micros(200);
     let _dog = watchdog();
     for others in [1, 2, 5, 6, 13, 40] {
         let (runtime, clock) = simulated();
         runtime.block_on(async {
-            let computing = spawn(async move {
-                loop {
-                    clock.advance(WORK);
-                    yield_now().await;
-                }
-            });
+            let computing = spawn(compute(clock));
             let latest = Rc::new(Cell::new(Duration::ZERO));
             let others = (0..others).map(|_| {
                 let latest = Rc::clone(&latest);
@@ -316,12 +305,12 @@ fn whom_a_look_wakes_does_not_wait_for_a_second_computation_however_many_they_ar
 }
 
 #[test]
-fn who_computes_alone_is_polled_however_often_others_are_woken() {
+fn who_yields_alone_is_polled_however_often_others_are_woken() {
     let _dog = watchdog();
     test_run(async {
         let polls = Rc::new(Cell::new(0));
         let counted = Rc::clone(&polls);
-        let computing = spawn(async move {
+        let spinning = spawn(async move {
             loop {
                 counted.set(counted.get() + 1);
                 yield_now().await;
@@ -332,12 +321,12 @@ fn who_computes_alone_is_polled_however_often_others_are_woken() {
             yield_now().await;
             assert!(polls.get() >= round);
         }
-        drop(computing);
+        drop(spinning);
     });
 }
 
 #[test]
-fn who_computes_alone_is_not_lost_where_the_look_ends_by_a_panic() {
+fn who_yields_alone_is_not_lost_where_the_look_ends_by_a_panic() {
     let _dog = watchdog();
     let rounds = Rc::new(Cell::new(0));
     let (counted, seen, panics) = (Rc::clone(&rounds), Rc::clone(&rounds), Cell::new(true));

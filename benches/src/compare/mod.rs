@@ -282,7 +282,7 @@ fn agree_on_loads(rows: &[Row], options: &Options) -> Result<Capacities, String>
     asked.map(|capacity| Ok((capacity, measure(capacity, options)?))).collect()
 }
 
-/// What it bears every time: near its highest rate a server, or the client, may fall behind by chance, and a load is none if it does.
+/// What it bears every time, the least of five: near its highest rate the server, or the client, sometimes falls behind by chance.
 fn measure(capacity: Capacity, options: &Options) -> Result<f64, String> {
     let one = || Ok(sample::order(capacity.row(), Capacity::OF, options.effort, None)?.figures[0]);
     let times: Vec<_> = (0..5).map(|_| one()).collect::<Result<_, String>>()?;

@@ -14,9 +14,9 @@
 //!     '--------------------------------------------------------------------------------------'
 //! ```
 //!
-//! The run queue is plain FIFO. What a poll wakes goes to its end, a task that wakes itself included; so between two polls of
-//! one task every other runnable task is polled once, and the look comes by no matter how busy they are. Who wakes itself in the last
-//! poll before a look comes after whom the look wakes: it has just had its turn.
+//! The run queue is FIFO. What a poll wakes goes to its end, a task that wakes itself included; so between two polls of
+//! one task every other runnable task is polled once, and the look comes by no matter how busy they are. One exception: who was polled
+//! last before a look, and is last in line, since it has woken itself, is put behind whom the look wakes. It has just had its turn.
 //!
 //! `pace.rs` says how many polls are enough.
 //!
@@ -399,7 +399,7 @@ pub(crate) fn because(cause: Cause, wake: impl FnOnce()) {
     }
 }
 
-/// Who was the last to be polled and is the last in the run queue, since it has woken itself: whom the look wakes goes first.
+/// Who was polled last and is last in line, if it is: during a look, so that whom the look wakes goes first.
 struct Aside<'a>(&'a RefCell<Slots>, Option<TaskId>);
 
 impl<'a> Aside<'a> {

@@ -2,7 +2,7 @@
 //!
 //! Dropping a handle cancels its task. This is where Handcar differs from tokio and asyncio on purpose: a task that nobody
 //! can wait for any more is, most often, a task that somebody forgot. To let one run on is a decision, and *detaching* makes it:
-//! each way of detaching names what becomes of the result. So no error disappears because nobody looked.
+//! each way of detaching names what becomes of the result (`detach.rs` has those that tell it). So no error disappears because nobody looked.
 
 use std::fmt;
 use std::future::Future;

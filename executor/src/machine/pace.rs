@@ -6,9 +6,9 @@
 //! look; with polls of 200 us each there is a look after every one.
 //!
 //! Where some tasks have cheap polls and others slow ones, a number of polls says nothing of their time: cheap ones lengthen the
-//! interval, and slow ones fill it. So a task with which a round became too long is noted in its slot. Its next poll is timed, and is
-//! the last of its round; and so on, as long as it is slow. What its round took before is judged apart, or others in it might become
-//! slow and nobody would notice.
+//! interval, and slow ones fill it. So when a round took too long, its last task is noted in its slot, for it may have been that one. Its
+//! next poll is timed, and is the last of its round; and so on, as long as it is slow. What such a round took before is judged apart, or
+//! others might become slow unnoticed.
 
 use std::cell::Cell;
 
@@ -59,19 +59,21 @@ impl Pace {
     /// The next poll begins at `now`, and is the last one before a look.
     #[cold]
     pub(crate) fn end_with_next(&self, now: Instant) {
-        let (made, skipped) = (self.polls(), self.skipped());
-        let took = self.took(now).filter(|_| made > 0);
-        let interval = took.map_or(self.interval.get(), |took| fitting(made, took).min(self.interval.get()));
-        self.early.set(Some(Early { skipped: skipped + self.left.get().saturating_sub(1), interval }));
+        let mut early = self.early.get().unwrap_or(Early { skipped: 0, interval: self.interval.get() });
+        let made = self.polls();
+        if let Some(took) = self.took(now)
+            && made > 0
+        {
+            early.interval = early.interval.min(fitting(made, took));
+        }
+        early.skipped += self.left.get().saturating_sub(1);
+        self.early.set(Some(early));
         self.left.set(1);
     }
 
-    fn skipped(&self) -> u32 {
-        self.early.get().map_or(0, |early| early.skipped)
-    }
-
+    /// How many polls were made in this round.
     pub(crate) fn polls(&self) -> u32 {
-        self.interval.get() - self.left.get() - self.skipped()
+        self.interval.get() - self.left.get() - self.early.get().map_or(0, |early| early.skipped)
     }
 
     /// How long the polls since the last look took, or since the last time that this was asked.

@@ -14,6 +14,8 @@
 //!    block   2: 64 children of a combinator --> ready list of their parent (see delegate.rs)
 //! ```
 //!
+//! During a look the last in line may be put aside: it comes back behind whom the look wakes (see `core.rs`).
+//!
 //! Only the loop empties a task's slot, and never while it is queued: a task that wakes itself in its last poll is popped
 //! once more, found to be finished, and retired then.
 //!
@@ -185,6 +187,7 @@ impl Slots {
         is_last
     }
 
+    /// Puts it at the end.
     pub(crate) fn put_back(&mut self, id: TaskId) {
         self.append(id.slot());
     }

@@ -145,6 +145,7 @@ impl<F: Future> TaskCell<F> {
         }
     }
 
+    /// Somebody is to be told, or nobody will come for the result.
     fn tell_now(&self, reporter: &Reporter) {
         let header = &self.header;
         if header.has_extras() {
