@@ -4,6 +4,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::join_error::{CancelKind, CancelReason};
+use crate::machine::header::HasHeader;
 use crate::machine::join;
 use crate::machine::task::Run;
 use crate::machine::waker::TaskId;

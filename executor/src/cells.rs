@@ -4,60 +4,105 @@
 //! kinds of tasks again and again. So a cell from which there is nothing left to drop goes onto a list by size, and the next task
 //! of that size is written into it. Each list is bounded, since a burst of tasks should not keep its memory for ever.
 //!
-//! A kept cell is still an [`Rc`], of plain words. So no allocator is called by hand here, no count is touched, and whoever drops the
-//! lists frees the cells.
+//! ```text
+//!    lists    14 words --> cell --> cell --> cell      each begins with the next one, and with how many bytes there are from it on
+//!             15 words
+//!             ...
+//! ```
+//!
+//! A kept cell is still what was within an [`Rc`], which is whole again where it is taken. So no allocator is called by hand here,
+//! and no count is touched.
 
-use std::cell::RefCell;
+use std::alloc::Layout;
+use std::cell::Cell;
 use std::mem::MaybeUninit;
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::rc::Rc;
+
+use crate::machine::context;
+use crate::machine::header::HasHeader;
+use crate::machine::task::Run;
 
 /// The biggest cells that are kept, in words.
 const BIGGEST: usize = 32;
 
 /// How many bytes are kept of each size: some thousand small tasks.
-const KEPT: usize = 128 << 10;
+const MOST: usize = 128 << 10;
 
-type Words = Rc<[MaybeUninit<usize>]>;
+/// What a kept cell begins with; the rest of it is nothing.
+struct Kept {
+    next: Option<NonNull<Kept>>,
+    bytes: usize,
+}
 
+/// Each list has cells of one size, in words: its index. Each cell came from [`Rc::into_raw`], and nobody else has it.
 pub(crate) struct Cells {
-    by_size: RefCell<[Vec<Words>; BIGGEST + 1]>,
+    lists: [Cell<Option<NonNull<Kept>>>; BIGGEST + 1],
 }
 
 impl Cells {
     pub(crate) const fn new() -> Cells {
-        Cells { by_size: RefCell::new([const { Vec::new() }; BIGGEST + 1]) }
+        Cells { lists: [const { Cell::new(None) }; BIGGEST + 1] }
     }
 
-    /// The size of a `T` in words, if its memory can be kept.
-    const fn size<T>() -> Option<usize> {
-        let words = size_of::<T>() / size_of::<usize>();
-        let fits =
-            words <= BIGGEST && words * size_of::<usize>() == size_of::<T>() && align_of::<T>() == align_of::<usize>();
-        if fits { Some(words) } else { None }
+    /// The list for what is laid out like this, if there is one.
+    #[inline]
+    fn list(&self, layout: Layout) -> Option<&Cell<Option<NonNull<Kept>>>> {
+        let fits = layout.align() == align_of::<Kept>() && layout.size() >= size_of::<Kept>();
+        if fits { self.lists.get(layout.size() / size_of::<usize>()) } else { None }
     }
 
     /// A cell for a `T`.
     #[inline]
     pub(crate) fn take<T>(&self) -> Rc<MaybeUninit<T>> {
-        let Some(words) = Self::size::<T>() else { return Rc::new_uninit() };
-        match self.by_size.borrow_mut()[words].pop() {
-            // SAFETY: `from_raw` allows another type of the same size and alignment, which `size` has compared; neither type asks
-            // anything of its bytes.
-            Some(cell) => unsafe { Rc::from_raw(Rc::into_raw(cell).cast::<MaybeUninit<T>>()) },
-            None => Rc::new_uninit(),
-        }
+        let Some((list, kept)) = self.list(Layout::new::<T>()).and_then(|list| Some((list, list.get()?))) else {
+            return Rc::new_uninit();
+        };
+        // SAFETY: nobody else has the cell, and it begins with a `Kept`, which `keep` has written.
+        list.set(unsafe { kept.read() }.next);
+        // SAFETY: `from_raw` allows another type of the same size and alignment as that which `into_raw` was called with: the list is
+        // the one for the layout of both. `MaybeUninit` asks nothing of its bytes.
+        unsafe { Rc::from_raw(kept.as_ptr().cast::<MaybeUninit<T>>()) }
     }
 
-    /// Keeps a cell that nobody else has, or frees it.
+    /// Lets go of a task; keeps its memory if nobody else has it. What is left in it by then is forgotten.
     #[inline]
-    pub(crate) fn keep<T>(&self, cell: Rc<MaybeUninit<T>>) {
-        let Some(words) = Self::size::<T>() else { return };
-        let list = &mut self.by_size.borrow_mut()[words];
-        if list.len() * size_of::<T>() < KEPT {
-            let data = Rc::into_raw(cell).cast::<MaybeUninit<usize>>();
-            // SAFETY: as in `take`: a slice of as many words has the size and the alignment of a `T`.
-            list.push(unsafe { Rc::from_raw(ptr::slice_from_raw_parts(data, words)) });
+    pub(crate) fn keep(&self, mut task: Rc<dyn Run>) {
+        let layout = Layout::for_value(&*task);
+        let Some(list) = self.list(layout) else { return };
+        let next = list.get();
+        // SAFETY: as in `take`.
+        let bytes = layout.size() + next.map_or(0, |next| unsafe { next.read() }.bytes);
+        if bytes > MOST || Rc::get_mut(&mut task).is_none() {
+            return;
+        }
+        #[allow(clippy::cast_ptr_alignment)] // `list` has looked
+        let kept = Rc::into_raw(task).cast::<Kept>().cast_mut();
+        // SAFETY: nobody else has it, as `get_mut` says, and it is big enough and aligned for a `Kept`, as `list` says.
+        unsafe { kept.write(Kept { next, bytes }) };
+        list.set(NonNull::new(kept));
+    }
+}
+
+/// Drops a task. The current runtime keeps its memory if nobody else has it, and nothing is left to drop.
+pub(crate) fn let_go(task: Rc<dyn Run>) {
+    if task.header().is_spent() {
+        context::with_current(|core| core.cells.keep(task));
+    }
+}
+
+impl Drop for Cells {
+    fn drop(&mut self) {
+        for (words, list) in self.lists.iter_mut().enumerate() {
+            while let Some(kept) = list.get() {
+                // SAFETY: as in `take`; so many words have the size and the alignment of each cell of this list.
+                let cell = unsafe {
+                    list.set(kept.read().next);
+                    let words = ptr::slice_from_raw_parts(kept.as_ptr().cast::<MaybeUninit<usize>>(), words);
+                    Rc::from_raw(words)
+                };
+                drop(cell);
+            }
         }
     }
 }

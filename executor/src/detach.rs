@@ -4,6 +4,7 @@ use std::error::Error;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::machine::header::HasHeader;
 use crate::machine::join::{JoinHandle, release};
 use crate::report::{self, Report};
 
@@ -39,6 +40,8 @@ impl JoinHandle<()> {
     ///     handcar_executor::yield_now().await;
     /// });
     /// ```
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // two stores where the task was just spawned: 22.5 to 20.9 ns a detached task
     pub fn detach(self) {
         self.detach_ignoring();
     }

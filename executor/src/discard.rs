@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use crate::machine::header::HasHeader;
 use crate::machine::task::Run;
 
 /// Drops the results of finished tasks, one after the other: a result may own the handle of the next finished task, and so

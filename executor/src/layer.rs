@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use crate::abort_handle::AbortHandle;
 use crate::join_error::{CancelKind, CancelReason, PanicPayload};
-use crate::machine::header::Header;
+use crate::machine::header::{HasHeader, Header};
 use crate::machine::join::JoinHandle;
 use crate::machine::waker::TaskId;
 use crate::machine::{context, join};

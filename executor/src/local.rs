@@ -18,10 +18,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
+use crate::cells;
 use crate::layer::{self, Ending};
 use crate::machine::context;
 use crate::machine::core::Core;
-use crate::machine::header::Header;
+use crate::machine::header::{HasHeader, Header};
 use crate::machine::join::JoinHandle;
 use crate::machine::task::{Join, Progress, Run, TaskCell};
 use crate::machine::waker::TaskId;
@@ -89,15 +90,19 @@ impl LocalTask {
 impl Drop for LocalTask {
     #[inline]
     fn drop(&mut self) {
-        if self.run.header().is_finished() {
-            return;
+        if !self.run.header().is_finished() {
+            cut(&self.run);
         }
-        let Some(core) = context::with_current(Rc::clone) else { return self.run.cut(&Reporter::default()) };
-        let before = core.hosted.replace(Some(Rc::clone(&self.run))); // whose destructors these are
-        self.run.cut(&core.reporter);
-        let cut = core.hosted.replace(before);
-        drop(cut);
     }
+}
+
+#[cold]
+fn cut(task: &Rc<dyn Run>) {
+    let Some(core) = context::with_current(Rc::clone) else { return task.cut(&Reporter::default()) };
+    let before = core.hosted.replace(Some(Rc::clone(task))); // whose destructors these are
+    task.cut(&core.reporter);
+    let cut = core.hosted.replace(before);
+    drop(cut);
 }
 
 impl fmt::Debug for LocalTask {
@@ -147,7 +152,7 @@ impl Host {
         if let Some(last) = self.core.hosted.replace(task)
             && Rc::strong_count(&last) == 1
         {
-            last.let_go();
+            cells::let_go(last);
         }
     }
 }

@@ -15,13 +15,11 @@ use crate::observe::Event;
 use crate::reporter::Reporter;
 
 /// The place in the run queue of the future that `block_on` was given.
+#[repr(transparent)]
 pub(crate) struct Main(pub(crate) Header);
 
-impl Run for Main {
-    fn header(&self) -> &Header {
-        &self.0
-    }
-
+// SAFETY: it is a header.
+unsafe impl Run for Main {
     fn poll(&self, _: &Core, _: TaskId) -> Progress {
         Progress::Main
     }
@@ -29,8 +27,6 @@ impl Run for Main {
     fn discard(&self) {}
 
     fn cut(&self, _: &Reporter) {}
-
-    fn let_go(self: Rc<Self>) {}
 }
 
 impl Core {

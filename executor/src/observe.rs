@@ -5,8 +5,11 @@
 
 use std::fmt;
 use std::panic::Location;
+use std::rc::Rc;
 use std::time::Duration;
 
+use crate::machine::context;
+use crate::machine::core::Core;
 use crate::machine::waker::TaskId;
 
 /// One step of the machine.
@@ -96,3 +99,40 @@ impl fmt::Display for Cause {
 }
 
 pub(crate) type Observer = Box<dyn Fn(&Event<'_>)>;
+
+impl Core {
+    pub(crate) fn cause(&self) -> Cause {
+        match (self.cause.get(), self.running.get()) {
+            (Cause::Outside, TaskId::NONE) => Cause::Outside,
+            (Cause::Outside, task) => Cause::Task(task),
+            (cause, _) => cause,
+        }
+    }
+
+    /// Calls `wake` with `cause` noted as the reason, for the observer.
+    pub(crate) fn because<R>(&self, cause: Cause, wake: impl FnOnce() -> R) -> R {
+        let before = self.cause.replace(cause);
+        let result = wake();
+        self.cause.set(before);
+        result
+    }
+
+    #[inline]
+    pub(crate) fn observe<'a>(&self, event: impl FnOnce() -> Event<'a>) {
+        #[cold]
+        fn tell<'a>(observer: &Observer, event: impl FnOnce() -> Event<'a>) {
+            observer(&event());
+        }
+        if let Some(observer) = &self.observer {
+            tell(observer, event);
+        }
+    }
+}
+
+/// Notes `cause` as the reason of a wake, if a runtime is current, for its observer.
+pub(crate) fn because(cause: Cause, wake: impl FnOnce()) {
+    match context::with_current(Rc::clone) {
+        Some(core) => core.because(cause, wake),
+        None => wake(),
+    }
+}

@@ -17,6 +17,7 @@ use std::task::{Context, Poll};
 use crate::kept::{self, Kept};
 use crate::machine::budget;
 use crate::machine::core::Core;
+use crate::machine::header::HasHeader;
 use crate::machine::task::Progress;
 use crate::machine::waker::TaskId;
 use crate::runtime::{Deadlock, RunError};
@@ -140,7 +141,7 @@ impl Core {
             return Vec::new();
         };
         self.begin_question(id);
-        if let Progress::Finished | Progress::Over = task.poll(self, id) {
+        if let Progress::Finished | Progress::Spent | Progress::Over = task.poll(self, id) {
             self.retire(id);
         }
         self.end_question(id)

@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::join_error::{CancelKind, CancelReason};
 use crate::layer::Ending;
 use crate::machine::core::Core;
-use crate::machine::header::Header;
+use crate::machine::header::{HasHeader, Header};
 use crate::machine::mailbox;
 use crate::machine::task::Run;
 use crate::machine::waker::TaskId;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::machine::core::Core;
-use crate::machine::header::Header;
+use crate::machine::header::{HasHeader, Header};
 use crate::machine::task::Run;
 use crate::machine::waker::{COUNTS, TaskId};
 

@@ -35,7 +35,8 @@ use std::time::Duration;
 use crate::cells::Cells;
 use crate::join_error::{CancelKind, CancelReason};
 use crate::layer::{self, Ending};
-use crate::machine::header::Header;
+use crate::machine::budget;
+use crate::machine::header::{HasHeader, Header};
 use crate::machine::join::JoinHandle;
 use crate::machine::mailbox::{self, Address, Mailbox};
 use crate::machine::pace::Pace;
@@ -44,7 +45,6 @@ use crate::machine::slots::{Slots, Woken};
 use crate::machine::task::{Progress, Run, TaskCell};
 use crate::machine::timers::Timers;
 use crate::machine::waker::TaskId;
-use crate::machine::{budget, context};
 use crate::observe::{Cause, Event, Observer};
 use crate::pool::Pool;
 use crate::report::{self, Reporter};
@@ -62,7 +62,7 @@ pub(crate) struct Core {
     parker: RefCell<Option<Rc<dyn Park>>>,
     pub(crate) pool: Pool,
     pub(crate) reporter: Reporter,
-    observer: Option<Observer>,
+    pub(crate) observer: Option<Observer>,
     poll_budget: i64,
     pub(crate) grace: Option<Duration>,
     pub(crate) report_unpolled: bool,
@@ -74,7 +74,7 @@ pub(crate) struct Core {
     /// The local task that it polls, if it polls one.
     pub(crate) hosted: RefCell<Option<Rc<dyn Run>>>,
     /// What else wakes tasks at this moment.
-    cause: Cell<Cause>,
+    pub(crate) cause: Cell<Cause>,
     pace: Pace,
     pub(crate) closing: Cell<Closing>,
     /// Whether there ever was a task that ends by a rule of its own.
@@ -176,33 +176,6 @@ impl Core {
         None
     }
 
-    fn cause(&self) -> Cause {
-        match (self.cause.get(), self.running.get()) {
-            (Cause::Outside, TaskId::NONE) => Cause::Outside,
-            (Cause::Outside, task) => Cause::Task(task),
-            (cause, _) => cause,
-        }
-    }
-
-    /// Calls `wake` with `cause` noted as the reason, for the observer.
-    pub(crate) fn because<R>(&self, cause: Cause, wake: impl FnOnce() -> R) -> R {
-        let before = self.cause.replace(cause);
-        let result = wake();
-        self.cause.set(before);
-        result
-    }
-
-    #[inline]
-    pub(crate) fn observe<'a>(&self, event: impl FnOnce() -> Event<'a>) {
-        #[cold]
-        fn tell<'a>(observer: &Observer, event: impl FnOnce() -> Event<'a>) {
-            observer(&event());
-        }
-        if let Some(observer) = &self.observer {
-            tell(observer, event);
-        }
-    }
-
     /// The loop, up to main's turn or to the end of the next look.
     pub(crate) fn turn(&self, may_block: bool) -> Result<Turned, RunError> {
         while !self.pace.is_over() {
@@ -217,7 +190,7 @@ impl Core {
                 self.pace.count();
             }
             match progress {
-                Progress::Finished | Progress::Over if Rc::strong_count(&task) == 1 => task.let_go(),
+                Progress::Spent => self.cells.keep(task),
                 Progress::Pending | Progress::Finished | Progress::Over => {}
                 Progress::Main => return Ok(Turned::Main),
             }
@@ -250,7 +223,7 @@ impl Core {
             self.observe(|| Event::Polled { task: id });
         }
         let progress = task.poll(self, id);
-        if let Progress::Finished | Progress::Over = progress {
+        if let Progress::Finished | Progress::Spent | Progress::Over = progress {
             self.retire(id);
         }
         progress
@@ -388,14 +361,6 @@ impl Core {
         let before = self.parker.borrow_mut().replace(Rc::clone(&parker));
         drop(before);
         parker
-    }
-}
-
-/// Notes `cause` as the reason of a wake, if a runtime is current, for its observer.
-pub(crate) fn because(cause: Cause, wake: impl FnOnce()) {
-    match context::with_current(Rc::clone) {
-        Some(core) => core.because(cause, wake),
-        None => wake(),
     }
 }
 

@@ -100,8 +100,7 @@ impl Delegates {
     pub fn insert(&mut self) -> usize {
         let child = self.free.pop().unwrap_or(self.len as u32);
         if self.living.capacity() == child as usize {
-            self.living.extend(false);
-            self.ready.marked.borrow_mut().extend(true);
+            self.extend();
         }
         self.living.set(child, true);
         self.len += 1;
@@ -110,6 +109,13 @@ impl Delegates {
             parent.wake();
         }
         child as usize
+    }
+
+    /// Room for 64 more.
+    #[cold]
+    fn extend(&mut self) {
+        self.living.extend(false);
+        self.ready.marked.borrow_mut().extend(true);
     }
 
     /// Begins a poll of the parent: from now on a woken child wakes `cx`.

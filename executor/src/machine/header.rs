@@ -7,6 +7,7 @@
 use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::panic::Location;
+use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
@@ -14,6 +15,7 @@ use std::task::Waker;
 use crate::join_error::{CancelKind, CancelReason};
 use crate::layer::Ending;
 use crate::machine::mailbox::Address;
+use crate::machine::task::Run;
 use crate::machine::waker::TaskId;
 use crate::reporter::Reporter;
 use crate::task_info::TaskInfo;
@@ -65,6 +67,19 @@ struct Extras {
     /// Where a panic goes whose join handle is dropped unread.
     reporter: OnceCell<Reporter>,
     kept: RefCell<Option<Rc<dyn Any>>>,
+}
+
+/// Finds the header of a task, without a call of its vtable.
+pub(crate) trait HasHeader {
+    fn header(&self) -> &Header;
+}
+
+impl<R: Run + ?Sized> HasHeader for R {
+    #[inline]
+    fn header(&self) -> &Header {
+        // SAFETY: whoever implements `Run` says that it begins with one.
+        unsafe { &*ptr::from_ref(self).cast::<Header>() }
+    }
 }
 
 impl Header {
@@ -130,6 +145,12 @@ impl Header {
     #[inline]
     pub(crate) fn has_extras(&self) -> bool {
         self.extras.get().is_some()
+    }
+
+    /// Whether it has ended, and nothing is left to drop of it.
+    #[inline]
+    pub(crate) fn is_spent(&self) -> bool {
+        self.is(state::TAKEN) && !self.has_extras()
     }
 
     /// Whether its handle will come for the result by itself, and there is nothing else to do at its end.

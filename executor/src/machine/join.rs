@@ -13,13 +13,14 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use crate::abort_handle::AbortHandle;
+use crate::cells;
 use crate::discard::discard;
 use crate::join_error::{CancelKind, CancelReason, JoinError};
 use crate::layer::{self, Ending};
-use crate::machine::core;
+use crate::machine::header::HasHeader;
 use crate::machine::task::{Join, Run};
 use crate::machine::waker::TaskId;
-use crate::observe::Cause;
+use crate::observe::{self, Cause};
 use crate::task_info::TaskInfo;
 
 /// Waits for a task, and cancels it when dropped.
@@ -97,7 +98,8 @@ impl<T> JoinHandle<T> {
     }
 
     /// Lets the task run on and drops what it returns. A panic is still reported.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // into `detach`, which says why
     pub fn detach_ignoring(self) {
         let mut emptied = ManuallyDrop::new(self); // so that nothing is asked when it is dropped
         if let Some(task) = emptied.task.take()
@@ -120,7 +122,7 @@ impl<T> Drop for JoinHandle<T> {
     #[inline]
     fn drop(&mut self) {
         let Some(task) = self.task.take() else { return };
-        if task.header().joined.get() { give_up(task) } else { task.let_go() }
+        if task.header().joined.get() { give_up(task) } else { cells::let_go(task) }
     }
 }
 
@@ -140,7 +142,8 @@ fn give_up(task: Rc<dyn Run>) {
 }
 
 /// Gives up the result.
-#[inline]
+#[inline(always)]
+#[allow(clippy::inline_always)] // likewise
 pub(crate) fn release(task: Rc<dyn Run>) {
     let header = task.header();
     header.joined.set(false);
@@ -158,7 +161,7 @@ pub(crate) fn cancel(task: &(impl Run + ?Sized), reason: CancelReason) -> bool {
         if header.ending.get() != Ending::Dropped && layer::running_id() == Some(id) {
             layer::raise(); // it has cancelled itself: its wrapper looks when this poll is over
         }
-        core::because(Cause::Cancel, || id.wake());
+        observe::because(Cause::Cancel, || id.wake());
     }
     flagged
 }

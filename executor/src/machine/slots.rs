@@ -31,6 +31,7 @@ use std::task::Waker;
 use slab::Slab;
 
 use crate::machine::delegate::Ready;
+use crate::machine::header::HasHeader;
 use crate::machine::task::Run;
 use crate::machine::waker::{MAX_BLOCKS, MAX_SLOTS, TaskId};
 

@@ -28,7 +28,7 @@
 
 use std::any::Any;
 use std::cell::UnsafeCell;
-use std::mem::{ManuallyDrop, MaybeUninit};
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -39,17 +39,19 @@ use pin_project_lite::pin_project;
 use crate::cells::Cells;
 use crate::join_error::{CancelKind, CancelReason, JoinError, PanicPayload};
 use crate::layer;
+use crate::machine::budget;
 use crate::machine::core::Core;
-use crate::machine::header::{Header, state};
+use crate::machine::header::{HasHeader, Header, state};
 use crate::machine::waker::TaskId;
-use crate::machine::{budget, context};
 use crate::report;
 use crate::reporter::{Reporter, report_discarded, report_panic};
 
 /// What the loop sees of a task.
-pub(crate) trait Run {
-    fn header(&self) -> &Header;
-
+///
+/// # Safety
+///
+/// In memory it begins with its [`Header`], where [`HasHeader`] finds it.
+pub(crate) unsafe trait Run {
     /// Polls the future, or drops it if it was cancelled. `id` is the header's.
     fn poll(&self, core: &Core, id: TaskId) -> Progress;
 
@@ -58,9 +60,6 @@ pub(crate) trait Run {
 
     /// Ends an unfinished task without another poll: drops the future. Never panics.
     fn cut(&self, reporter: &Reporter);
-
-    /// Drops the task; keeps its memory if this is the last that holds it, and nothing is left to drop.
-    fn let_go(self: Rc<Self>);
 }
 
 /// What the join handle sees of a task.
@@ -80,6 +79,8 @@ pub(crate) trait Join<T>: Run {
 pub(crate) enum Progress {
     Pending,
     Finished,
+    /// So it has, and nothing is left to drop of it.
+    Spent,
     /// It had finished before: it woke itself in its last poll.
     Over,
     /// It is the turn of the future that `block_on` was given; it lives on `block_on`'s stack.
@@ -97,6 +98,7 @@ pin_project! {
 }
 
 /// A task: the one allocation.
+#[repr(C)] // the header first
 pub(crate) struct TaskCell<F: Future> {
     header: Header,
     stage: UnsafeCell<Stage<F>>,
@@ -233,11 +235,8 @@ impl<F: Future> TaskCell<F> {
     }
 }
 
-impl<F: Future> Run for TaskCell<F> {
-    fn header(&self) -> &Header {
-        &self.header
-    }
-
+// SAFETY: the header is its first field.
+unsafe impl<F: Future> Run for TaskCell<F> {
     #[inline]
     fn poll(&self, core: &Core, id: TaskId) -> Progress {
         let waker = ManuallyDrop::new(id.waker()); // there is nothing to drop
@@ -256,17 +255,19 @@ impl<F: Future> Run for TaskCell<F> {
                     let result = Ok(ready!(future.poll(&mut cx)));
                     // This drops the future in place; if its destructor panics, the result is there nevertheless.
                     stage.set(Stage::Finished { result });
-                    if !self.header.joined.get() && !self.header.has_extras() {
-                        self.header.set(state::FINISHED | state::TAKEN); // nobody wants the result: it goes as well
+                    let is_wanted = self.header.joined.get() || self.header.has_extras();
+                    if !is_wanted {
+                        self.header.set(state::FINISHED | state::TAKEN);
                         stage.set(Stage::Taken);
                     }
-                    Poll::Ready(())
+                    Poll::Ready(is_wanted)
                 })
             };
             match catch_unwind(AssertUnwindSafe(poll)) {
                 Ok(Poll::Pending) => return Progress::Pending,
-                Ok(Poll::Ready(())) if self.header.is_finished() => {} // and nobody is to be told
-                Ok(Poll::Ready(())) => self.tell(&core.reporter),
+                Ok(Poll::Ready(false)) if !self.header.has_extras() => return Progress::Spent,
+                Ok(Poll::Ready(false)) => {}
+                Ok(Poll::Ready(true)) => self.tell(&core.reporter),
                 Err(payload) => {
                     if self.panicked(core, payload) {
                         continue;
@@ -287,17 +288,6 @@ impl<F: Future> Run for TaskCell<F> {
     fn cut(&self, reporter: &Reporter) {
         let unflagged = CancelReason { kind: CancelKind::HandleDropped, at: self.header.spawned_at };
         self.end(reporter, JoinError::Cancelled(self.header.cancelled().unwrap_or(unflagged)));
-    }
-
-    #[inline]
-    fn let_go(self: Rc<Self>) {
-        let header = &self.header;
-        if Rc::strong_count(&self) == 1 && header.is(state::TAKEN) && !header.has_extras() {
-            // SAFETY: to `MaybeUninit` of the same type, which drops nothing: a header without extras owns nothing, nor does a stage
-            // that is `Taken`, as the bit says.
-            let cell = unsafe { Rc::from_raw(Rc::into_raw(self).cast::<MaybeUninit<TaskCell<F>>>()) };
-            context::with_current(|core| core.cells.keep(cell));
-        }
     }
 }
 

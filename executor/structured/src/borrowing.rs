@@ -237,9 +237,8 @@ impl<'scope, E: fmt::Display + 'static> Scope<'scope, '_, E> {
         F: Future<Output = Result<T, E>> + 'scope,
         T: 'scope,
     {
-        let seat = self.crew.reserve();
-        let number = seat.number;
-        let child = Local::new(|| Child::new(child, seat), Ending::Member, name, at);
+        let mut number = 0;
+        let child = Local::new(|| Child::new(child, &self.crew, &mut number), Ending::Member, name, at);
         let (task, handle) = for_good(child).split();
         self.new.borrow_mut().push(task);
         let handle = self.crew.take_on(number, handle);

@@ -15,7 +15,6 @@ use handcar_executor::{self as kernel, JoinHandle, PanicPayload, Report, layer, 
 
 use crate::gate::{Gate, Pass};
 use crate::group_builder::{GroupBuilder, OnChildPanic, OnError};
-use crate::group_child::Seat;
 use crate::group_error::{GroupError, Whose};
 use crate::group_handle::{GroupHandle, TaskEnd};
 use crate::members::SeatNumber;
@@ -83,20 +82,6 @@ impl<E: fmt::Display + 'static> Crew<E> {
     fn name_below(&self, prefix: &str) -> Arc<str> {
         let number = self.spawned.replace(self.spawned.get() + 1);
         Arc::from(format!("{prefix}/{number}"))
-    }
-
-    /// A seat for a child that is about to be spawned.
-    #[inline]
-    pub(crate) fn reserve(self: &Rc<Crew<E>>) -> Seat<E> {
-        let mut members = self.node.members.borrow_mut();
-        let is_first = members.is_empty();
-        let number = members.reserve();
-        drop(members);
-        if is_first {
-            self.node.hold_parent();
-        }
-        let pass = if self.gate.is_some() { Pass::Outside } else { Pass::New };
-        Seat { crew: Rc::clone(self), number, pass }
     }
 
     /// The child that the seat was reserved for has been spawned.
@@ -185,6 +170,19 @@ impl<E: fmt::Display + 'static> Crew<E> {
 }
 
 impl<E> Crew<E> {
+    /// The number of a seat for a child that is about to be spawned, and its pass.
+    #[inline]
+    pub(crate) fn reserve(&self) -> (SeatNumber, Pass) {
+        let mut members = self.node.members.borrow_mut();
+        let is_first = members.is_empty();
+        let number = members.reserve();
+        drop(members);
+        if is_first {
+            self.node.hold_parent();
+        }
+        (number, if self.gate.is_some() { Pass::Outside } else { Pass::New })
+    }
+
     /// Whether the child in that seat may run now.
     #[cold]
     pub(crate) fn enters(&self, key: u32, pass: &mut Pass, cx: &Context<'_>) -> bool {
@@ -218,12 +216,17 @@ impl<E> Crew<E> {
         let is_last = members.is_empty();
         drop(members);
         drop(member);
-        if let Some(gate) = &self.gate {
-            gate.leave(seat, pass);
+        if self.gate.is_some() {
+            self.leave_gate(seat, pass);
         }
         if is_last {
             self.last_left();
         }
+    }
+
+    #[cold]
+    fn leave_gate(&self, seat: SeatNumber, pass: Pass) {
+        self.gate.iter().for_each(|gate| gate.leave(seat, pass));
     }
 
     #[cold]

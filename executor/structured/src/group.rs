@@ -227,9 +227,8 @@ impl<E: fmt::Display + 'static> TaskGroup<E> {
         F: Future<Output = Result<T, E>> + 'static,
         T: 'static,
     {
-        let seat = self.crew.reserve();
-        let number = seat.number;
-        let task = layer::spawn(|| Child::new(child, seat), Ending::Member, name, at);
+        let mut number = 0;
+        let task = layer::spawn(|| Child::new(child, &self.crew, &mut number), Ending::Member, name, at);
         self.crew.take_on(number, task)
     }
 

@@ -69,31 +69,42 @@ pin_project! {
 
     impl<F: Future, E> PinnedDrop for Child<F, E> {
         fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
-            if !this.seat.pass.has_begun() && !matches!(*this.stage, Stage::Over) {
-                unpolled::report_task();
-            }
-            if let Some(node) = this.own {
-                drop_node(node, this.stage);
-            } else if !matches!(*this.stage, Stage::Over) {
-                let drop_it = || catch_unwind(AssertUnwindSafe(|| this.stage.set(Stage::Over)));
-                let (left, dropped) = polls::under(this.seat.frame(), drop_it);
-                if let Some(node) = left {
-                    node.close(); // the body's destructor has left a cleanup
-                }
-                if let Err(payload) = dropped {
-                    resume_unwind(payload);
-                }
+            let this = this.project();
+            if this.own.is_some() || !matches!(*this.stage, Stage::Over) {
+                cut(this.own, this.seat, this.stage);
             }
         }
     }
 }
 
+/// Drops a child that has a node, or has not ended.
+#[cold]
+fn cut<F: Future, E>(own: &mut Option<Rc<Node>>, seat: &Seat<E>, mut stage: Pin<&mut Stage<F>>) {
+    if !seat.pass.has_begun() && !matches!(*stage, Stage::Over) {
+        unpolled::report_task();
+    }
+    if let Some(node) = own {
+        return drop_node(node, stage);
+    }
+    let drop_it = || catch_unwind(AssertUnwindSafe(|| stage.set(Stage::Over)));
+    let (left, dropped) = polls::under(seat.frame(), drop_it);
+    if let Some(node) = left {
+        node.close(); // the body's destructor has left a cleanup
+    }
+    if let Err(payload) = dropped {
+        resume_unwind(payload);
+    }
+}
+
 impl<F: Future, E> Child<F, E> {
+    /// A child for `crew`, and into `seat` the number of its seat. What might panic comes first: whatever a panic would have to drop
+    /// is written into the stack in small pieces, and moved to its place in big ones.
     #[inline]
-    pub(crate) fn new(future: F, seat: Seat<E>) -> Child<F, E> {
-        let own = context::is_set().then(|| Node::inheriting(Some(Rc::clone(&seat.crew.node))));
-        Child { stage: Stage::Body { body: future }, own, seat }
+    pub(crate) fn new(future: F, crew: &Rc<Crew<E>>, seat: &mut SeatNumber) -> Child<F, E> {
+        let own = context::is_set().then(|| Node::inheriting(Some(Rc::clone(&crew.node))));
+        let (number, pass) = crew.reserve();
+        *seat = number;
+        Child { stage: Stage::Body { body: future }, own, seat: Seat { crew: Rc::clone(crew), number, pass } }
     }
 }
 
@@ -104,15 +115,27 @@ impl<T, E: fmt::Display + 'static, F: Future<Output = Result<T, E>>> Future for 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, TaskEnd>> {
         let mut this = self.project();
         if this.own.is_some() || layer::attention() != 0 || this.seat.pass.is_outside() {
-            return poll_rarely(this.own, this.seat, this.stage, cx);
+            return unboxed(poll_rarely(this.own, this.seat, this.stage, cx));
         }
         this.seat.pass = this.seat.pass.begun();
         let (node, stepped) = polls::under(this.seat.frame(), || step(this.stage.as_mut(), cx));
         match (node, stepped) {
             (None, None) if layer::attention() == 0 => Poll::Pending,
             (None, Some(outcome)) => Poll::Ready(this.seat.ended(outcome)),
-            polled => attend(polled, this.own, this.seat, this.stage, cx),
+            polled => unboxed(attend(polled, this.own, this.seat, this.stage, cx)),
         }
+    }
+}
+
+/// How a child has ended that was polled the longer way. In a box: what is returned through memory would have the quick way's
+/// results go through memory too, written in two pieces and read in one.
+type Boxed<T> = Option<Box<Result<T, TaskEnd>>>;
+
+#[inline]
+fn unboxed<T>(result: Boxed<T>) -> Poll<Result<T, TaskEnd>> {
+    match result {
+        Some(result) => Poll::Ready(*result),
+        None => Poll::Pending,
     }
 }
 
@@ -123,20 +146,20 @@ fn poll_rarely<T, E: fmt::Display + 'static, F: Future<Output = Result<T, E>>>(
     seat: &mut Seat<E>,
     mut stage: Pin<&mut Stage<F>>,
     cx: &mut Context<'_>,
-) -> Poll<Result<T, TaskEnd>> {
+) -> Boxed<T> {
     if let Some(node) = own
         && seat.pass.has_begun()
     {
-        return poll_node(node, stage, false, cx).map(|outcome| seat.ended(outcome));
+        return boxed(seat, poll_node(node, stage, false, cx));
     }
     let mut polled = (None, None);
     if !polls::is_task_flagged() && !seat.crew.enters(seat.number, &mut seat.pass, cx) {
-        return Poll::Pending;
+        return None;
     }
     if !polls::is_task_flagged() || seat.pass.has_begun() {
         seat.pass = seat.pass.begun();
         if let Some(node) = own {
-            return poll_node(node, stage, false, cx).map(|outcome| seat.ended(outcome)); // it has one to inherit by
+            return boxed(seat, poll_node(node, stage, false, cx)); // it has one to inherit by
         }
         polled = polls::under(seat.frame(), || step(stage.as_mut(), cx));
     }
@@ -151,7 +174,7 @@ fn attend<T, E: fmt::Display + 'static, F: Future<Output = Result<T, E>>>(
     seat: &Seat<E>,
     mut stage: Pin<&mut Stage<F>>,
     cx: &mut Context<'_>,
-) -> Poll<Result<T, TaskEnd>> {
+) -> Boxed<T> {
     if let (None, None) = polled
         && polls::is_task_flagged()
     {
@@ -164,12 +187,19 @@ fn attend<T, E: fmt::Display + 'static, F: Future<Output = Result<T, E>>>(
         polled = (left, Some(outcome)); // the body's destructor may have left a cleanup
     }
     let (Some(node), stepped) = polled else {
-        return polled.1.map_or(Poll::Pending, |outcome| Poll::Ready(seat.ended(outcome)));
+        return polled.1.map(|outcome| Box::new(seat.ended(outcome)));
     };
     if let Some(outcome) = stepped {
         stage.set(Stage::Drain { outcome: Box::new(outcome) });
     }
-    poll_node(own.insert(node), stage, true, cx).map(|outcome| seat.ended(outcome))
+    boxed(seat, poll_node(own.insert(node), stage, true, cx))
+}
+
+fn boxed<T, E: fmt::Display + 'static>(seat: &Seat<E>, polled: Poll<Outcome<Result<T, E>>>) -> Boxed<T> {
+    match polled {
+        Poll::Ready(outcome) => Some(Box::new(seat.ended(outcome))),
+        Poll::Pending => None,
+    }
 }
 
 impl<E: fmt::Display + 'static> Seat<E> {

@@ -88,6 +88,8 @@ impl<T> JoinHandle<T> {
     }
 
     /// Lets the task run on and drops what it returns. A panic is still reported.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // into `detach`, which says why
     pub fn detach_ignoring(self) {
         self.task.detach_ignoring();
     }
@@ -95,6 +97,8 @@ impl<T> JoinHandle<T> {
 
 impl JoinHandle<()> {
     /// Lets the task run on by itself. A panic is reported.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // two stores where the task was just spawned: 22.5 to 20.9 ns a detached task
     pub fn detach(self) {
         self.detach_ignoring();
     }
