@@ -1,7 +1,9 @@
 //! Waiting for several things.
 
-use super::{AT_ONCE, LOOKS, Row, SEVERAL};
-use crate::workloads::several::{Gather, GatherTwo, Group, Scope};
+use super::enter::inside;
+use super::{AT_ONCE, LOOKS, Role, Row, SEVERAL};
+use crate::runtimes::Handcar;
+use crate::workloads::several::{Gather, GatherTwo, Group, JoinTwo, Scope};
 
 pub(super) fn all() -> Vec<Row> {
     vec![
@@ -12,8 +14,10 @@ pub(super) fn all() -> Vec<Row> {
         Row::new(SEVERAL, "gather-2", "`gather!` of two that yield once")
             .note("Beside it `tokio::join!`, and futures' join on the peers.")
             .note(LOOKS)
+            .note("futures' join on Handcar's executor tells that one's part from the macro's, each branch of which is a scope.")
             .target(1.0)
-            .each_several::<GatherTwo>(),
+            .each_several::<GatherTwo>()
+            .enter(Role::Context, "futures' join on handcar", inside::<Handcar, JoinTwo>),
         Row::new(SEVERAL, "group", "task group of 1000, with their values")
             .note("Beside it tokio's JoinSet; the peers have no groups, and so await the handles in turn.")
             .note(AT_ONCE)

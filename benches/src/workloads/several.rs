@@ -5,9 +5,9 @@ use std::hint::black_box;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::SeveralWorkload;
+use super::{SeveralWorkload, Workload};
 use crate::bencher::{Bencher, STEP};
-use crate::runtime::Several;
+use crate::runtime::{Runtime, Several};
 
 /// Suspends once, woken at once.
 pub(crate) struct YieldOnce(bool);
@@ -56,6 +56,22 @@ impl SeveralWorkload for GatherTwo {
             .measure(async |operations| {
                 for _ in 0..operations {
                     assert_eq!(R::two(yield_once(), yield_once()).await, (1, 1));
+                }
+            })
+            .await;
+    }
+}
+
+/// The same with futures' join, which knows nothing of the runtime.
+#[derive(Debug)]
+pub(crate) struct JoinTwo;
+
+impl Workload for JoinTwo {
+    async fn drive<R: Runtime>(bencher: &mut Bencher) {
+        bencher
+            .measure(async |operations| {
+                for _ in 0..operations {
+                    assert_eq!(futures::future::join(yield_once(), yield_once()).await, (1, 1));
                 }
             })
             .await;
