@@ -65,9 +65,12 @@ impl Cells {
         unsafe { Rc::from_raw(kept.as_ptr().cast::<MaybeUninit<T>>()) }
     }
 
-    /// Lets go of a task; keeps its memory if nobody else has it. What is left in it by then is forgotten.
-    #[inline]
+    /// Lets go of a task that has ended; keeps its memory if nobody else has it, and nothing is left to drop.
+    #[inline(never)] // the loop would have fewer registers for what it does more often
     pub(crate) fn keep(&self, mut task: Rc<dyn Run>) {
+        if !task.header().is_spent() {
+            return;
+        }
         let layout = Layout::for_value(&*task);
         let Some(list) = self.list(layout) else { return };
         let next = list.get();
@@ -84,11 +87,9 @@ impl Cells {
     }
 }
 
-/// Drops a task. The current runtime keeps its memory if nobody else has it, and nothing is left to drop.
+/// As [`Cells::keep`], for the current runtime.
 pub(crate) fn let_go(task: Rc<dyn Run>) {
-    if task.header().is_spent() {
-        context::with_current(|core| core.cells.keep(task));
-    }
+    context::with_current(|core| core.cells.keep(task));
 }
 
 impl Drop for Cells {

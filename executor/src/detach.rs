@@ -41,7 +41,7 @@ impl JoinHandle<()> {
     /// });
     /// ```
     #[inline(always)]
-    #[allow(clippy::inline_always)] // two stores where the task was just spawned: 22.5 to 20.9 ns a detached task
+    #[allow(clippy::inline_always)] // two stores where the task was just spawned: 7 % of a detached task
     pub fn detach(self) {
         self.detach_ignoring();
     }

@@ -2,9 +2,12 @@
 //! thread is counted.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::future::{pending, poll_fn};
+use std::rc::Rc;
+use std::task::Poll;
 
-use handcar_executor::{JoinHandle, Runtime, spawn, spawn_named, yield_now};
+use handcar_executor::{AbortHandle, Builder, Event, JoinHandle, Runtime, layer, spawn, spawn_named, yield_now};
 
 struct Counting;
 
@@ -78,7 +81,7 @@ fn tasks_are_written_into_the_memory_of_tasks_that_have_ended_and_a_burst_gives_
         // What has a name, or ended otherwise than by a value that was taken, is freed as ever.
         for _ in 0..10 {
             let named = spawn_named("named", async { String::from("dropped with its task") });
-            let cancelled = spawn(std::future::pending::<()>());
+            let cancelled = spawn(pending::<()>());
             yield_now().await;
             drop((named, cancelled));
             yield_now().await;
@@ -96,4 +99,55 @@ fn tasks_are_written_into_the_memory_of_tasks_that_have_ended_and_a_burst_gives_
     drop(runtime);
     drop(handles);
     assert_eq!(LIVE.get(), before_all, "the end of the runtime frees what is kept");
+}
+
+/// How many allocations a hundred of these take, after as many that were not counted.
+fn calls(one: impl Fn()) -> usize {
+    Runtime::new().unwrap().block_on(async {
+        let mut before = 0;
+        for number in 0..200 {
+            if number == 100 {
+                before = CALLS.get();
+            }
+            one();
+            yield_now().await;
+            yield_now().await;
+        }
+        CALLS.get() - before
+    })
+}
+
+#[test]
+fn the_memory_of_tasks_that_end_otherwise_is_kept_too() {
+    assert_eq!(calls(|| drop(spawn(pending::<()>()))), 0, "dropped before its first poll");
+    assert_eq!(calls(|| spawn(async {}).detach()), 0, "detached");
+    let woken_in_its_last_poll = || {
+        spawn(poll_fn(|cx| {
+            cx.waker().wake_by_ref();
+            Poll::Ready(())
+        }))
+    };
+    assert_eq!(calls(|| woken_in_its_last_poll().detach()), 0, "detached, and queued once more");
+}
+
+#[test]
+fn what_is_kept_with_a_task_at_its_very_end_is_dropped_with_it() {
+    let kept = Rc::new(());
+    let last: Rc<RefCell<Option<AbortHandle>>> = Rc::default();
+    let (keep, task) = (Rc::clone(&kept), Rc::clone(&last));
+    let observer = move |event: &Event<'_>| {
+        if let Event::Ended { .. } = event
+            && let Some(task) = task.take()
+        {
+            layer::keep_with(&task, Rc::clone(&keep) as _);
+        }
+    };
+    Builder::new().observe(observer).build().unwrap().block_on(async {
+        let task = spawn(async {});
+        last.replace(Some(task.abort_handle()));
+        task.detach();
+        yield_now().await;
+        assert!(last.borrow().is_none(), "it was seen to end");
+    });
+    assert_eq!(Rc::strong_count(&kept), 1);
 }

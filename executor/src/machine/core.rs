@@ -190,7 +190,7 @@ impl Core {
                 self.pace.count();
             }
             match progress {
-                Progress::Spent => self.cells.keep(task),
+                Progress::Finished | Progress::Over if Rc::strong_count(&task) == 1 => self.cells.keep(task),
                 Progress::Pending | Progress::Finished | Progress::Over => {}
                 Progress::Main => return Ok(Turned::Main),
             }
@@ -223,7 +223,7 @@ impl Core {
             self.observe(|| Event::Polled { task: id });
         }
         let progress = task.poll(self, id);
-        if let Progress::Finished | Progress::Spent | Progress::Over = progress {
+        if let Progress::Finished | Progress::Over = progress {
             self.retire(id);
         }
         progress

@@ -79,8 +79,6 @@ pub(crate) trait Join<T>: Run {
 pub(crate) enum Progress {
     Pending,
     Finished,
-    /// So it has, and nothing is left to drop of it.
-    Spent,
     /// It had finished before: it woke itself in its last poll.
     Over,
     /// It is the turn of the future that `block_on` was given; it lives on `block_on`'s stack.
@@ -265,7 +263,6 @@ unsafe impl<F: Future> Run for TaskCell<F> {
             };
             match catch_unwind(AssertUnwindSafe(poll)) {
                 Ok(Poll::Pending) => return Progress::Pending,
-                Ok(Poll::Ready(false)) if !self.header.has_extras() => return Progress::Spent,
                 Ok(Poll::Ready(false)) => {}
                 Ok(Poll::Ready(true)) => self.tell(&core.reporter),
                 Err(payload) => {

@@ -93,26 +93,36 @@ impl<T> GroupHandle<T> {
     }
 }
 
+#[inline]
 fn flat<T>(result: Result<Result<T, TaskEnd>, kernel::JoinError>) -> Result<T, TaskEnd> {
     match result {
-        Ok(result) => result,
-        Err(kernel::JoinError::Cancelled(reason)) => Err(TaskEnd::Cancelled(CancelReason::from_kernel(reason))),
-        Err(kernel::JoinError::Panicked(_)) => Err(TaskEnd::Panicked),
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(end)) => Err(end),
+        Err(error) => Err(outside(error)),
+    }
+}
+
+/// The child's wrapper has not seen how it ended.
+#[cold]
+#[allow(clippy::needless_pass_by_value)] // a result of which a part is lent lies in memory
+fn outside(error: kernel::JoinError) -> TaskEnd {
+    match error {
+        kernel::JoinError::Cancelled(reason) => TaskEnd::Cancelled(CancelReason::from_kernel(reason)),
+        kernel::JoinError::Panicked(_) => TaskEnd::Panicked,
     }
 }
 
 impl<T> Future for GroupHandle<T> {
     type Output = Result<T, TaskEnd>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Poll::Ready(result) = Pin::new(&mut self.task).poll(cx) {
-            return Poll::Ready(flat(result));
-        }
+        let polled = Pin::new(&mut self.task).poll(cx).map(flat);
         assert!(
-            layer::running_id() != Some(self.task.id()),
+            polled.is_ready() || layer::running_id() != Some(self.task.id()),
             "a child of a group awaits its own handle, and would wait for ever: return instead, or await a sibling's"
         );
-        Poll::Pending
+        polled
     }
 }
 

@@ -31,7 +31,7 @@ impl Members {
         self.seats[seat as usize] = Some(child);
     }
 
-    /// The child has ended, or was not spawned after all. The caller drops what it gets after the borrow.
+    /// The child has ended. The caller drops what it gets after the borrow.
     #[inline]
     pub(crate) fn leave(&mut self, seat: SeatNumber) -> Option<AbortHandle> {
         self.free.push(seat);
