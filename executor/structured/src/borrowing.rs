@@ -26,7 +26,6 @@ use std::task::Context;
 use handcar_executor::layer::{Ending, Host, Local, LocalTask};
 use handcar_executor::unpolled::Unpolled;
 use handcar_executor::{Delegates, budget, question};
-use slab::Slab;
 
 use crate::crew::Crew;
 use crate::group_builder::GroupBuilder;
@@ -144,7 +143,7 @@ where
     let scope = Scope { crew: Rc::clone(&crew), new: RefCell::default(), lifetimes: PhantomData };
     // The body is dropped first, then the children that run, then those that were only spawned, then the scope.
     let rest = DropRest(&scope.new);
-    let children = Children { new: rest.0, running: Slab::new(), delegates: Delegates::new() };
+    let children = Children { new: rest.0, running: Vec::new(), delegates: Delegates::new() };
     RunGroup::new(crew, body(&scope), children).await
 }
 
@@ -285,7 +284,7 @@ impl Drop for DropRest<'_> {
 struct Children<'a> {
     new: &'a RefCell<Vec<LocalTask>>,
     /// At the places that they have among the delegates.
-    running: Slab<LocalTask>,
+    running: Vec<Option<LocalTask>>,
     delegates: Delegates,
 }
 
@@ -293,21 +292,25 @@ impl Locals for Children<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) {
         for child in self.new.take() {
             let seat = self.delegates.insert();
-            assert_eq!(self.running.insert(child), seat, "children and delegates take their places alike");
+            if seat == self.running.len() {
+                self.running.push(Some(child));
+            } else {
+                self.running[seat] = Some(child);
+            }
         }
-        if self.running.is_empty() {
+        if self.delegates.is_empty() {
             return;
         }
         self.delegates.begin(cx);
         if question::is_question() {
-            self.running.iter().for_each(|(_, child)| child.tell());
+            self.running.iter().flatten().for_each(LocalTask::tell);
         }
         let host = Host::enter();
         while let Some(seat) = self.delegates.next() {
-            let Some(child) = self.running.get(seat) else { continue };
+            let Some(child) = &self.running[seat] else { continue };
             if host.poll(child, self.delegates.id(seat)).is_ready() {
                 self.delegates.remove(seat);
-                drop(self.running.remove(seat));
+                drop(self.running[seat].take());
             }
             if budget::is_spent() && self.delegates.has_woken() {
                 return cx.waker().wake_by_ref();
