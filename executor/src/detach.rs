@@ -1,6 +1,7 @@
-//! Ways of detaching that say what becomes of a value or an error.
+//! Detaching: a task runs on without its handle, and each way of it says what becomes of a value or an error.
 
 use std::error::Error;
+use std::mem::ManuallyDrop;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -9,6 +10,18 @@ use crate::machine::join::{JoinHandle, release};
 use crate::report::{self, Report};
 
 impl<T> JoinHandle<T> {
+    /// Lets the task run on and drops what it returns. A panic is still reported.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // into `detach`, which says why
+    pub fn detach_ignoring(self) {
+        let mut emptied = ManuallyDrop::new(self); // so that nothing is asked when it is dropped
+        if let Some(task) = emptied.task.take()
+            && task.header().joined.get()
+        {
+            release(task);
+        }
+    }
+
     /// Lets the task run on; when it ends, `tell` gets its value.
     pub fn detach_telling(mut self, tell: impl FnOnce(T) + 'static)
     where

@@ -2,11 +2,10 @@
 //!
 //! Dropping a handle cancels its task. This is where Handcar differs from tokio and asyncio on purpose: a task that nobody
 //! can wait for any more is, most often, a task that somebody forgot. To let one run on is a decision, and *detaching* makes it:
-//! each way of detaching names what becomes of the result (`detach.rs` has those that tell it). So no error disappears because nobody looked.
+//! each way of detaching (`detach.rs`) names what becomes of the result. So no error disappears because nobody looked.
 
 use std::fmt;
 use std::future::Future;
-use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -96,18 +95,6 @@ impl<T> JoinHandle<T> {
     pub fn abort_handle(&self) -> AbortHandle {
         AbortHandle { task: Rc::clone(self.task()) as Rc<dyn Run> }
     }
-
-    /// Lets the task run on and drops what it returns. A panic is still reported.
-    #[inline(always)]
-    #[allow(clippy::inline_always)] // into `detach`, which says why
-    pub fn detach_ignoring(self) {
-        let mut emptied = ManuallyDrop::new(self); // so that nothing is asked when it is dropped
-        if let Some(task) = emptied.task.take()
-            && task.header().joined.get()
-        {
-            release(task);
-        }
-    }
 }
 
 impl<T> Future for JoinHandle<T> {
@@ -143,7 +130,7 @@ fn give_up(task: Rc<dyn Run>) {
 
 /// Gives up the result.
 #[inline(always)]
-#[allow(clippy::inline_always)] // likewise
+#[allow(clippy::inline_always)] // into `JoinHandle::detach`, which says why
 pub(crate) fn release(task: Rc<dyn Run>) {
     let header = task.header();
     header.joined.set(false);

@@ -14,8 +14,8 @@ use crate::polls::{self, Flag, Frame, Light, Link};
 use crate::scoped::{Body, Left, Outcome, Stage, discard, drain_from, drop_node, poll_node, step_panicked};
 
 pin_project! {
-    // In this order, so that no zero of its last field joins a zero of what lies behind it: `gather!` of two was moved in pieces that overlap,
-    // and waited for them for a quarter of its time.
+    // In this order: `own` last would be a zero beside the first zero of `Round`, which the compiler writes as one. Then `gather!` of
+    // two is moved to its place in pieces that overlap, and waits for them for a quarter of its time.
     #[project = BranchView]
     #[repr(C)]
     pub(crate) struct Branch<F: Future> {

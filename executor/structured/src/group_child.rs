@@ -97,8 +97,8 @@ fn cut<F: Future, E>(own: &mut Option<Rc<Node>>, seat: &Seat<E>, mut stage: Pin<
 }
 
 impl<F: Future, E> Child<F, E> {
-    /// A child for `crew`, and into `seat` the number of its seat. What might panic comes first: whatever a panic would have to drop
-    /// is written into the stack in small pieces, and moved to its place in big ones.
+    /// A child of `crew`; the number of its seat goes into `seat`. Whatever may panic comes before stage and seat are made: what a panic
+    /// would have to drop is written into the stack in small pieces, and moved to its place in big ones.
     #[inline]
     pub(crate) fn new(future: F, crew: &Rc<Crew<E>>, seat: &mut SeatNumber) -> Child<F, E> {
         let own = context::is_set().then(|| Node::inheriting(Some(Rc::clone(&crew.node))));

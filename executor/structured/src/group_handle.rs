@@ -98,14 +98,14 @@ fn flat<T>(result: Result<Result<T, TaskEnd>, kernel::JoinError>) -> Result<T, T
     match result {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(end)) => Err(end),
-        Err(error) => Err(outside(error)),
+        Err(error) => Err(unseen(error)),
     }
 }
 
 /// The child's wrapper has not seen how it ended.
 #[cold]
 #[allow(clippy::needless_pass_by_value)] // a result of which a part is lent lies in memory
-fn outside(error: kernel::JoinError) -> TaskEnd {
+fn unseen(error: kernel::JoinError) -> TaskEnd {
     match error {
         kernel::JoinError::Cancelled(reason) => TaskEnd::Cancelled(CancelReason::from_kernel(reason)),
         kernel::JoinError::Panicked(_) => TaskEnd::Panicked,
