@@ -219,8 +219,7 @@ impl Slots {
     /// Whether `id` would wake somebody who waits.
     pub(crate) fn reaches(&self, id: TaskId) -> bool {
         if id.is_child() {
-            // Marked is who has been woken, and who is gone.
-            return self.child(id).is_some_and(|(combinator, child)| !combinator.marked.borrow().has(child));
+            return self.child(id).is_some_and(|(combinator, child)| combinator.is_idle(child));
         }
         self.task(id).is_some()
     }

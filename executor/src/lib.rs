@@ -33,7 +33,6 @@
 //! * [`layer`], `local`: what structured concurrency, which stands on top, hooks into
 
 mod abort_handle;
-mod bits;
 mod cells;
 mod detach;
 mod discard;
@@ -47,6 +46,7 @@ mod main_task;
 mod observe;
 mod pool;
 pub mod question;
+mod ready_list;
 mod report;
 mod reporter;
 mod runtime;

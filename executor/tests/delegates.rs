@@ -346,7 +346,7 @@ fn a_combinator_outlives_its_runtime() {
             Poll::Ready(())
         })
         .await;
-        assert_eq!(polls.take(), [0, 1, 2]);
+        assert_eq!(polls.take(), [1, 0, 2], "all are, and first who was woken there");
         switches[0].throw();
         switches[2].throw();
         late.throw();

@@ -16,27 +16,24 @@
 //!
 //! Delegates belong to the runtime that polled last: another one gives new blocks, and all children count as woken.
 
-#![allow(clippy::cast_possible_truncation)] // memory ends before 2^32 children
+#![allow(clippy::cast_possible_truncation)] // memory ends before 2^31 children
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::fmt;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Waker};
 
-use crate::bits::Bits;
 use crate::kept::{Lent, keep};
 use crate::machine::context;
 use crate::machine::core::Core;
 use crate::machine::waker::{BLOCK, TaskId};
 use crate::question;
+use crate::ready_list::ReadyList;
 
 /// The wake side of a combinator: shared by its blocks.
 #[derive(Default)]
 pub(crate) struct Ready {
-    list: RefCell<VecDeque<u32>>,
-    /// Those in the list; and those that do not exist, which therefore cannot be woken.
-    pub(crate) marked: RefCell<Bits>,
+    list: RefCell<ReadyList>,
     /// Taken by the first wake after a poll.
     pub(crate) parent: Cell<Option<Waker>>,
 }
@@ -45,11 +42,12 @@ impl Ready {
     /// Puts a child into the list; returns the parent's waker if that has to be woken.
     #[inline]
     pub(crate) fn push(&self, child: u32) -> Option<Waker> {
-        if self.marked.borrow_mut().set(child, true) {
-            return None;
-        }
-        self.list.borrow_mut().push_back(child);
-        self.parent.take()
+        if self.list.borrow_mut().push(child) { self.parent.take() } else { None }
+    }
+
+    /// Whether a wake would put `child` into the list.
+    pub(crate) fn is_idle(&self, child: u32) -> bool {
+        self.list.borrow().is_idle(child)
     }
 }
 
@@ -80,9 +78,8 @@ impl Ready {
 pub struct Delegates {
     ready: Rc<Ready>,
     core: Weak<Core>,
-    /// How many of the ready list this poll may still return.
-    batch: usize,
-    living: Bits,
+    /// The last of the list that this poll may still return.
+    last: Option<u32>,
     /// Indices below the highest one in use that no child has.
     free: Vec<u32>,
     len: usize,
@@ -99,23 +96,12 @@ impl Delegates {
     /// Adds a child and marks it as woken. Indices of removed children are used again.
     pub fn insert(&mut self) -> usize {
         let child = self.free.pop().unwrap_or(self.len as u32);
-        if self.living.capacity() == child as usize {
-            self.extend();
-        }
-        self.living.set(child, true);
         self.len += 1;
-        self.ready.list.borrow_mut().push_back(child); // marked it is: there was no such child
+        self.ready.list.borrow_mut().insert(child);
         if let Some(parent) = self.ready.parent.take() {
             parent.wake();
         }
         child as usize
-    }
-
-    /// Room for 64 more.
-    #[cold]
-    fn extend(&mut self) {
-        self.living.extend(false);
-        self.ready.marked.borrow_mut().extend(true);
     }
 
     /// Begins a poll of the parent: from now on a woken child wakes `cx`.
@@ -129,7 +115,8 @@ impl Delegates {
         if !std::ptr::eq(self.core.as_ptr(), Rc::as_ptr(&core)) {
             self.move_to(&core);
         }
-        while self.blocks.len() * BLOCK < self.living.capacity() {
+        let indices = self.ready.list.borrow().indices();
+        while self.blocks.len() * BLOCK < indices {
             let first = (self.blocks.len() * BLOCK) as u32;
             self.blocks.push(core.slots.borrow_mut().insert_block(Rc::clone(&self.ready), first));
         }
@@ -138,13 +125,11 @@ impl Delegates {
             _ => keep(cx.waker()),
         };
         if question::is_question() {
-            for child in (0..self.living.capacity() as u32).filter(|&child| self.living.has(child)) {
-                let _none = self.ready.push(child); // each is to be asked; the parent is being polled already
-            }
+            self.ready.list.borrow_mut().push_all(); // each is to be asked; the parent is being polled already
         }
         let crossed = self.ready.parent.replace(Some(waker));
         drop(crossed);
-        self.batch = self.ready.list.borrow().len();
+        self.last = self.ready.list.borrow().last();
     }
 
     #[cold]
@@ -152,12 +137,9 @@ impl Delegates {
         let is_first = self.core.as_ptr() == Weak::new().as_ptr();
         self.release();
         self.core = Rc::downgrade(core);
-        if is_first {
-            return; // every child is woken still
+        if !is_first {
+            self.ready.list.borrow_mut().push_all();
         }
-        self.ready.marked.borrow_mut().fill();
-        let living = (0..self.living.capacity() as u32).filter(|&child| self.living.has(child));
-        *self.ready.list.borrow_mut() = living.collect();
     }
 
     /// The next child that was woken before this poll of the parent began. One that is woken during it has woken the parent
@@ -165,11 +147,12 @@ impl Delegates {
     #[allow(clippy::should_implement_trait)] // not an iterator: the list grows while children are polled
     #[inline]
     pub fn next(&mut self) -> Option<usize> {
-        while self.batch > 0 {
-            self.batch -= 1;
-            let child = self.ready.list.borrow_mut().pop_front()?;
-            // It may have been removed after it was woken, and may even have come back since.
-            if self.living.has(child) && self.ready.marked.borrow_mut().set(child, false) {
+        while self.last.is_some() {
+            let (child, is_there) = self.ready.list.borrow_mut().pop()?;
+            if self.last == Some(child) {
+                self.last = None;
+            }
+            if is_there {
                 return Some(child as usize);
             }
         }
@@ -193,13 +176,13 @@ impl Delegates {
     /// If there is no such child.
     #[inline]
     pub fn id(&self, child: usize) -> TaskId {
-        assert!(self.living.has(child as u32), "there is no child {child}");
+        assert!(self.ready.list.borrow().is_child(child as u32), "there is no child {child}");
         self.blocks.get(child / BLOCK).map_or(TaskId::NONE, |first| first.at_place(child % BLOCK))
     }
 
     /// Whether a woken child waits to be returned by [`next`](Delegates::next).
     pub fn has_woken(&self) -> bool {
-        !self.ready.list.borrow().is_empty()
+        self.ready.list.borrow().last().is_some()
     }
 
     /// Removes a child; its waker is inert until the index is used again, and then may cost the new child a poll.
@@ -208,13 +191,14 @@ impl Delegates {
     ///
     /// If there is no such child.
     pub fn remove(&mut self, child: usize) {
-        assert!(self.living.has(child as u32), "there is no child {child}");
-        self.living.set(child as u32, false);
+        let mut list = self.ready.list.borrow_mut();
+        assert!(list.is_child(child as u32), "there is no child {child}");
+        list.remove(child as u32);
         self.free.push(child as u32);
         self.len -= 1;
-        self.ready.marked.borrow_mut().set(child as u32, true);
         if self.len == 0 {
-            self.ready.list.borrow_mut().clear();
+            self.last = None;
+            while list.pop().is_some() {}
         }
     }
 

@@ -1,0 +1,105 @@
+//! The ready list of a combinator: which of its children were woken, in order.
+//!
+//! Like the run queue, it is a list whose links are the children's own; so a child is in it only once, and nothing is allocated to
+//! put it there. A child that is removed stays where it is, marked as gone, until its turn comes.
+
+#![allow(clippy::cast_possible_truncation)] // `insert` has seen to that
+
+/// Children by index, and a list through some of them.
+pub(crate) struct ReadyList {
+    /// [`IDLE`], or the next in the list; and [`GONE`] with it where there is no such child, or no more.
+    links: Vec<u32>,
+    head: u32,
+    tail: u32,
+}
+
+const GONE: u32 = 1 << 31;
+/// What the last in the list has for the next.
+const END: u32 = GONE - 1;
+/// Not in the list.
+const IDLE: u32 = END - 1;
+
+impl Default for ReadyList {
+    fn default() -> ReadyList {
+        ReadyList { links: Vec::new(), head: END, tail: END }
+    }
+}
+
+impl ReadyList {
+    /// Every child's index is below this.
+    pub(crate) fn indices(&self) -> usize {
+        self.links.len()
+    }
+
+    pub(crate) fn is_child(&self, child: u32) -> bool {
+        self.links.get(child as usize).is_some_and(|link| link & GONE == 0)
+    }
+
+    /// Whether `child` is one, and not in the list.
+    pub(crate) fn is_idle(&self, child: u32) -> bool {
+        self.links.get(child as usize) == Some(&IDLE)
+    }
+
+    /// The last in the list.
+    pub(crate) fn last(&self) -> Option<u32> {
+        (self.tail != END).then_some(self.tail)
+    }
+
+    /// There is such a child now, and it is in the list; if the one that had its index is there still, then in its place.
+    #[inline]
+    pub(crate) fn insert(&mut self, child: u32) {
+        if let Some(link) = self.links.get_mut(child as usize) {
+            *link &= !GONE;
+            self.push(child);
+        } else {
+            assert!(self.links.len() == child as usize && child < IDLE, "a combinator has no room for more children");
+            self.links.push(END);
+            self.append(child);
+        }
+    }
+
+    pub(crate) fn remove(&mut self, child: u32) {
+        self.links[child as usize] |= GONE;
+    }
+
+    /// Puts a child at the end, unless it is in the list, or gone.
+    #[inline]
+    pub(crate) fn push(&mut self, child: u32) -> bool {
+        match self.links.get_mut(child as usize) {
+            Some(link) if *link == IDLE => *link = END,
+            _ => return false,
+        }
+        self.append(child);
+        true
+    }
+
+    /// Puts all children into the list.
+    pub(crate) fn push_all(&mut self) {
+        for child in 0..self.links.len() as u32 {
+            self.push(child);
+        }
+    }
+
+    #[inline]
+    fn append(&mut self, child: u32) {
+        match self.links.get_mut(self.tail as usize) {
+            Some(tail) => *tail &= child | GONE, // it was END, and may be gone
+            None => self.head = child,           // the list was empty
+        }
+        self.tail = child;
+    }
+
+    /// Takes out the first, and says whether there still is such a child.
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Option<(u32, bool)> {
+        let child = self.head;
+        let link = self.links.get_mut(child as usize)?; // END is no child
+        self.head = *link & !GONE;
+        if self.head == END {
+            self.tail = END;
+        }
+        let gone = *link & GONE;
+        *link = IDLE | gone;
+        Some((child, gone == 0))
+    }
+}
