@@ -22,6 +22,7 @@ use crate::cells;
 use crate::layer::{self, Ending};
 use crate::machine::context;
 use crate::machine::core::Core;
+use crate::machine::delegate::Delegates;
 use crate::machine::header::{HasHeader, Header};
 use crate::machine::join::JoinHandle;
 use crate::machine::task::{Join, Progress, Run, TaskCell};
@@ -132,9 +133,10 @@ impl Host {
         Host { core, before, attention: layer::attention() }
     }
 
-    /// Polls `task` under the number `id`, of a delegate. Ready when it has ended: then its future is gone.
+    /// Polls `task`, which is the delegate `child`. Ready when it has ended: then its future is gone.
     #[inline]
-    pub fn poll(&self, task: &LocalTask, id: TaskId) -> Poll<()> {
+    pub fn poll(&self, task: &LocalTask, delegates: &Delegates, child: usize) -> Poll<()> {
+        let id = delegates.id(child);
         task.run.header().id.set(id);
         self.change_to(Some(Rc::clone(&task.run)));
         layer::set_attention(0);

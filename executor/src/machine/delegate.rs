@@ -166,17 +166,13 @@ impl Delegates {
     /// If there is no such child.
     #[inline]
     pub fn waker(&self, child: usize) -> Lent {
+        assert!(self.ready.list.borrow().is_child(child as u32), "there is no child {child}");
         Lent::new(self.id(child))
     }
 
-    /// What a child's [`waker`](Delegates::waker) carries.
-    ///
-    /// # Panics
-    ///
-    /// If there is no such child.
+    /// What a child's [`waker`](Delegates::waker) carries, for those who know that there is such a child.
     #[inline]
-    pub fn id(&self, child: usize) -> TaskId {
-        assert!(self.ready.list.borrow().is_child(child as u32), "there is no child {child}");
+    pub(crate) fn id(&self, child: usize) -> TaskId {
         self.blocks.get(child / BLOCK).map_or(TaskId::NONE, |first| first.at_place(child % BLOCK))
     }
 

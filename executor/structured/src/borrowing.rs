@@ -290,7 +290,9 @@ struct Children<'a> {
 
 impl Locals for Children<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) {
-        for child in self.new.take() {
+        let new = self.new.take();
+        self.running.reserve(new.len());
+        for child in new {
             let seat = self.delegates.insert();
             if seat == self.running.len() {
                 self.running.push(Some(child));
@@ -308,7 +310,7 @@ impl Locals for Children<'_> {
         let host = Host::enter();
         while let Some(seat) = self.delegates.next() {
             let Some(child) = &self.running[seat] else { continue };
-            if host.poll(child, self.delegates.id(seat)).is_ready() {
+            if host.poll(child, &self.delegates, seat).is_ready() {
                 self.delegates.remove(seat);
                 drop(self.running[seat].take());
             }
