@@ -13,7 +13,6 @@
 //! A kept cell is still what was within an [`Rc`], which is whole again where it is taken. So no allocator is called by hand here,
 //! and no count is touched.
 
-use std::alloc::Layout;
 use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
@@ -35,6 +34,14 @@ struct Kept {
     bytes: usize,
 }
 
+/// The size of a cell for a `T` in words: the index of its list. For what has none, a number beyond all lists.
+#[allow(clippy::cast_possible_truncation)]
+pub(crate) const fn words<T>() -> u8 {
+    let (size, align) = (size_of::<T>(), align_of::<T>());
+    let fits = align == align_of::<Kept>() && size >= size_of::<Kept>() && size / size_of::<usize>() <= BIGGEST;
+    if fits { (size / size_of::<usize>()) as u8 } else { u8::MAX }
+}
+
 /// Each list has cells of one size, in words: its index. Each cell came from [`Rc::into_raw`], and nobody else has it.
 pub(crate) struct Cells {
     lists: [Cell<Option<NonNull<Kept>>>; BIGGEST + 1],
@@ -45,17 +52,11 @@ impl Cells {
         Cells { lists: [const { Cell::new(None) }; BIGGEST + 1] }
     }
 
-    /// The list for what is laid out like this, if there is one.
-    #[inline]
-    fn list(&self, layout: Layout) -> Option<&Cell<Option<NonNull<Kept>>>> {
-        let fits = layout.align() == align_of::<Kept>() && layout.size() >= size_of::<Kept>();
-        if fits { self.lists.get(layout.size() / size_of::<usize>()) } else { None }
-    }
-
     /// A cell for a `T`.
     #[inline]
     pub(crate) fn take<T>(&self) -> Rc<MaybeUninit<T>> {
-        let Some((list, kept)) = self.list(Layout::new::<T>()).and_then(|list| Some((list, list.get()?))) else {
+        let list = self.lists.get(const { words::<T>() } as usize);
+        let Some((list, kept)) = list.and_then(|list| Some((list, list.get()?))) else {
             return Rc::new_uninit();
         };
         // SAFETY: nobody else has the cell, and it begins with a `Kept`, which `keep` has written.
@@ -68,20 +69,17 @@ impl Cells {
     /// Lets go of a task that has ended; keeps its memory if nobody else has it, and nothing is left to drop.
     #[inline(never)] // the loop would have fewer registers for what it does more often
     pub(crate) fn keep(&self, mut task: Rc<dyn Run>) {
-        if !task.header().is_spent() {
-            return;
-        }
-        let layout = Layout::for_value(&*task);
-        let Some(list) = self.list(layout) else { return };
+        let header = task.header();
+        let Some(list) = self.lists.get(header.words as usize).filter(|_| header.is_spent()) else { return };
         let next = list.get();
         // SAFETY: as in `take`.
-        let bytes = layout.size() + next.map_or(0, |next| unsafe { next.read() }.bytes);
+        let bytes = header.words as usize * size_of::<usize>() + next.map_or(0, |next| unsafe { next.read() }.bytes);
         if bytes > MOST || Rc::get_mut(&mut task).is_none() {
             return;
         }
-        #[allow(clippy::cast_ptr_alignment)] // `list` has looked
+        #[allow(clippy::cast_ptr_alignment)] // `words` has looked
         let kept = Rc::into_raw(task).cast::<Kept>().cast_mut();
-        // SAFETY: nobody else has it, as `get_mut` says, and it is big enough and aligned for a `Kept`, as `list` says.
+        // SAFETY: nobody else has it, as `get_mut` says, and it is big enough and aligned for a `Kept`, as `words` says.
         unsafe { kept.write(Kept { next, bytes }) };
         list.set(NonNull::new(kept));
     }

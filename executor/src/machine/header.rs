@@ -33,6 +33,8 @@ pub(crate) struct Header {
     /// Whether the result may borrow, so that it must be gone when the handle is: a local task's.
     pub(crate) borrows: Cell<bool>,
     cancel_kind: Cell<CancelKind>,
+    /// How big its cell is: see [`words`](crate::cells::words).
+    pub(crate) words: u8,
     /// With the executor's number in `id`: the task's runtime.
     incarnation: u16,
     extras: OnceCell<Box<Extras>>,
@@ -100,6 +102,7 @@ impl Header {
             ending: Cell::new(ending),
             borrows: Cell::new(false),
             cancel_kind: Cell::new(CancelKind::Explicit),
+            words: u8::MAX,
             incarnation,
             extras: extras.map_or_else(OnceCell::new, OnceCell::from),
         }

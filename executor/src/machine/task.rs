@@ -36,7 +36,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use crate::cells::Cells;
+use crate::cells::{Cells, words};
 use crate::join_error::{CancelKind, CancelReason, JoinError, PanicPayload};
 use crate::layer;
 use crate::machine::budget;
@@ -104,9 +104,10 @@ pub(crate) struct TaskCell<F: Future> {
 
 impl<F: Future> TaskCell<F> {
     #[inline]
-    pub(crate) fn new(future: impl FnOnce() -> F, header: Header, cells: &Cells) -> Rc<TaskCell<F>> {
+    pub(crate) fn new(future: impl FnOnce() -> F, mut header: Header, cells: &Cells) -> Rc<TaskCell<F>> {
         let mut task = cells.take::<TaskCell<F>>();
         let place = Rc::get_mut(&mut task).expect("nobody else has it yet");
+        header.words = const { words::<TaskCell<F>>() };
         place.write(TaskCell { header, stage: UnsafeCell::new(Stage::Running { future: future() }) });
         // SAFETY: it was written in the line before. (In place, because a cell that is moved there is written in small pieces and
         // read in big ones, for which processors have to wait.)
