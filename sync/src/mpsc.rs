@@ -55,8 +55,9 @@ pub use weak::WeakSender;
 
 use error::SendError;
 
-/// An empty buffer with more room than this is given back.
+/// An empty buffer with more room than this, in messages and in bytes, is given back.
 const KEPT_MESSAGES: usize = 4096;
+const KEPT_BYTES: usize = 1 << 20;
 
 static RECV: Wait = Wait::new("Recv", "recv", "channel", "");
 static CLOSED: Wait = Wait::new("EventWait", "closed", "channel", ", whose receiver lives");
@@ -232,7 +233,8 @@ impl<T> Channel<T> {
 
 /// Gives back the memory of a burst. Called when the receiver has found the channel empty.
 fn give_back<T>(messages: &mut VecDeque<T>) {
-    if messages.capacity() > KEPT_MESSAGES {
+    let kept = KEPT_MESSAGES.min(KEPT_BYTES / size_of::<T>().max(1));
+    if messages.capacity() > kept {
         *messages = VecDeque::new();
     }
 }

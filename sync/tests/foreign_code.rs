@@ -5,10 +5,10 @@ mod common;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 
 use common::{Boxed, OnDrop, Once, Spite, Waiter, poll_once, poll_with, spiteful};
-use futures::StreamExt;
+use futures::{SinkExt, StreamExt};
 use handcar_executor::{run, spawn, yield_now};
 use handcar_sync::{Barrier, Condition, Event, Mutex, Notify, OnceCell, Queue, RwLock, Semaphore};
 use handcar_sync::{broadcast, mpsc, oneshot, remote, watch};
@@ -594,4 +594,52 @@ fn a_remote_message_may_use_its_own_channel_as_it_is_dropped() {
     // The other one goes with the receiver, together with what the first has sent.
     drop(receiver);
     assert!(sender.is_closed());
+}
+
+/// Panics once, when it is dropped after it was armed.
+struct PanicsWhenDropped(Rc<Cell<bool>>);
+
+impl Spite for PanicsWhenDropped {
+    fn on_drop(&self) {
+        assert!(!self.0.take(), "spite");
+    }
+}
+
+#[test]
+fn a_sink_that_is_closed_while_its_waker_panics_gives_up_no_slot_that_it_has_not() {
+    let (sender, mut receiver) = mpsc::channel(1);
+    sender.try_send(1).unwrap();
+    let mut sink = sender.clone().into_sink();
+    let armed = Rc::new(Cell::new(false));
+    let waker = spiteful(PanicsWhenDropped(armed.clone()));
+    assert!(sink.poll_ready_unpin(&mut Context::from_waker(&waker)).is_pending());
+    armed.set(true);
+    let close = || sink.poll_close_unpin(&mut Context::from_waker(Waker::noop())).is_ready();
+    assert!(catch_unwind(AssertUnwindSafe(close)).is_err());
+    drop(sink);
+    assert_eq!(receiver.try_recv(), Ok(1));
+    assert_eq!(sender.try_send(2), Ok(()));
+    assert!(sender.try_send(3).is_err(), "two messages in a channel of capacity 1");
+}
+
+#[test]
+fn a_send_that_is_given_up_while_its_waker_panics_drops_its_message() {
+    for capacity in [0, 1] {
+        let (sender, _receiver) = mpsc::channel(capacity);
+        let drops = Rc::new(Cell::new(0));
+        let message = || {
+            let drops = drops.clone();
+            OnDrop(move || drops.set(drops.get() + 1))
+        };
+        if capacity > 0 {
+            assert!(sender.try_send(message()).is_ok());
+        }
+        let armed = Rc::new(Cell::new(false));
+        let waker = spiteful(PanicsWhenDropped(armed.clone()));
+        let mut send = sender.send(message());
+        assert!(poll_with(&mut send, &waker).is_pending());
+        armed.set(true);
+        assert!(catch_unwind(AssertUnwindSafe(|| drop(send))).is_err());
+        assert_eq!(drops.get(), 1, "the message was leaked, capacity {capacity}");
+    }
 }

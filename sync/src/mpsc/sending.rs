@@ -141,8 +141,11 @@ impl<'a, T> Sending<'a, T> {
             return None;
         }
         // Or `pop` would wake the one who withdraws.
-        let _waker = self.channel.handover.take();
-        self.channel.pop()
+        let waker = self.channel.handover.take();
+        // Here until the waker is gone: should its drop panic, the message goes with this.
+        self.message = self.channel.pop();
+        drop(waker);
+        self.message.take()
     }
 }
 

@@ -44,11 +44,11 @@ impl<T> SenderSink<T> {
 
     fn give_up_slot(&mut self) {
         let Some(sender) = &self.sender else { return };
-        match self.ticket {
+        // First: the drop of a waker may panic, and no slot is held any more then.
+        match std::mem::replace(&mut self.ticket, Ticket::New(None)) {
             Ticket::Spent => sender.channel.free_slots(1),
-            _ => leave(&sender.channel, &mut self.ticket, 1, "into_sink"),
+            mut ticket => leave(&sender.channel, &mut ticket, 1, "into_sink"),
         }
-        self.ticket = Ticket::New(None);
     }
 }
 
