@@ -517,6 +517,24 @@ fn a_panic_in_a_child_leaves_the_runtime_and_the_other_slots_in_order() {
 }
 
 #[test]
+fn a_parent_waker_that_panics_when_a_child_is_inserted_is_reported_and_costs_no_child() {
+    let _dog = watchdog();
+    let reports = Reports::default();
+    let runtime = reports.builder().build().unwrap();
+    runtime.block_on(async {
+        let (mut all, _switches, polls) = switches(1);
+        let waker = calling(|call| assert_ne!(call, Call::Wake, "spite"));
+        assert!(waker.poll(&mut all).is_pending());
+        assert_eq!(all.push(async {}), 1);
+        assert_eq!(all.push(async {}), 2);
+        polls.take();
+        assert!(waker.poll(&mut all).is_pending());
+        assert_eq!(polls.take(), [1, 2]);
+    });
+    assert_eq!(reports.take().len(), 1);
+}
+
+#[test]
 fn a_parent_waker_that_panics_when_woken_from_the_mailbox_is_reported_and_costs_no_other_wake() {
     let _dog = watchdog();
     let reports = Reports::new();

@@ -29,6 +29,7 @@ use crate::machine::core::Core;
 use crate::machine::waker::{BLOCK, TaskId};
 use crate::question;
 use crate::ready_list::ReadyList;
+use crate::report;
 
 /// The wake side of a combinator: shared by its blocks.
 #[derive(Default)]
@@ -95,12 +96,19 @@ impl Delegates {
 
     /// Adds a child and marks it as woken. Indices of removed children are used again.
     pub fn insert(&mut self) -> usize {
+        let child = self.insert_before_begin();
+        if let Some(parent) = self.ready.parent.take() {
+            report::wake(|| parent.wake());
+        }
+        child
+    }
+
+    /// As [`insert`](Delegates::insert), for the parent itself, before it begins a poll: it need not be woken.
+    #[inline]
+    pub fn insert_before_begin(&mut self) -> usize {
         let child = self.free.pop().unwrap_or(self.len as u32);
         self.len += 1;
         self.ready.list.borrow_mut().insert(child);
-        if let Some(parent) = self.ready.parent.take() {
-            parent.wake();
-        }
         child as usize
     }
 

@@ -293,7 +293,7 @@ impl Locals for Children<'_> {
         let new = self.new.take();
         self.running.reserve(new.len());
         for child in new {
-            let seat = self.delegates.insert();
+            let seat = self.delegates.insert_before_begin();
             if seat == self.running.len() {
                 self.running.push(Some(child));
             } else {

@@ -9,6 +9,8 @@ use std::task::{Context, Waker};
 
 use handcar_executor::keep;
 
+use crate::node;
+
 pub(crate) struct Gate {
     pub(crate) limit: usize,
     /// Those inside, and those to whom a place was handed.
@@ -108,7 +110,7 @@ impl Gate {
     fn hand_on(&self) {
         let next = self.waiting.borrow_mut().pop_first();
         match next {
-            Some((_, waker)) => waker.wake(),
+            Some((_, waker)) => node::wake(waker),
             None => self.inside.set(self.inside.get() - 1),
         }
     }

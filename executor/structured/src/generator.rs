@@ -35,7 +35,7 @@ use handcar_executor::{PanicPayload, Report, is_same, keep, layer};
 use pin_project_lite::pin_project;
 
 use crate::cleanup;
-use crate::node::Node;
+use crate::node::{self, Node};
 use crate::polls::{self, Frame, Light};
 use crate::scoped::{Outcome, Stage, drop_body, step};
 
@@ -169,7 +169,7 @@ impl<T> Slot<T> {
         if let Some(waker) = self.waker.take()
             && !is_same(&waker, cx.waker())
         {
-            waker.wake();
+            node::wake(waker);
         }
     }
 }

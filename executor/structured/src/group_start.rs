@@ -18,6 +18,7 @@ use handcar_executor::keep;
 use pin_project_lite::pin_project;
 
 use crate::group_handle::{GroupHandle, TaskEnd};
+use crate::node;
 
 /// Spawns the child that `child` makes with `board`.
 pub(crate) fn begin<V, E, C, F, B>(child: C, board: B) -> Start<V, E>
@@ -59,7 +60,7 @@ impl<V, E> Started<V, E> {
         if self.signal.is_awaited.replace(false) {
             self.signal.state.set(State::Ready(value));
             if let Some(waiter) = self.signal.waiter.take() {
-                waiter.wake();
+                node::wake(waiter);
             }
         }
     }
@@ -96,6 +97,8 @@ impl<V, E, F: Future<Output = Result<(), E>>> Future for Starting<F, V, E> {
 }
 
 /// Waits until a child has started. Made by [`TaskGroup::start`](crate::TaskGroup::start).
+///
+/// Dropped before, it cancels the child; an error with which the child has failed by then goes with it.
 #[must_use = "dropping it cancels the child: await it"]
 pub struct Start<V, E> {
     signal: Rc<Signal<V, E>>,
@@ -117,7 +120,14 @@ impl<V, E> Future for Start<V, E> {
             }
             let before = self.signal.waiter.replace(Some(keep(cx.waker())));
             drop(before);
-            return Poll::Pending;
+            // The clone was a stranger's code: look again.
+            return match self.signal.state.replace(State::Starting) {
+                State::Ready(value) => Poll::Ready(Ok(value)),
+                state => {
+                    self.signal.state.set(state);
+                    Poll::Pending
+                }
+            };
         };
         Poll::Ready(Err(match (failed, ended) {
             (Some(error), _) => StartError::Failed(error),

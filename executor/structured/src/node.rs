@@ -584,7 +584,7 @@ impl Drop for Node {
 }
 
 /// Wakes; if that is a stranger's code and panics, the others are still woken.
-fn wake(waker: Waker) {
+pub(crate) fn wake(waker: Waker) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
         layer::report(Report::WakerPanicked { payload: PanicPayload::new(payload) });
     }

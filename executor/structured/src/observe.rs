@@ -97,6 +97,10 @@ impl Future for WaitCancelled {
         }
         let Some(node) = polls::attach() else { return Poll::Pending };
         let waker = keep(cx.waker());
+        if let Some(reason) = polls::reason() {
+            self.leave(); // the clone was a stranger's code
+            return Poll::Ready(reason);
+        }
         let key = match &self.seat {
             Some((seat, key)) if Rc::ptr_eq(seat, &node) => Some(*key),
             _ => {

@@ -5,6 +5,7 @@ use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
+use crate::node;
 use crate::reason::{CancelKind, CancelReason};
 
 /// What a scope shares with its tokens.
@@ -76,7 +77,7 @@ impl CancelToken {
         let waker = state.waker.take();
         drop(state);
         if let Some(waker) = waker {
-            waker.wake();
+            node::wake(waker);
         }
         true
     }

@@ -18,6 +18,12 @@ use handcar_structured::{
     Builder, CancelScope, Clock, DeferGuard, Instant, Report, Runtime, defer, generate, sleep, spawn,
 };
 
+#[path = "../../../tests/common/calling.rs"]
+mod calling;
+
+#[allow(unused_imports)]
+pub(crate) use calling::{Call, calling};
+
 /// What a test may take before it counts as hung. Generous: a loaded machine is no failure.
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -1,0 +1,134 @@
+//! Wakers of strangers, which call back or panic: nobody is forgotten, and nobody else is struck.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use futures::FutureExt;
+use handcar_structured::{CancelScope, GroupError, Started, cancelled, scope, task_group, yield_now};
+
+mod common;
+use common::{Call, Reports, calling, for_ever, test_run, watchdog};
+
+/// A waker that notes a wake.
+fn noting(woken: &Rc<Cell<bool>>) -> impl Fn(Call) + 'static {
+    let woken = Rc::clone(woken);
+    move |call| {
+        if matches!(call, Call::Wake | Call::WakeByRef) {
+            woken.set(true);
+        }
+    }
+}
+
+/// Runs a test in which a waker panics: that is reported, and no more.
+fn run_with_a_panic_of_a_waker<F: Future>(future: F) -> F::Output {
+    let _dog = watchdog();
+    let reports = Reports::default();
+    let value = reports.builder().build().unwrap().block_on(future);
+    assert!(reports.take().concat().contains("spite"), "it was not reported");
+    value
+}
+
+#[test]
+fn a_child_that_is_ready_while_the_waker_of_who_waits_is_cloned_is_heard() {
+    test_run(async {
+        let result: Result<(), GroupError<String>> = task_group(async |g| {
+            let stash: Rc<RefCell<Option<Started<u8, String>>>> = Rc::default();
+            let woken = Rc::new(Cell::new(false));
+            let mut start = pin!(g.start(|started| {
+                *stash.borrow_mut() = Some(started);
+                async {
+                    for_ever().await;
+                    Ok(())
+                }
+            }));
+            let (ready, note) = (Rc::clone(&stash), noting(&woken));
+            let waker = calling(move |call| match call {
+                Call::Clone => drop(ready.take().map(|started| started.ready(7))),
+                call => note(call),
+            });
+            let first = start.as_mut().poll(&mut Context::from_waker(&waker.waker));
+            assert!(first.is_ready() || woken.get(), "it is ready, and nobody is told");
+            g.cancel();
+            Ok(())
+        })
+        .await;
+        assert!(result.is_ok());
+    });
+}
+
+#[test]
+fn a_cancel_while_the_waker_of_who_waits_for_it_is_cloned_is_heard() {
+    test_run(async {
+        let scope = CancelScope::new();
+        let woken = Rc::new(Cell::new(true)); // for the first poll
+        let (to_cancel, note) = (scope.clone(), noting(&woken));
+        let waker = calling(move |call| match call {
+            Call::Clone => _ = to_cancel.cancel(),
+            call => note(call),
+        });
+        let mut heard = false;
+        let mut waits = Box::pin(cancelled());
+        // As a combinator that polls what was woken.
+        let body = poll_fn(|_| {
+            heard |= woken.take() && waits.as_mut().poll(&mut Context::from_waker(&waker.waker)).is_ready();
+            Poll::<()>::Pending
+        });
+        assert!(scope.run(body).await.is_err());
+        assert!(heard, "cancelled, and who waited for that was not told");
+    });
+}
+
+#[test]
+fn a_waker_that_panics_takes_no_child_from_a_scope() {
+    test_run(async {
+        let armed = Rc::new(Cell::new(false));
+        let to_panic = Rc::clone(&armed);
+        let waker = calling(move |call| assert!(!(call == Call::Wake && to_panic.get()), "spite"));
+        let (ran, turn) = (Cell::new(0), Cell::new(0));
+        let mut future = Box::pin(scope(async |s| {
+            s.spawn(async {
+                for_ever().await;
+                Ok::<_, String>(())
+            });
+            poll_fn(|_| if turn.get() > 0 { Poll::Ready(()) } else { Poll::Pending }).await;
+            for _ in 0..3 {
+                s.spawn(async {
+                    ran.set(ran.get() + 1);
+                    Ok(())
+                });
+            }
+            for_ever().await;
+            Ok(())
+        }));
+        assert!(future.as_mut().poll(&mut Context::from_waker(&waker.waker)).is_pending());
+        turn.set(1);
+        armed.set(true);
+        let poll = || future.as_mut().poll(&mut Context::from_waker(&waker.waker)).is_pending();
+        assert!(catch_unwind(AssertUnwindSafe(poll)).is_ok_and(|is_pending| is_pending));
+        armed.set(false);
+        assert_eq!(ran.get(), 3);
+    });
+}
+
+#[test]
+fn a_child_says_that_it_has_started_to_a_waker_that_panics() {
+    run_with_a_panic_of_a_waker(async {
+        let waker = calling(|call| assert_ne!(call, Call::Wake, "spite"));
+        let result = task_group(async |g| {
+            let mut start = pin!(g.start(|started: Started<u8, String>| async move {
+                started.ready(7);
+                Ok(())
+            }));
+            assert!(start.as_mut().poll(&mut Context::from_waker(&waker.waker)).is_pending());
+            yield_now().await;
+            assert!(matches!(start.await, Ok(7)));
+            Ok::<_, String>(())
+        });
+        let ended = AssertUnwindSafe(result).catch_unwind().await;
+        assert!(ended.is_ok_and(|result| result.is_ok()), "the child was struck by the panic of a waker");
+    });
+}
