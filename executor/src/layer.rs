@@ -25,6 +25,7 @@ use std::cell::Cell;
 use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::panic::Location;
+use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +34,6 @@ use crate::abort_handle::AbortHandle;
 use crate::join_error::{CancelKind, CancelReason, PanicPayload};
 use crate::machine::header::{HasHeader, Header};
 use crate::machine::join::JoinHandle;
-use crate::machine::waker::TaskId;
 use crate::machine::{context, join};
 use crate::report::Report;
 use crate::reporter::{self, Reporter};
@@ -91,7 +91,7 @@ pub fn set_attention(bits: u8) -> u8 {
 
 /// Marks the poll of the task that is being polled; in the next one the mark is gone.
 pub fn mark_poll() {
-    if running_id().is_some() {
+    if context::with_current(|core| core.of_running(|_| ())).flatten().is_some() {
         set_attention(attention() | MARKED);
     }
 }
@@ -166,9 +166,16 @@ where
     context::current("spawn").spawn(future, ending, name, at)
 }
 
-/// The number of the task that is being polled, if one is.
-pub fn running_id() -> Option<TaskId> {
-    context::with_current(|core| core.of_running(|header| header.id.get())).flatten()
+/// Whether that task is the one that is being polled, or destroyed.
+#[inline]
+pub fn is_running<T>(task: &JoinHandle<T>) -> bool {
+    is_running_header(task.task().header())
+}
+
+/// By the header, since the number would not do: a scope's child has none before its first poll, and later that of its place, which others
+/// have had.
+pub(crate) fn is_running_header(header: &Header) -> bool {
+    context::with_current(|core| core.of_running(|running| ptr::eq(running, header))).flatten() == Some(true)
 }
 
 /// As [`spawn`], on the runtime of `spawner`; nothing if that has ended: then the future is not even made.

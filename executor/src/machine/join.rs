@@ -144,11 +144,10 @@ pub(crate) fn cancel(task: &(impl Run + ?Sized), reason: CancelReason) -> bool {
     let header = task.header();
     let flagged = header.flag(reason);
     if flagged {
-        let id = header.id.get();
-        if header.ending.get() != Ending::Dropped && layer::running_id() == Some(id) {
+        if header.ending.get() != Ending::Dropped && layer::is_running_header(header) {
             layer::raise(); // it has cancelled itself: its wrapper looks when this poll is over
         }
-        observe::because(Cause::Cancel, || id.wake());
+        observe::because(Cause::Cancel, || header.id.get().wake());
     }
     flagged
 }

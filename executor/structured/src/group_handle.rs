@@ -119,7 +119,7 @@ impl<T> Future for GroupHandle<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let polled = Pin::new(&mut self.task).poll(cx).map(flat);
         assert!(
-            polled.is_ready() || layer::running_id() != Some(self.task.id()),
+            polled.is_ready() || !layer::is_running(&self.task),
             "a child of a group awaits its own handle, and would wait for ever: return instead, or await a sibling's"
         );
         polled

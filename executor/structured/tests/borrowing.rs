@@ -1,13 +1,19 @@
 //! `scope`: children that borrow.
 
 use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
+use std::task::Poll;
 
 use futures::FutureExt;
-use handcar_structured::{GroupError, TaskEnd, defer, gather, is_cancelled, scope, shield, spawn, timeout, yield_now};
+use handcar_structured::{
+    GroupError, Scope, TaskEnd, current_task, defer, gather, is_cancelled, scope, shield, spawn, timeout, yield_now,
+};
 
 mod common;
-use common::{Log, OnDrop, Reports, for_ever, notes_drop, s, seconds, secs, simulated, test_run, text, watchdog};
+use common::{
+    Log, OnDrop, Reports, for_ever, in_a_child, notes_drop, s, seconds, secs, simulated, test_run, text, watchdog,
+};
 
 #[test]
 fn children_borrow_and_the_scope_waits() {
@@ -436,4 +442,87 @@ fn a_scope_may_be_carried_from_one_runtime_to_another_which_awaits_the_cleanups(
     drop(second);
     let log = log.take();
     assert_eq!((log.len(), log.iter().filter(|line| *line == "cleanup").count()), (199, 100));
+}
+
+/// Spawns into the scope when it is dropped.
+struct Spawns<'scope, 'env>(&'scope Scope<'scope, 'env, String>);
+
+impl Drop for Spawns<'_, '_> {
+    fn drop(&mut self) {
+        drop(self.0.spawn(async { Ok(()) }));
+    }
+}
+
+/// Polls a scope once, in which a child is then spawned that has not had its turn, and drops it.
+async fn drop_a_scope_with_a_new_child() {
+    let mut future = Box::pin(scope(async |s| {
+        s.spawn(async {
+            let spawns = Spawns(s);
+            s.spawn(async move {
+                let _spawns = spawns;
+                Ok(())
+            });
+            s.cancel();
+            Ok(())
+        });
+        for_ever().await;
+        Ok::<_, String>(())
+    }));
+    poll_fn(|cx| {
+        assert!(future.as_mut().poll(cx).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+    drop(future);
+}
+
+#[test]
+fn a_child_spawned_by_a_destructor_in_a_dropped_scope_cancels_no_task_around() {
+    test_run(async {
+        let task = spawn(async {
+            drop_a_scope_with_a_new_child().await;
+            yield_now().await;
+            7
+        });
+        assert_eq!(task.await.expect("nobody has cancelled it"), 7);
+    });
+}
+
+#[test]
+fn nor_does_it_end_the_program() {
+    let Some(told) = in_a_child() else {
+        simulated().block_on(async {
+            let _guard = defer(async {}); // main has a node
+            drop_a_scope_with_a_new_child().await;
+            yield_now().await;
+        });
+        return eprintln!("main has returned");
+    };
+    assert!(told.contains("main has returned"), "the program has ended in the middle of main");
+}
+
+#[test]
+fn a_child_may_await_the_handle_of_one_whose_place_it_has() {
+    test_run(async {
+        let sum = scope(async |s| {
+            let handles: Vec<_> = (0..300_u32).map(|n| s.spawn(async move { Ok::<_, String>(n) })).collect();
+            yield_now().await;
+            let collector = s.spawn(async move {
+                let mine = current_task().unwrap().id;
+                let (before, others): (Vec<_>, Vec<_>) = handles.into_iter().partition(|handle| handle.id() == mine);
+                assert_eq!(before.len(), 1, "one had the same place");
+                // The budget is spent when the turn of that one comes.
+                let mut sum = 0;
+                for handle in others.into_iter().take(128) {
+                    sum += handle.await.unwrap();
+                }
+                for handle in before {
+                    handle.await.unwrap();
+                }
+                Ok(sum)
+            });
+            Ok(collector.await.unwrap())
+        });
+        assert!(sum.await.unwrap() > 0);
+    });
 }
