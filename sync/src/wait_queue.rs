@@ -1,7 +1,7 @@
 //! The wait queue: the one piece under every primitive of this crate.
 //!
 //! Whoever cannot go on joins at the tail; whoever has something to hand out settles waiters from the head. A settled waiter
-//! leaves the line at once, so that the next settlement finds the next in line, but its entry stays in the slab until its own
+//! leaves the line at once, so that the next settlement finds the next in line, but its entry stays in the table until its own
 //! future removes it:
 //!
 //! ```text
@@ -17,8 +17,8 @@
 //! ```
 //!
 //! So each entry has exactly one owner, the future that holds its [`Ticket`], and a key can never mean somebody else: no
-//! generations, no reference counts. The links of the line run through the slab's entries. The usual alternative, nodes inside
-//! the futures themselves, saves the slab and costs pinned, self-referential futures and unsafe code in each primitive.
+//! generations, no reference counts. The links of the line run through the table. The usual alternative, nodes inside
+//! the futures themselves, saves the table and costs pinned, self-referential futures and unsafe code in each primitive.
 //!
 //! Two outcomes are told apart because they differ when the waiter is dropped before it saw them. What was *granted* (a
 //! permit, one notification) was taken from others and has to be handed on. A waiter that was *dismissed* (an event was set,
@@ -65,7 +65,7 @@ pub(crate) enum Ticket {
     Spent,
     /// It has no place yet. The line is where its future was made, until that is polled.
     New(Option<&'static Location<'static>>),
-    /// The entry of this number in the slab.
+    /// The entry of this number in the table.
     Waiting(usize),
     /// The wait is over, but the poll that would say so has not returned.
     Settled(Outcome),

@@ -14,7 +14,7 @@
 //! asyncio's `TaskGroup` and trio's nursery. Rust adds one way to leave: the group's future may be dropped in the middle. Then
 //! nobody waits; the children are cancelled, end by the rule, and what they return is reported.
 //!
-//! A child is one allocation: the group's own state of it is a seat in a slab, given back when the child ends. So a group that
+//! A child is one allocation: the group's own state of it is a seat in a table, given back when the child ends. So a group that
 //! stays open for long keeps nothing of the children that have ended.
 
 use std::fmt;

@@ -1,19 +1,24 @@
-//! The line itself: a doubly linked list through the entries of a slab.
+//! The line itself: a doubly linked list through a table of waiters.
+//!
+//! The places that nobody has are a list too, by the same links. (`slab` asks of each entry whether there is one, which the owner of its
+//! key knows, and needs a word more for it.)
 
+use std::mem;
 use std::task::Waker;
-
-use slab::Slab;
 
 use super::{Outcome, State};
 
 /// The end of the line, on both sides.
 const NONE: usize = usize::MAX;
 
-/// An empty slab with more room than this is given back, so that one rush does not cost memory for ever.
+/// An empty table with more room than this is given back, so that one rush does not cost memory for ever.
 const KEPT_ENTRIES: usize = 1024;
 
 pub(super) struct Line {
-    waiters: Slab<Waiter>,
+    waiters: Vec<Waiter>,
+    /// The place that was left last, and how many are not left.
+    free: usize,
+    taken: usize,
     head: usize,
     tail: usize,
     /// How many have ever joined.
@@ -31,7 +36,7 @@ struct Waiter {
     order: u64,
     /// Towards the head.
     before: usize,
-    /// Towards the tail.
+    /// Towards the tail; of a place that nobody has, the one that was left before it.
     behind: usize,
 }
 
@@ -46,7 +51,7 @@ pub(super) enum Look {
 
 impl Line {
     pub(super) const fn new() -> Self {
-        Self { waiters: Slab::new(), head: NONE, tail: NONE, joined: 0, dismissed: 0 }
+        Self { waiters: Vec::new(), free: NONE, taken: 0, head: NONE, tail: NONE, joined: 0, dismissed: 0 }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -55,8 +60,16 @@ impl Line {
 
     pub(super) fn push(&mut self, need: usize, waker: Waker) -> usize {
         let (order, before) = (self.joined, self.tail);
-        let state = State::Waiting(waker);
-        let key = self.waiters.insert(Waiter { state, need, order, before, behind: NONE });
+        let waiter = Waiter { state: State::Waiting(waker), need, order, before, behind: NONE };
+        let mut key = self.free;
+        if let Some(place) = self.waiters.get_mut(key) {
+            self.free = place.behind;
+            mem::forget(mem::replace(place, waiter)); // there was no waker
+        } else {
+            key = self.waiters.len();
+            self.waiters.push(waiter);
+        }
+        self.taken += 1;
         self.joined += 1;
         self.tail = key;
         match self.waiters.get_mut(before) {
@@ -118,7 +131,7 @@ impl Line {
 
     pub(super) fn swap_waker(&mut self, key: usize, waker: &mut Waker) {
         if let State::Waiting(current) = &mut self.waiters[key].state {
-            std::mem::swap(current, waker);
+            mem::swap(current, waker);
         }
     }
 
@@ -144,9 +157,12 @@ impl Line {
 
     /// Removes the entry of a waiter that stands in the line no longer.
     fn forget(&mut self, key: usize) -> State {
-        let state = self.waiters.remove(key).state;
-        if self.waiters.is_empty() && self.waiters.capacity() > KEPT_ENTRIES {
-            self.waiters = Slab::new();
+        let place = &mut self.waiters[key];
+        let state = mem::replace(&mut place.state, State::Settled(Outcome::Dismissed));
+        place.behind = mem::replace(&mut self.free, key);
+        self.taken -= 1;
+        if self.taken == 0 && self.waiters.capacity() > KEPT_ENTRIES {
+            (self.waiters, self.free) = (Vec::new(), NONE);
         }
         state
     }
@@ -155,7 +171,7 @@ impl Line {
 impl Waiter {
     #[inline]
     fn settle(&mut self, outcome: Outcome) -> Waker {
-        match std::mem::replace(&mut self.state, State::Settled(outcome)) {
+        match mem::replace(&mut self.state, State::Settled(outcome)) {
             State::Waiting(waker) => waker,
             State::Settled(_) => unreachable!("a settled waiter stood in the line"),
         }
