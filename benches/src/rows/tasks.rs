@@ -1,7 +1,7 @@
 //! Tasks: making them, and switching between them.
 
 use super::{AT_ONCE, LOOKS, MONOIO_FRONT, Row, TASKS};
-use crate::runtimes::{Observed, ReportUnpolled, SlowPoll, Watchdog, Watched};
+use crate::runtimes::{Kernel, Observed, ReportUnpolled, SlowPoll, Watchdog, Watched};
 use crate::workloads::spawn::{self, SpawnDetached, SpawnJoin};
 use crate::workloads::switch::{self, SelfWake, Yield};
 
@@ -11,7 +11,9 @@ pub(super) fn all() -> Vec<Row> {
             .note(AT_ONCE)
             .target(0.24)
             .of_peers(0.95)
+            .note(KERNEL)
             .each::<SpawnJoin>()
+            .context::<Kernel, SpawnJoin>()
             .context::<Watched<SlowPoll>, SpawnJoin>()
             .context::<Watched<Watchdog>, SpawnJoin>()
             .context::<Watched<Observed>, SpawnJoin>()
@@ -21,7 +23,9 @@ pub(super) fn all() -> Vec<Row> {
             .target(0.26)
             .of_peers(0.95)
             .of_size(1000)
-            .each::<SpawnDetached>(),
+            .note(KERNEL)
+            .each::<SpawnDetached>()
+            .context::<Kernel, SpawnDetached>(),
         Row::new(TASKS, "switch-1", "self-wake switch, 1 task")
             .note(LOOKS)
             .target(0.21)
@@ -35,6 +39,7 @@ pub(super) fn all() -> Vec<Row> {
             .of_peers(0.4)
             .of_size(1000)
             .each::<SelfWake>()
+            .context::<Kernel, SelfWake>()
             .context::<Watched<ReportUnpolled>, SelfWake>()
             .context::<Watched<SlowPoll>, SelfWake>()
             .context::<Watched<Watchdog>, SelfWake>()
@@ -50,6 +55,9 @@ pub(super) fn all() -> Vec<Row> {
             .bare(switch::poll_in_turn),
     ]
 }
+
+const KERNEL: &str = "Handcar's kernel alone is the package handcar-executor, whose tasks are no cancel scopes: they are dropped at once when \
+                      they are cancelled.";
 
 const YIELDS: &str = "tokio's yield_now of a lone task looks at its driver, a system call; among a thousand it does not. monoio, compio and \
                       LocalPool have none and use futures-lite's.";
