@@ -101,7 +101,9 @@ impl Drop for LocalTask {
 fn cut(task: &Rc<dyn Run>) {
     let Some(core) = context::with_current(Rc::clone) else { return task.cut(&Reporter::default()) };
     let before = core.hosted.replace(Some(Rc::clone(task))); // whose destructors these are
+    let attention = layer::attention(); // of who drops it: the task may cancel itself yet
     task.cut(&core.reporter);
+    layer::set_attention(attention);
     let cut = core.hosted.replace(before);
     drop(cut);
 }
@@ -112,8 +114,8 @@ impl fmt::Debug for LocalTask {
     }
 }
 
-/// Polls local tasks inside the poll of the task around them. While it lives, the one that it polls counts as the one that
-/// runs.
+/// Polls local tasks inside the poll of the task around them. While it lives, the one that it polls, or polled last, counts as the one
+/// that runs.
 pub struct Host {
     core: Rc<Core>,
     before: Option<Rc<dyn Run>>,

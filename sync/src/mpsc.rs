@@ -55,7 +55,7 @@ pub use weak::WeakSender;
 
 use error::SendError;
 
-/// An empty buffer with more room than this, in messages and in bytes, is given back.
+/// An empty buffer with more room than this, in messages or in bytes, is given back.
 const KEPT_MESSAGES: usize = 4096;
 const KEPT_BYTES: usize = 1 << 20;
 

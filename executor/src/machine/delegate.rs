@@ -151,7 +151,7 @@ impl Delegates {
     }
 
     /// The next child that was woken before this poll of the parent began. One that is woken during it has woken the parent
-    /// again, so no child is polled twice, and none keeps the parent for ever.
+    /// again, so no child is polled twice, and none keeps the parent for ever. (A new one may have the place of one that was removed.)
     #[allow(clippy::should_implement_trait)] // not an iterator: the list grows while children are polled
     #[inline]
     pub fn next(&mut self) -> Option<usize> {
@@ -184,7 +184,7 @@ impl Delegates {
         self.blocks.get(child / BLOCK).map_or(TaskId::NONE, |first| first.at_place(child % BLOCK))
     }
 
-    /// Whether a woken child waits to be returned by [`next`](Delegates::next).
+    /// Whether a woken child waits to be returned by [`next`](Delegates::next), or did until it was removed.
     pub fn has_woken(&self) -> bool {
         self.ready.list.borrow().last().is_some()
     }

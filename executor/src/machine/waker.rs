@@ -28,6 +28,7 @@ use std::task::{RawWakerVTable, Waker};
 
 use crate::kept;
 use crate::machine::{context, mailbox};
+use crate::report;
 
 /// Half of the word is the slot, a quarter each the generation and the executor: 32, 16 and 16 bits, or 16, 8 and 8.
 const SLOT_BITS: u32 = usize::BITS / 2;
@@ -141,10 +142,16 @@ impl TaskId {
     pub(crate) fn wake(self) {
         match context::with_current(|core| (core.address.executor == self.executor()).then(|| core.mark(self))) {
             Some(Some(None)) => {}
-            Some(Some(Some(parent))) => parent.wake(),
+            Some(Some(Some(parent))) => wake_parent(parent),
             Some(None) | None => mailbox::send(self),
         }
     }
+}
+
+/// It may be a stranger's, which panics; who wakes a child knows nothing of that.
+#[inline(never)] // the wake of a task has more registers
+fn wake_parent(parent: Waker) {
+    report::wake(|| parent.wake());
 }
 
 pub(crate) static VTABLE: RawWakerVTable = RawWakerVTable::new(

@@ -34,6 +34,7 @@ use crate::group_error::GroupError;
 use crate::group_handle::GroupHandle;
 use crate::group_run::{Locals, RunGroup};
 use crate::group_start::{Start, Started, begin};
+use crate::node;
 
 /// Runs `body`, and waits for every child that it spawned, as [`task_group`](crate::task_group) does; but the children may
 /// borrow.
@@ -308,18 +309,18 @@ impl Locals for Children<'_> {
             self.running.iter().flatten().for_each(LocalTask::tell);
         }
         let host = Host::enter();
-        while let Some(seat) = self.delegates.next() {
+        let mut is_cut_short = false;
+        while !is_cut_short && let Some(seat) = self.delegates.next() {
             let Some(child) = &self.running[seat] else { continue };
             if host.poll(child, &self.delegates, seat).is_ready() {
                 self.delegates.remove(seat);
                 drop(self.running[seat].take());
             }
-            if budget::is_spent() && self.delegates.has_woken() {
-                return cx.waker().wake_by_ref();
-            }
+            is_cut_short = budget::is_spent() && self.delegates.has_woken();
         }
-        if !self.new.borrow().is_empty() {
-            cx.waker().wake_by_ref(); // what they spawned has its turn in the next poll
+        drop(host); // a stranger's waker is none of the children's
+        if is_cut_short || !self.new.borrow().is_empty() {
+            node::wake_by_ref(cx.waker()); // what they spawned has its turn in the next poll
         }
     }
 }

@@ -24,7 +24,7 @@ use std::task::{Context, Poll};
 use handcar_executor::{Delegates, PanicPayload, budget};
 
 use crate::branch::{self, Branch, BranchView};
-use crate::node::Node;
+use crate::node::{self, Node};
 use crate::polls::{self, Flag, Link};
 use crate::scoped::{Outcome, Stage, StageView, keep_first};
 
@@ -155,7 +155,7 @@ impl<F: Future> Branches<F> {
             }
         }
         if self.delegates.has_woken() && budget::is_spent() {
-            cx.waker().wake_by_ref();
+            node::wake_by_ref(cx.waker());
         }
         if self.running > 0 || (self.ending.is_none() && self.begun() < self.len()) {
             return Poll::Pending;

@@ -96,19 +96,16 @@ impl Future for WaitCancelled {
             return Poll::Ready(reason);
         }
         let Some(node) = polls::attach() else { return Poll::Pending };
+        if self.seat.as_ref().is_some_and(|(seat, _)| !Rc::ptr_eq(seat, &node)) {
+            self.leave();
+        }
         let waker = keep(cx.waker());
+        // The clone, and the drop of the waker in another scope, were a stranger's code.
         if let Some(reason) = polls::reason() {
-            self.leave(); // the clone was a stranger's code
+            self.leave();
             return Poll::Ready(reason);
         }
-        let key = match &self.seat {
-            Some((seat, key)) if Rc::ptr_eq(seat, &node) => Some(*key),
-            _ => {
-                self.leave();
-                None
-            }
-        };
-        let key = node.observe(key, waker);
+        let key = node.observe(self.seat.as_ref().map(|(_, key)| *key), waker);
         if question::is_question() {
             // A task's node has no line of its own: it was made within this crate.
             let at = match current_task() {

@@ -7,7 +7,8 @@ use std::task::Poll;
 
 use futures::FutureExt;
 use handcar_structured::{
-    GroupError, Scope, TaskEnd, current_task, defer, gather, is_cancelled, scope, shield, spawn, timeout, yield_now,
+    AbortHandle, GroupError, Scope, TaskEnd, current_task, defer, gather, is_cancelled, scope, shield, spawn, timeout,
+    yield_now,
 };
 
 mod common;
@@ -499,6 +500,44 @@ fn nor_does_it_end_the_program() {
         return eprintln!("main has returned");
     };
     assert!(told.contains("main has returned"), "the program has ended in the middle of main");
+}
+
+#[test]
+fn a_child_that_cancels_itself_as_it_is_destroyed_cancels_nobody_else() {
+    test_run(async {
+        let task = spawn(async {
+            let own: RefCell<Option<AbortHandle>> = RefCell::default();
+            let own = &own;
+            let mut future = Box::pin(scope(async |s| {
+                s.spawn(async move {
+                    let _spawns = OnDrop::new(move || {
+                        let cancels = OnDrop::new(move || {
+                            let own = own.take().expect("it was spawned");
+                            assert!(own.cancel());
+                        });
+                        let child = s.spawn(async move {
+                            let _cancels = cancels;
+                            Ok(())
+                        });
+                        *own.borrow_mut() = Some(child.abort_handle());
+                    });
+                    for_ever().await;
+                    Ok::<_, String>(())
+                });
+                for_ever().await;
+                Ok(())
+            }));
+            poll_fn(|cx| {
+                assert!(future.as_mut().poll(cx).is_pending());
+                Poll::Ready(())
+            })
+            .await;
+            drop(future);
+            yield_now().await;
+            7
+        });
+        assert_eq!(task.await.ok(), Some(7), "the task around was cancelled");
+    });
 }
 
 #[test]
