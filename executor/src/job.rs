@@ -23,6 +23,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::thread;
 
 use crate::join_error::PanicPayload;
+use crate::kept::let_go;
 use crate::machine::mailbox::{Address, Mailbox};
 use crate::machine::{budget, context};
 use crate::pool::Threads;
@@ -312,7 +313,8 @@ impl<T> ToThread<T> {
             }
         };
         drop(state);
-        drop((hold, waker));
+        let_go(waker);
+        drop(hold);
         true
     }
 }
@@ -339,10 +341,11 @@ impl<T: Send + 'static> ToThread<T> {
                 return Poll::Pending;
             }
             Stage::Done(_) => {
-                let Stage::Done(result) = std::mem::replace(&mut state.stage, Stage::Gone) else {
-                    unreachable!("matched above")
-                };
                 drop(state);
+                drop(new); // while the result is still there, should this panic
+                let Stage::Done(result) = std::mem::replace(&mut self.job.lock().stage, Stage::Gone) else {
+                    unreachable!("only this takes it out")
+                };
                 budget::spend();
                 return Poll::Ready(Some(result.unwrap_or_else(|payload| PanicPayload::new(payload).resume())));
             }

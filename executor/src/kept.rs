@@ -32,6 +32,7 @@ use crate::machine::core::Core;
 use crate::machine::mailbox::{self, Address, Mailbox};
 use crate::machine::slots::Slots;
 use crate::machine::waker::{COUNTS, TaskId, VTABLE};
+use crate::report;
 use crate::runtime::RunError;
 
 /// A clone of `waker` for something that stays on this thread, and that only this thread's tasks can reach: it does not count as one
@@ -48,6 +49,20 @@ pub fn keep(waker: &Waker) -> Waker {
     match TaskId::of(waker) {
         Some(id) if !id.is_counted() => id.waker(),
         _ => keep_rare(waker),
+    }
+}
+
+/// Drops a waker that was [kept](keep). If it is a stranger's and panics, that is reported, and does not strike who has come to the
+/// end of a wait, perhaps with a value in hand.
+#[inline]
+pub fn let_go(waker: Option<Waker>) {
+    #[cold]
+    fn let_go_of_stranger(waker: Waker) {
+        report::wake(|| drop(waker));
+    }
+    match waker {
+        Some(waker) if number_of(&waker).is_none() => let_go_of_stranger(waker),
+        ours => drop(ours),
     }
 }
 

@@ -49,7 +49,7 @@ pub enum Report {
         /// What it returned.
         error: Arc<dyn Error + Send + Sync>,
     },
-    /// A waker that did not come from this runtime panicked when it was woken.
+    /// A waker that did not come from this runtime panicked when it was woken, or dropped.
     WakerPanicked {
         /// What it panicked with.
         payload: PanicPayload,

@@ -302,32 +302,36 @@ impl Runtime {
             let main = self.core.queue_main(at);
             let waker = Lent::new(main);
             let mut cx = Context::from_waker(&waker);
-            let mut future = pin!(future.into_future());
-            loop {
-                match self.core.turn(true) {
-                    Ok(Turned::Main) => self.core.begin_poll(main),
-                    Ok(Turned::Looked) => {
-                        self.resume_fatal();
-                        continue;
-                    }
-                    Err(error) => {
-                        let Some(detector) = &self.core.mailbox.detector else { return Err(error) };
-                        let mut polled = Poll::Pending;
-                        let mut poll = || polled = future.as_mut().poll(&mut cx);
-                        let asked = detector.ask_main(&self.core, error, &mut poll);
-                        if let Poll::Ready(value) = polled {
-                            return Ok(value);
+            let value; // outside: should the future panic as it is dropped, this is dropped as well, and does not leak
+            {
+                let mut future = pin!(future.into_future());
+                value = loop {
+                    match self.core.turn(true) {
+                        Ok(Turned::Main) => self.core.begin_poll(main),
+                        Ok(Turned::Looked) => {
+                            self.resume_fatal();
+                            continue;
                         }
-                        asked?;
-                        continue;
+                        Err(error) => {
+                            let Some(detector) = &self.core.mailbox.detector else { return Err(error) };
+                            let mut polled = Poll::Pending;
+                            let mut poll = || polled = future.as_mut().poll(&mut cx);
+                            let asked = detector.ask_main(&self.core, error, &mut poll);
+                            if let Poll::Ready(value) = polled {
+                                break value;
+                            }
+                            asked?;
+                            continue;
+                        }
                     }
-                }
-                if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
+                    if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
+                        self.resume_fatal();
+                        break value;
+                    }
                     self.resume_fatal();
-                    return Ok(value);
-                }
-                self.resume_fatal();
+                };
             }
+            Ok(value)
         })
     }
 

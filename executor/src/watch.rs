@@ -147,7 +147,8 @@ impl Watch {
 
     #[cold]
     fn tell_slow(&self, task: TaskId, took: Duration, limit: Duration) {
-        if let Some(task) = self.known.lock().who(task) {
+        let task = self.known.lock().who(task);
+        if let Some(task) = task {
             self.mailbox.report(Report::SlowPoll { task, took, limit }); // the hook is called by the next look, in no task's name
         }
     }

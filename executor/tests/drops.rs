@@ -216,3 +216,29 @@ fn a_result_may_spawn_and_drop_handles_while_it_is_dropped() {
     runtime.enter(|| drop(first));
     assert_eq!(seen.get(), 11);
 }
+
+#[test]
+fn the_value_of_main_is_dropped_where_the_future_panics_as_it_is() {
+    struct Main(std::rc::Rc<std::cell::Cell<u32>>);
+    impl std::future::Future for Main {
+        type Output = Value;
+        fn poll(self: std::pin::Pin<&mut Self>, _: &mut std::task::Context<'_>) -> std::task::Poll<Value> {
+            std::task::Poll::Ready(Value(self.0.clone()))
+        }
+    }
+    impl Drop for Main {
+        fn drop(&mut self) {
+            panic!("spite");
+        }
+    }
+    struct Value(std::rc::Rc<std::cell::Cell<u32>>);
+    impl Drop for Value {
+        fn drop(&mut self) {
+            self.0.set(self.0.get() + 1);
+        }
+    }
+    let drops = std::rc::Rc::new(std::cell::Cell::new(0));
+    let run = || drop(handcar_executor::run(Main(drops.clone())));
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err());
+    assert_eq!(drops.get(), 1, "it was leaked");
+}

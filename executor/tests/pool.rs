@@ -502,3 +502,41 @@ fn where_the_system_gives_no_thread_at_all_that_is_an_error_and_the_loop_goes_on
         });
     }
 }
+
+#[test]
+fn a_result_is_not_lost_to_a_waker_that_panics_as_it_is_dropped() {
+    let _dog = watchdog();
+    run(async {
+        let mut job = to_thread(|| 7);
+        while !job.is_finished() {
+            yield_now().await;
+        }
+        let armed = Cell::new(true);
+        let waker = calling(move |call| assert!(!(call == Call::Drop && armed.take()), "spite"));
+        let poll = || waker.poll(&mut job).is_pending();
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(poll)).is_err());
+        assert_eq!(job.await, 7);
+    });
+}
+
+#[test]
+fn a_job_is_taken_back_though_its_waker_panics_as_it_is_dropped() {
+    let _dog = watchdog();
+    let reports = Reports::default();
+    let runtime = reports.builder().blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let (first, go) = blocked();
+        let mut job = to_thread(|| 7);
+        let armed = Rc::new(Cell::new(false));
+        let to_panic = Rc::clone(&armed);
+        let waker = calling(move |call| assert!(!(call == Call::Drop && to_panic.take()), "spite"));
+        assert!(waker.poll(&mut job).is_pending());
+        armed.set(true);
+        let withdrawn = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job.withdraw()));
+        assert!(withdrawn.is_ok_and(|withdrawn| withdrawn));
+        drop(go);
+        first.await;
+        assert_eq!(job.await, 7);
+    });
+    assert_eq!(reports.take().len(), 1);
+}

@@ -1,12 +1,16 @@
 //! Timeouts: who wins, and what is left.
 
-use std::future::pending;
+use std::cell::Cell;
+use std::future::{pending, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use handcar_executor::{Elapsed, Instant, sleep, spawn, timeout, timeout_at, yield_now};
 
 mod common;
-use common::{Drops, panic_of, poll_once, simulated, test_run, watchdog};
+use common::{Call, Drops, Reports, calling, panic_of, poll_once, simulated, test_run, watchdog};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -130,4 +134,24 @@ fn a_spent_budget_costs_no_timeout_its_ready_body() {
             assert_eq!(timeout(Duration::ZERO, task).await.expect("it was ready").unwrap(), number);
         }
     });
+}
+
+#[test]
+fn a_value_is_not_lost_to_a_waker_that_panics_as_it_is_dropped() {
+    let _dog = watchdog();
+    let reports = Reports::default();
+    reports.builder().build().unwrap().block_on(async {
+        let armed = Rc::new(Cell::new(false));
+        let to_panic = Rc::clone(&armed);
+        let waker = calling(move |call| assert!(!(call == Call::Drop && to_panic.take()), "spite"));
+        let come = Cell::new(false);
+        let mut future =
+            Box::pin(timeout(Duration::MAX, poll_fn(|_| if come.get() { Poll::Ready(7) } else { Poll::Pending })));
+        assert!(waker.poll(&mut future).is_pending());
+        armed.set(true);
+        come.set(true);
+        let polled = catch_unwind(AssertUnwindSafe(|| waker.poll(&mut future)));
+        assert!(matches!(polled, Ok(Poll::Ready(Ok(7)))));
+    });
+    assert_eq!(reports.take().len(), 1);
 }

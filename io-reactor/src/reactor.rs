@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
+use handcar_executor::let_go;
 use handcar_executor::park::{self, Notify, Park};
 use slab::Slab;
 
@@ -190,6 +191,9 @@ impl Reactor {
         let mut woken = Vec::new();
         self.entries.borrow_mut()[self.closing.index()].take_waiting(Direction::Read, &mut woken);
         self.wake(&mut woken);
+        for waker in left_behind {
+            let_go(Some(waker));
+        }
     }
 
     pub(crate) fn is_ready(&self, key: Key, direction: Direction) -> bool {
@@ -253,6 +257,7 @@ impl Reactor {
     pub(crate) fn leave(&self, key: Key, place: Place) {
         let left = self.entries.borrow_mut()[key.index()].leave(place);
         self.waiting.set(self.waiting.get() - usize::from(left.is_some()));
+        let_go(left);
     }
 
     #[inline]
@@ -262,7 +267,7 @@ impl Reactor {
         match surplus {
             None => self.waiting.set(self.waiting.get() + 1),
             Some(Surplus::Dropped(waker)) => drop(waker),
-            Some(Surplus::PutOut(waker)) => waker.wake(),
+            Some(Surplus::PutOut(waker)) => park::wake_all(&mut vec![waker]), // whose panic is not this one's
         }
     }
 

@@ -33,37 +33,45 @@ impl Site<'_> {
     pub(crate) fn poll_io<R>(
         self,
         cx: &mut Context<'_>,
-        place: Option<&mut Option<Place>>,
+        mut place: Option<&mut Option<Place>>,
         mut op: impl FnMut() -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
         ready!(budget::poll(cx));
-        while self.is_ready() || !self.reactor.is_current() {
-            match op() {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.clear();
-                    self.reactor.ensure_current()?;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => {
-                    budget::spend();
-                    return Poll::Ready(result);
+        loop {
+            while self.is_ready() || !self.reactor.is_current() {
+                match op() {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        self.clear();
+                        self.reactor.ensure_current()?;
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    result => {
+                        budget::spend();
+                        return Poll::Ready(result);
+                    }
                 }
             }
+            self.wait(place.as_deref_mut(), cx)?;
+            if !self.is_ready() {
+                return Poll::Pending;
+            }
+            // The clone of a stranger's waker has turned the loop.
         }
-        self.wait(place, cx)?;
-        Poll::Pending
     }
 
     /// Waits by poll until readiness is reported, and does nothing with it.
     pub(crate) fn poll_reported(self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(budget::poll(cx));
-        if self.is_ready() {
-            budget::spend();
-            return Poll::Ready(Ok(()));
+        if !self.is_ready() {
+            self.reactor.ensure_current()?;
+            self.wait(None, cx)?;
+            if !self.is_ready() {
+                return Poll::Pending;
+            }
+            // The clone of a stranger's waker has turned the loop.
         }
-        self.reactor.ensure_current()?;
-        self.wait(None, cx)?;
-        Poll::Pending
+        budget::spend();
+        Poll::Ready(Ok(()))
     }
 
     /// Asks the system whether the descriptor is ready now: what was reported may be used up, what was hoped untrue.

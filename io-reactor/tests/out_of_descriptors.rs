@@ -1,9 +1,11 @@
 //! A server at the descriptor limit. A process of its own, for the limit is the process's; under the simulated clock, which
 //! tells a wait for a descriptor from a wait for the time, and both from spinning.
 
+#[path = "../../executor/tests/common/calling.rs"]
+mod calling;
 mod common;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io;
 use std::rc::Rc;
@@ -43,6 +45,7 @@ fn accept_at_the_descriptor_limit_neither_spins_nor_dies() {
     let runtime = Builder::new().clock(Clock::simulated()).build().unwrap();
     runtime.block_on(async {
         a_closing_source_frees_the_acceptor().await;
+        a_source_that_closes_while_the_waker_is_cloned_frees_the_acceptor().await;
         a_descriptor_given_back_otherwise_is_found_after_a_while().await;
         an_acceptor_that_is_dropped_at_the_limit_leaves_the_others_to_go_on().await;
     });
@@ -72,6 +75,20 @@ async fn a_closing_source_frees_the_acceptor() {
     assert_eq!(accepted.unwrap().1, waiting.local_addr().unwrap());
     assert_eq!(Instant::now(), started, "it waited for the time");
     drop(files);
+}
+
+async fn a_source_that_closes_while_the_waker_is_cloned_frees_the_acceptor() {
+    let (listener, waiting, other, files) = starved().await;
+    let (other, woken) = (RefCell::new(Some(other)), Rc::new(Cell::new(false)));
+    let to_note = Rc::clone(&woken);
+    let waker = calling::calling(move |call| match call {
+        calling::Call::Clone => drop(other.take()),
+        call => to_note.set(to_note.get() || call != calling::Call::Drop),
+    });
+    let mut accept = listener.accept();
+    let accepted = waker.poll(&mut accept);
+    assert!(woken.get() || accepted.is_ready(), "it waits for the time");
+    drop((accepted, accept, waiting, files));
 }
 
 async fn a_descriptor_given_back_otherwise_is_found_after_a_while() {

@@ -1,5 +1,7 @@
 //! Wakers of all kinds: foreign ones that re-enter or panic, several on one source, and those of futures that are dropped.
 
+#[path = "../../executor/tests/common/calling.rs"]
+mod calling;
 mod common;
 
 use std::cell::{Cell, RefCell};
@@ -454,4 +456,88 @@ fn a_regular_file_and_a_second_source_of_one_descriptor_are_refused() {
         writer.write_all(b"x").unwrap();
         assert_eq!(first.read_with(|pipe| (&**pipe).read(&mut [0; 2])).await.unwrap(), 1);
     });
+}
+
+#[test]
+fn a_waker_that_is_put_out_and_panics_does_not_strike_the_newcomer() {
+    let _watchdog = watchdog();
+    let reports = Rc::new(Cell::new(0));
+    let told = Rc::clone(&reports);
+    let runtime = Builder::new().on_report(move |_| told.set(told.get() + 1)).build().unwrap();
+    runtime.block_on(async {
+        let (stream, _other) = pair().await.unwrap();
+        let armed = Rc::new(Cell::new(false));
+        let panicked = Rc::new(Cell::new(0));
+        let wakers: Vec<_> = (0..1100)
+            .map(|_| {
+                let (armed, panicked) = (Rc::clone(&armed), Rc::clone(&panicked));
+                calling::calling(move |call| {
+                    if call == calling::Call::Wake && armed.get() {
+                        panicked.set(panicked.get() + 1);
+                        panic!("spite");
+                    }
+                })
+            })
+            .collect();
+        armed.set(true);
+        let mut buffer = [0];
+        for waker in &wakers {
+            assert!(waker.poll(&mut (&mut &stream).read(&mut buffer)).is_pending());
+        }
+        assert!(panicked.get() > 0);
+        armed.set(false);
+    });
+    assert!(reports.get() > 0);
+}
+
+#[test]
+fn what_comes_while_the_waker_is_cloned_is_heard() {
+    let _watchdog = watchdog();
+    let runtime = Rc::new(Runtime::new().unwrap());
+    let (reader, mut writer) = io::pipe().unwrap();
+    let source = runtime.enter(|| Source::new(reader).unwrap());
+    for by_place in [false, true] {
+        let woken = Rc::new(Cell::new(false));
+        let (turns, to_note, mut to_write) = (Rc::clone(&runtime), Rc::clone(&woken), writer.try_clone().unwrap());
+        let write_all = RefCell::new(move || {
+            to_write.write_all(b"x").unwrap();
+            _ = turns.turn().unwrap();
+        });
+        let waker = calling::calling(move |call| match call {
+            calling::Call::Clone => write_all.borrow_mut()(),
+            calling::Call::Wake | calling::Call::WakeByRef => to_note.set(true),
+            calling::Call::Drop => {}
+        });
+        let read = |mut reader: &PipeReader| reader.read(&mut [0; 2]);
+        let is_pending = runtime.enter(|| {
+            if by_place {
+                waker.poll(&mut source.read_with(read)).is_pending()
+            } else {
+                source.poll_read_with(&mut Context::from_waker(&waker.waker), read).is_pending()
+            }
+        });
+        assert!(!is_pending || woken.get(), "by place: {by_place}");
+    }
+    drop(writer.flush());
+}
+
+#[test]
+fn a_descriptor_is_given_back_though_a_waker_panics_as_it_is_dropped() {
+    let _watchdog = watchdog();
+    let reports = Rc::new(Cell::new(0));
+    let told = Rc::clone(&reports);
+    let runtime = Builder::new().on_report(move |_| told.set(told.get() + 1)).build().unwrap();
+    runtime.block_on(async {
+        let (reader, _writer) = io::pipe().unwrap();
+        let source = Source::new(reader).unwrap();
+        let armed = Rc::new(Cell::new(false));
+        let to_panic = Rc::clone(&armed);
+        let waker = calling::calling(move |call| assert!(!(call == calling::Call::Drop && to_panic.take()), "spite"));
+        let mut cx = Context::from_waker(&waker.waker);
+        assert!(source.poll_read_with(&mut cx, |mut reader| reader.read(&mut [0])).is_pending());
+        armed.set(true);
+        let given_back = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| source.into_inner()));
+        assert!(given_back.is_ok(), "the descriptor is lost");
+    });
+    assert_eq!(reports.get(), 1);
 }

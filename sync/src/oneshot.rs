@@ -129,6 +129,8 @@ impl<T> Sender<T> {
             if !self.is_closed() {
                 return Poll::Pending;
             }
+            // Not left for `send`, with the message in hand.
+            drop(self.shared.as_ref().map(|shared| shared.sender.take()));
         }
         budget::spend();
         Poll::Ready(())
@@ -214,6 +216,11 @@ impl<T> Receiver<T> {
             shared.receiver.register(cx.waker());
         }
         // Registering runs foreign code: look again.
+        if let Some(shared) = &self.shared
+            && Rc::strong_count(shared) == 1
+        {
+            drop(shared.receiver.take()); // while the message is still there, since this may panic
+        }
         let result = self.try_recv();
         if let Err(TryRecvError::Empty) = result {
             return Poll::Pending;

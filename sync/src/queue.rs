@@ -13,12 +13,11 @@ use std::cell::{Cell, RefCell, RefMut};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
 
 use crate::event::{Event, EventWait};
 use crate::mpsc::error::{SendError, TryRecvError, TrySendError};
 use crate::semaphore::{Semaphore, TryAcquireError};
-use crate::wait_queue::{Ticket, Wait};
+use crate::wait_queue::Wait;
 
 mod store;
 mod tracked;
@@ -328,11 +327,6 @@ impl<S: Store> AnyQueue<S> {
         if self.is_empty() {
             self.items.close();
         }
-    }
-
-    fn poll_get(&self, ticket: &mut Ticket, cx: &mut Context<'_>, wait: &'static Wait) -> Poll<Option<S::Item>> {
-        let item = ready!(self.items.poll_acquire(ticket, 1, cx, wait));
-        Poll::Ready(item.ok().and_then(|()| self.pop()))
     }
 
     /// Whether an item was taken and is not done.

@@ -643,3 +643,131 @@ fn a_send_that_is_given_up_while_its_waker_panics_drops_its_message() {
         assert_eq!(drops.get(), 1, "the message was leaked, capacity {capacity}");
     }
 }
+
+#[test]
+fn a_message_that_comes_while_the_waker_is_cloned_is_not_lost_to_its_drop() {
+    struct SendsAndPanics(RefCell<Option<oneshot::Sender<u8>>>, Cell<bool>);
+    impl Spite for SendsAndPanics {
+        fn on_clone(&self) {
+            if let Some(sender) = self.0.take() {
+                sender.send(7).unwrap();
+                self.1.set(true);
+            }
+        }
+        fn on_drop(&self) {
+            assert!(!self.1.take(), "spite");
+        }
+    }
+    let (sender, mut receiver) = oneshot::channel();
+    let waker = spiteful(SendsAndPanics(RefCell::new(Some(sender)), Cell::new(false)));
+    assert!(catch_unwind(AssertUnwindSafe(|| poll_with(&mut receiver, &waker))).is_err());
+    assert_eq!(poll_once(&mut receiver), Poll::Ready(Ok(7)));
+}
+
+#[test]
+fn a_message_is_given_back_though_the_senders_waker_panics_as_it_is_dropped() {
+    struct ClosesAndPanics(RefCell<Option<oneshot::Receiver<u8>>>, Cell<bool>);
+    impl Spite for ClosesAndPanics {
+        fn on_clone(&self) {
+            if self.0.take().is_some() {
+                self.1.set(true);
+            }
+        }
+        fn on_drop(&self) {
+            assert!(!self.1.take(), "spite");
+        }
+    }
+    let (mut sender, receiver) = oneshot::channel();
+    let waker = spiteful(ClosesAndPanics(RefCell::new(Some(receiver)), Cell::new(false)));
+    let _ = catch_unwind(AssertUnwindSafe(|| sender.poll_closed(&mut Context::from_waker(&waker))));
+    let sent = catch_unwind(AssertUnwindSafe(|| sender.send(7)));
+    assert!(matches!(sent, Ok(Err(7))), "the message was lost");
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Original {
+    Quiet,
+    Panics,
+}
+
+#[test]
+fn a_clone_of_a_broadcast_message_is_dropped_where_the_original_panics_as_it_is() {
+    struct Message {
+        kind: Original,
+        clones_dropped: Rc<Cell<u32>>,
+        lets_go: Rc<RefCell<Option<broadcast::Receiver<Message>>>>,
+    }
+    impl Clone for Message {
+        fn clone(&self) -> Self {
+            drop(self.lets_go.take());
+            Message { kind: Original::Quiet, clones_dropped: self.clones_dropped.clone(), lets_go: Rc::default() }
+        }
+    }
+    impl Drop for Message {
+        fn drop(&mut self) {
+            match self.kind {
+                Original::Quiet => self.clones_dropped.set(self.clones_dropped.get() + 1),
+                Original::Panics => panic!("spite"),
+            }
+        }
+    }
+    let (sender, mut receiver) = broadcast::channel(4);
+    let lets_go = Rc::new(RefCell::new(Some(sender.subscribe())));
+    let clones_dropped = Rc::new(Cell::new(0));
+    let message = Message { kind: Original::Panics, clones_dropped: clones_dropped.clone(), lets_go };
+    assert!(sender.send(message).is_ok());
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(receiver.try_recv()))).is_err());
+    assert_eq!(clones_dropped.get(), 1, "the clone was leaked");
+}
+
+#[test]
+fn a_stream_of_items_goes_on_after_a_comparison_has_panicked() {
+    #[derive(PartialEq, Eq)]
+    struct Touchy(u8, Rc<Cell<bool>>);
+    impl PartialOrd for Touchy {
+        fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+            Some(self.cmp(other))
+        }
+    }
+    impl Ord for Touchy {
+        fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+            assert!(!self.1.take(), "spite");
+            self.0.cmp(&other.0)
+        }
+    }
+    let armed = Rc::new(Cell::new(false));
+    let queue = handcar_sync::PriorityQueue::unbounded();
+    for n in 0..4 {
+        assert!(queue.try_put(Touchy(n, armed.clone())).is_ok());
+    }
+    let mut items = queue.stream();
+    armed.set(true);
+    let poll = || items.poll_next_unpin(&mut Context::from_waker(Waker::noop())).is_ready();
+    assert!(catch_unwind(AssertUnwindSafe(poll)).is_err());
+    armed.set(false);
+    let poll = || items.poll_next_unpin(&mut Context::from_waker(Waker::noop())).is_ready();
+    assert!(catch_unwind(AssertUnwindSafe(poll)).is_ok_and(|is_ready| is_ready));
+}
+
+#[test]
+fn the_turn_of_a_rate_limiter_is_not_lost_to_a_waker_that_panics_as_it_is_dropped() {
+    use std::time::Duration;
+    let clock = handcar_executor::Clock::simulated();
+    let reports = handcar_executor::Reports::new();
+    let builder = handcar_executor::Builder::new().clock(clock.clone()).on_report(reports.hook());
+    builder.build().unwrap().block_on(async {
+        let limiter = handcar_sync::RateLimiter::new(1, Duration::from_secs(1), 1);
+        assert!(limiter.try_acquire());
+        let armed = Rc::new(Cell::new(false));
+        let waker = spiteful(PanicsWhenDropped(armed.clone()));
+        let mut acquire = limiter.acquire();
+        assert!(poll_with(&mut acquire, &waker).is_pending());
+        clock.advance(Duration::from_secs(1)); // its timer is still armed
+        armed.set(true);
+        let acquired = catch_unwind(AssertUnwindSafe(|| poll_with(&mut acquire, &waker)));
+        assert!(acquired.is_ok_and(|poll| poll.is_ready()));
+        drop(acquire);
+        clock.advance(Duration::from_secs(1));
+        assert!(limiter.try_acquire(), "the turn was lost");
+    });
+}

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::kept::keep;
+use crate::kept::{keep, let_go};
 use crate::machine::timers::Timers;
 use crate::machine::{budget, context};
 use crate::question;
@@ -151,9 +151,10 @@ impl Alarm {
     }
 
     /// Forgets the timer; the next poll arms it anew.
+    #[inline]
     pub fn disarm(&mut self) {
         if let Some(timers) = self.timers.take() {
-            drop(timers.disarm(self.key));
+            let_go(timers.disarm(self.key));
         }
     }
 }

@@ -13,6 +13,7 @@ use handcar_executor::{Report, layer};
 
 use crate::cleanup::Place;
 use crate::crew::Text;
+use crate::scoped::discard;
 
 /// Acquires a resource, lets `body` use it, and releases it: exactly once, shielded, after success, error, panic and cancel.
 ///
@@ -61,7 +62,10 @@ where
         match (used, released) {
             (Ok(value), Ok(())) => Ok(value),
             (Err(body), Ok(())) => Err(BracketError::Body(body)),
-            (Ok(_), Err(release)) => Err(BracketError::Release(release)),
+            (Ok(unwanted), Err(release)) => {
+                discard(Some(unwanted)); // its destructor must not take the error along
+                Err(BracketError::Release(release))
+            }
             (Err(body), Err(release)) => Err(BracketError::Both { body, release }),
         }
     }

@@ -128,7 +128,9 @@ impl<T> ContextVar<T> {
     pub fn sync_scope<R>(&'static self, value: T, f: impl FnOnce() -> R) -> R {
         let binding = Binding::new(self.key(), (self.keep)(value));
         let context = merge(current().as_deref().unwrap_or_default(), &binding);
-        enter(Some(context), f)
+        let result = enter(Some(context), f);
+        drop(binding); // as in `enter`
+        result
     }
 
     /// The value.
@@ -287,8 +289,10 @@ impl Drop for Restore {
 
 /// Calls `f` in `context`.
 pub(crate) fn enter<R>(context: Option<Context>, f: impl FnOnce() -> R) -> R {
-    let _restore = replace(context);
-    f()
+    let restore = replace(context);
+    let result = f();
+    drop(restore); // here: should a value of the context panic as it is dropped, the result is dropped as well, and does not leak
+    result
 }
 
 /// `around`, and over it `binding`.

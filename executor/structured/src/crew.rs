@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::error::Error;
 use std::fmt;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Context;
@@ -163,8 +163,12 @@ impl<E: fmt::Display + 'static> Crew<E> {
 
     pub(crate) fn report(errors: &GroupError<E>) {
         if !errors.is_empty() {
-            let error = Arc::new(Text(errors.to_string()));
-            layer::report(Report::GroupCut { error });
+            // What is there to be told of beside these must not be lost to one of which the text panics.
+            let text = catch_unwind(AssertUnwindSafe(|| errors.to_string())).unwrap_or_else(|payload| {
+                let why = PanicPayload::new(payload);
+                format!("errors in the group at {}, to print which panicked: {why}", errors.made_at())
+            });
+            layer::report(Report::GroupCut { error: Arc::new(Text(text)) });
         }
     }
 }

@@ -367,12 +367,12 @@ impl<T, F: Future> Body<T, F> {
             this.slot.depth.set(polls::depth());
             step(this.stage, cx)
         });
-        if let (None, Some(node)) = (&this.node, node) {
-            node.keep_waker(cx);
-            *this.node = Some(node);
-        }
+        // Before a stranger's waker is cloned, which may panic.
         if let Some(outcome) = outcome {
             *this.phase = Phase::Ended(outcome);
+        }
+        if let (None, Some(node)) = (&this.node, node) {
+            this.node.insert(node).keep_waker(cx);
         }
     }
 

@@ -23,7 +23,7 @@ use crate::cleanup;
 use crate::crew::{Crew, State};
 use crate::group_error::{GroupError, Whose};
 use crate::polls::{self, Frame};
-use crate::scoped::{Outcome, Stage, drop_body, drop_node, step};
+use crate::scoped::{Outcome, Stage, discard, drop_body, drop_node, step};
 
 pin_project! {
     /// Polls a group to its end.
@@ -140,7 +140,8 @@ where
         }
         Poll::Ready(match this.value.take() {
             Some(value) if errors.is_empty() => Ok(value),
-            _ => {
+            unwanted => {
+                discard(unwanted); // its destructor must not take the errors along
                 if errors.is_empty() {
                     errors.set_cancelled(node.own_reason());
                 }

@@ -48,6 +48,19 @@ enum State<V, E> {
     Failed(E),
 }
 
+impl<V, E> Signal<V, E> {
+    /// The value, if it is there; anything else stays where it is.
+    fn take_ready(&self) -> Option<V> {
+        match self.state.replace(State::Starting) {
+            State::Ready(value) => Some(value),
+            other => {
+                self.state.set(other);
+                None
+            }
+        }
+    }
+}
+
 /// Says that a child has started. The closure that [`TaskGroup::start`](crate::TaskGroup::start) calls gets one.
 #[must_use = "the child has not started until `ready` is called"]
 pub struct Started<V, E> {
@@ -109,37 +122,29 @@ impl<V, E> Future for Start<V, E> {
     type Output = Result<V, StartError<E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let failed = match self.signal.state.replace(State::Starting) {
-            State::Ready(value) => return Poll::Ready(Ok(value)),
-            State::Failed(error) => Some(error),
-            State::Starting => None,
-        };
+        if let Some(value) = self.signal.take_ready() {
+            return Poll::Ready(Ok(value));
+        }
+        // If it has failed, its cleanups are awaited first.
         let Poll::Ready(ended) = Pin::new(&mut self.handle).poll(cx) else {
-            if let Some(error) = failed {
-                self.signal.state.set(State::Failed(error)); // its cleanups are awaited first
-            }
             let before = self.signal.waiter.replace(Some(keep(cx.waker())));
             drop(before);
             // The clone was a stranger's code: look again.
-            return match self.signal.state.replace(State::Starting) {
-                State::Ready(value) => Poll::Ready(Ok(value)),
-                state => {
-                    self.signal.state.set(state);
-                    Poll::Pending
-                }
-            };
+            return self.signal.take_ready().map_or(Poll::Pending, |value| Poll::Ready(Ok(value)));
         };
-        Poll::Ready(Err(match (failed, ended) {
-            (Some(error), _) => StartError::Failed(error),
-            (None, Ok(())) => StartError::NoSignal,
-            (None, Err(end)) => StartError::Ended(end),
-        }))
+        Poll::Ready(match (self.signal.state.replace(State::Starting), ended) {
+            (State::Ready(value), _) => Ok(value),
+            (State::Failed(error), _) => Err(StartError::Failed(error)),
+            (State::Starting, Ok(())) => Err(StartError::NoSignal),
+            (State::Starting, Err(end)) => Err(StartError::Ended(end)),
+        })
     }
 }
 
 impl<V, E> Drop for Start<V, E> {
     fn drop(&mut self) {
-        let got_nothing = match self.signal.state.replace(State::Starting) {
+        let state = self.signal.state.replace(State::Starting); // dropped last: it may hold what panics then
+        let got_nothing = match &state {
             State::Starting => self.signal.is_awaited.replace(false),
             State::Ready(_) | State::Failed(_) => true,
         };

@@ -23,7 +23,7 @@ use std::task::{Context as Polling, Waker};
 use std::time::Duration;
 
 use handcar_executor::layer::{self, Alarm};
-use handcar_executor::{self as kernel, Instant, PanicPayload, Report, keep};
+use handcar_executor::{self as kernel, Instant, PanicPayload, Report, keep, let_go};
 use slab::Slab;
 
 use crate::cleanup::Cleanup;
@@ -110,8 +110,34 @@ pub(crate) enum Grace {
 pub(crate) struct Times {
     deadline: Option<Alarm>,
     grace: Option<Alarm>,
+    /// The deadline is being polled, outside the borrow, and comes back unless it is changed meanwhile.
+    lent: bool,
     /// The grace period is over.
     pub(crate) over: bool,
+}
+
+/// A deadline that is polled outside the borrow. It goes back, also when a stranger's waker panics as it is cloned, but not if another
+/// one was set meanwhile.
+struct LentDeadline<'a> {
+    clock: &'a RefCell<Times>,
+    alarm: Option<Alarm>,
+}
+
+impl LentDeadline<'_> {
+    fn new(clock: &RefCell<Times>) -> LentDeadline<'_> {
+        let alarm = clock.borrow_mut().deadline.take();
+        clock.borrow_mut().lent = alarm.is_some();
+        LentDeadline { clock, alarm }
+    }
+}
+
+impl Drop for LentDeadline<'_> {
+    fn drop(&mut self) {
+        let mut clock = self.clock.borrow_mut();
+        if std::mem::take(&mut clock.lent) {
+            std::mem::swap(&mut clock.deadline, &mut self.alarm);
+        }
+    }
 }
 
 impl Node {
@@ -432,7 +458,7 @@ impl Node {
         if self.closed.replace(true) {
             return;
         }
-        drop(self.waker.take());
+        let waker = self.waker.take();
         let parent = self.unlink();
         self.links.borrow_mut().parent.clone_from(&parent);
         if let Some(parent) = &parent {
@@ -446,6 +472,7 @@ impl Node {
             cleanup.hand_to(parent.clone()); // the newest first: at the root each becomes a task
         }
         drop(self.clock.take());
+        let_go(waker);
     }
 
     pub(crate) fn set_grace(&self, grace: Option<Duration>) {
@@ -472,12 +499,10 @@ impl Node {
     pub(crate) fn look_at_clock(self: &Rc<Node>, cx: &mut Polling<'_>) {
         if !self.is_cancelled_itself() {
             // Polled outside the borrow: it clones a waker, which may be a stranger's.
-            let Some(mut alarm) = self.clock.borrow_mut().deadline.take() else { return };
-            if alarm.poll(cx).is_pending() {
-                let mut alarm = Some(alarm);
-                if self.clock.borrow().deadline.is_none() {
-                    std::mem::swap(&mut self.clock.borrow_mut().deadline, &mut alarm);
-                }
+            let mut lent = LentDeadline::new(&self.clock);
+            let has_come = lent.alarm.as_mut().is_some_and(|alarm| alarm.poll(cx).is_ready());
+            drop(lent);
+            if !has_come {
                 return;
             }
             self.cancel(CancelReason::of(CancelKind::Deadline, self.at));
@@ -523,7 +548,10 @@ impl Node {
             return;
         }
         let mut alarm = deadline.map(Alarm::at);
-        std::mem::swap(&mut self.clock.borrow_mut().deadline, &mut alarm);
+        let mut clock = self.clock.borrow_mut();
+        std::mem::swap(&mut clock.deadline, &mut alarm);
+        clock.lent = false;
+        drop(clock);
         drop(alarm);
         self.wake_wrapper();
     }

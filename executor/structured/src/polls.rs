@@ -426,6 +426,11 @@ pub(crate) fn opened_above(depth: usize) -> Option<&'static Location<'static>> {
     innermost(|top| scopes(top).nth(above).map(Link::at))
 }
 
+/// The line that made the innermost scope.
+pub(crate) fn at() -> Option<&'static Location<'static>> {
+    innermost(|top| top.map(Link::at))
+}
+
 fn scopes<'a>(top: Option<&'a Link<'a>>) -> impl Iterator<Item = &'a Link<'a>> {
     outwards(top).filter(|link| !link.is_task())
 }

@@ -340,8 +340,9 @@ impl Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         let _isolated = Isolated::new();
-        self.kernel().enter(|| self.shutdown.forget());
-        drop(self.kernel.take());
+        // Dropped before `_isolated`, also when what the signal has captured panics as it is dropped.
+        let Some(kernel) = self.kernel.take() else { unreachable!("only this takes it out") };
+        kernel.enter(|| self.shutdown.forget());
     }
 }
 

@@ -172,11 +172,15 @@ pub(crate) fn discard<T>(value: Option<T>) {
     }
 }
 
-/// Reports a panic beside another one that goes on; outside a runtime the panic hook has printed it.
+/// Reports a panic beside another one that goes on.
 #[cold]
 pub(crate) fn report_second(panic: PanicPayload) {
-    if let Some(task) = current_task() {
-        layer::report_panic(task, panic);
+    match current_task() {
+        Some(task) => layer::report_panic(task, panic),
+        // Polled by hand, in a runtime that was entered.
+        None => {
+            layer::report(Report::CleanupPanicked { at: polls::at().unwrap_or_else(Location::caller), payload: panic });
+        }
     }
 }
 

@@ -423,10 +423,14 @@ macro_rules! tuples {
 
             fn value(nested: <Self::Arms as Arms<All>>::Values, index: usize) -> Option<Self::Value> {
                 let tuples!(@nested $($value)+) = nested;
-                match index {
-                    $($index => $value.map(OneOf::$variant),)+
+                let ($(mut $value,)+) = ($($value,)+);
+                let first = match index {
+                    $($index => $value.take().map(OneOf::$variant),)+
                     _ => None,
-                }
+                };
+                // Here: should one of these panic, the first one is dropped as well. As the function's value it would leak.
+                drop(($($value,)+));
+                first
             }
         }
 
@@ -441,10 +445,13 @@ macro_rules! tuples {
                 failed: Option<usize>,
             ) -> Option<Result<Self::Oks, Err>> {
                 let tuples!(@nested $($value)+) = nested;
-                match failed {
-                    $(Some($index) => Some(Err($value?.err()?)),)+
-                    _ => Some(Ok(($($value?.ok()?,)+))),
-                }
+                let ($(mut $value,)+) = ($($value,)+);
+                let error = match failed {
+                    $(Some($index) => $value.take()?.err()?,)+
+                    _ => return Some(Ok(($($value?.ok()?,)+))),
+                };
+                drop(($($value,)+)); // as in `value`
+                Some(Err(error))
             }
         }
     )+ };

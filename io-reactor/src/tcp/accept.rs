@@ -122,11 +122,16 @@ impl<'a> Recovery<'a> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.reactor.closings() != self.starved.closings {
+        if self.has_closed() {
             return Poll::Ready(());
         }
         self.reactor.wait_for_closing(&mut self.place, cx.waker());
-        self.pause.poll(cx)
+        // The clone was a stranger's code: look again.
+        if self.has_closed() { Poll::Ready(()) } else { self.pause.poll(cx) }
+    }
+
+    fn has_closed(&self) -> bool {
+        self.reactor.closings() != self.starved.closings
     }
 }
 

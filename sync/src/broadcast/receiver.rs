@@ -50,7 +50,10 @@ impl<T: Clone> Receiver<T> {
         }
         let clone = T::clone(&message);
         // Only now: the clone was foreign code, and might have panicked.
-        drop(self.see());
+        let seen = self.see();
+        // The original may be dropped here. Should that panic, the clone is dropped as well; later, as the function's value, it
+        // would leak.
+        drop((seen, message));
         Ok(clone)
     }
 

@@ -72,7 +72,8 @@ impl<S: Store> Future for Get<'_, S> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { queue, ticket } = &mut *self;
-        queue.poll_get(ticket, cx, &GET)
+        let item = ready!(queue.items.poll_acquire(ticket, 1, cx, &GET));
+        Poll::Ready(item.ok().and_then(|()| queue.pop()))
     }
 }
 
@@ -102,9 +103,9 @@ impl<S: Store, Q: Hold<AnyQueue<S>>> Stream for Items<S, Q> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
         let Self { queue, ticket, .. } = &mut *self;
-        let item = ready!(queue.poll_get(ticket, cx, &ITEMS));
-        *ticket = Ticket::New(None);
-        Poll::Ready(item)
+        let item = ready!(queue.items.poll_acquire(ticket, 1, cx, &ITEMS));
+        *ticket = Ticket::New(None); // first: a comparison of the items may panic
+        Poll::Ready(item.ok().and_then(|()| queue.pop()))
     }
 }
 

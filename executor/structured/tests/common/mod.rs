@@ -22,7 +22,7 @@ use handcar_structured::{
 mod calling;
 
 #[allow(unused_imports)]
-pub(crate) use calling::{Call, calling};
+pub(crate) use calling::{Call, CallingWaker, calling};
 
 /// What a test may take before it counts as hung. Generous: a loaded machine is no failure.
 const PATIENCE: Duration = Duration::from_secs(30);
