@@ -79,7 +79,7 @@ impl Gate {
             Pass::Waiting => {}
         }
         *pass = Pass::Waiting;
-        let waker = keep(cx.waker()); // a stranger's code, maybe: not under a borrow
+        let waker = keep(cx.waker()); // not under a borrow, whosever it is
         let before = self.waiting.borrow_mut().insert(self.tickets.borrow()[key as usize], waker);
         drop(before);
         false
