@@ -377,7 +377,10 @@ impl<T: Send + 'static> Future for ToThread<T> {
 
 impl<T> Drop for ToThread<T> {
     fn drop(&mut self) {
-        let stage = std::mem::replace(&mut self.job.lock().stage, Stage::Gone);
+        let mut stage = std::mem::replace(&mut self.job.lock().stage, Stage::Gone);
+        if let Stage::Waiting { waker, .. } | Stage::Running(waker) = &mut stage {
+            let_go(waker.take());
+        }
         let panicked = match stage {
             Stage::Done(Err(payload)) => Some(payload),
             // What a job that never runs had captured is a stranger's, as on the job's thread.

@@ -83,9 +83,9 @@ pub enum Report {
         /// Which job.
         job: JobInfo,
     },
-    /// A cleanup or a destructor panicked where another panic goes on already.
+    /// A cleanup or a destructor panicked where a panic or an error goes on already.
     CleanupPanicked {
-        /// The line that made the cleanup, or the scope that was dropped.
+        /// The line that made the cleanup, or the scope.
         at: &'static Location<'static>,
         /// What it panicked with.
         payload: PanicPayload,
@@ -175,7 +175,7 @@ impl Report {
             Report::JobAbandoned { .. } => {
                 "it runs on and nobody gets its result: give the scope a longer grace period, or say `abandon_on_cancel`"
             }
-            Report::CleanupPanicked { .. } => "another panic goes on already, which says what came first",
+            Report::CleanupPanicked { .. } => "a panic or an error goes on already, which says what came first",
             Report::CleanupFailed { .. } => "nobody was left to return it to: handle the error in the cleanup",
             Report::CleanupLeft { .. } => "drop its guard, or what holds that, before the runtime",
             Report::GroupCut { .. } => {

@@ -23,7 +23,7 @@ use std::fmt;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Waker};
 
-use crate::kept::{Lent, keep};
+use crate::kept::{Lent, keep, let_go};
 use crate::machine::context;
 use crate::machine::core::Core;
 use crate::machine::waker::{BLOCK, TaskId};
@@ -228,6 +228,7 @@ impl Delegates {
 impl Drop for Delegates {
     fn drop(&mut self) {
         self.release();
+        let_go(self.ready.parent.take()); // whoever is polled with it may have values in hand
     }
 }
 

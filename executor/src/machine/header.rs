@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use crate::join_error::{CancelKind, CancelReason};
+use crate::kept::let_go;
 use crate::layer::Ending;
 use crate::machine::mailbox::Address;
 use crate::machine::task::Run;
@@ -208,7 +209,7 @@ impl Header {
     /// Wakes nobody at the end.
     pub(crate) fn forget_joiner(&self) {
         self.joiner.set(TaskId::NONE);
-        drop(self.take_stranger());
+        let_go(self.take_stranger());
     }
 
     /// The stranger's waker to wake at the end.

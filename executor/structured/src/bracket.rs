@@ -63,7 +63,7 @@ where
             (Ok(value), Ok(())) => Ok(value),
             (Err(body), Ok(())) => Err(BracketError::Body(body)),
             (Ok(unwanted), Err(release)) => {
-                discard(Some(unwanted)); // its destructor must not take the error along
+                discard(Some(unwanted), at); // its destructor must not take the error along
                 Err(BracketError::Release(release))
             }
             (Err(body), Err(release)) => Err(BracketError::Both { body, release }),

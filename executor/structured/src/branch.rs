@@ -72,8 +72,9 @@ impl<F: Future> Branch<F> {
         self: Pin<&mut Self>,
         value: Option<F::Output>,
         payload: Box<dyn Any + Send>,
+        at: &'static Location<'static>,
     ) -> Outcome<F::Output> {
-        discard(value);
+        discard(value, at);
         step_panicked(self.project().stage, payload)
     }
 

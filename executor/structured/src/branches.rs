@@ -225,7 +225,7 @@ impl<F: Future> Branches<F> {
         let waker = self.delegates.waker(index);
         let mut branch = self.slice.get(index);
         let outcome = match panic {
-            Some(payload) => Some(branch.as_mut().panicked(value, payload)),
+            Some(payload) => Some(branch.as_mut().panicked(value, payload, self.at)),
             None => value.map(Outcome::Value),
         };
         let polled = match node {
@@ -252,7 +252,7 @@ impl<F: Future> Branches<F> {
         let then = match outcome {
             Outcome::Value(value) => ended(index, value),
             Outcome::Panicked(panic) => {
-                keep_first(&mut self.panic, panic);
+                keep_first(&mut self.panic, panic, self.at);
                 Then::End(Flag::SiblingFailed)
             }
             Outcome::Cancelled(_) => Then::GoOn,

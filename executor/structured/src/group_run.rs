@@ -136,12 +136,13 @@ where
         let mut errors = end(crew);
         if let Some(panic) = panic {
             Crew::report(&errors);
+            discard(this.value.take(), node.at);
             panic.resume();
         }
         Poll::Ready(match this.value.take() {
             Some(value) if errors.is_empty() => Ok(value),
             unwanted => {
-                discard(unwanted); // its destructor must not take the errors along
+                discard(unwanted, node.at); // its destructor must not take the errors along
                 if errors.is_empty() {
                     errors.set_cancelled(node.own_reason());
                 }

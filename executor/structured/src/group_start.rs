@@ -14,7 +14,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
-use handcar_executor::keep;
+use handcar_executor::{keep, let_go};
 use pin_project_lite::pin_project;
 
 use crate::group_handle::{GroupHandle, TaskEnd};
@@ -151,6 +151,7 @@ impl<V, E> Drop for Start<V, E> {
         if got_nothing {
             self.handle.cancel();
         }
+        let_go(self.signal.waiter.take());
     }
 }
 

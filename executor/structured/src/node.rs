@@ -392,7 +392,7 @@ impl Node {
 
     pub(crate) fn forget_observer(&self, key: usize) {
         let waker = self.observers.borrow_mut().remove(key);
-        drop(waker);
+        let_go(waker);
     }
 
     /// It counts as protected by one more; and so, if it did not before, does what is around it.
@@ -501,6 +501,7 @@ impl Node {
             // Polled outside the borrow: it clones a waker, which may be a stranger's.
             let mut lent = LentDeadline::new(&self.clock);
             let has_come = lent.alarm.as_mut().is_some_and(|alarm| alarm.poll(cx).is_ready());
+            let has_come = has_come && self.clock.borrow().lent; // it may have been taken away meanwhile
             drop(lent);
             if !has_come {
                 return;

@@ -153,43 +153,42 @@ pub(crate) fn step_panicked<F: Future>(stage: Pin<&mut Stage<F>>, payload: Box<d
 #[inline]
 pub(crate) fn drop_body<F: Future>(mut stage: Pin<&mut Stage<F>>, outcome: Outcome<F::Output>) -> Outcome<F::Output> {
     let Err(payload) = catch_unwind(AssertUnwindSafe(|| stage.set(Stage::Over))) else { return outcome };
+    let at = polls::at().unwrap_or(Location::caller()); // it has a frame
     match outcome {
         Outcome::Panicked(first) => {
-            report_second(PanicPayload::new(payload));
+            report_second(PanicPayload::new(payload), at);
             Outcome::Panicked(first)
         }
         outcome => {
-            discard(Some(outcome));
+            discard(Some(outcome), at);
             Outcome::Panicked(PanicPayload::new(payload))
         }
     }
 }
 
-/// Drops a value beside a panic that goes on: another panic would be one too many.
-pub(crate) fn discard<T>(value: Option<T>) {
-    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
-        report_second(PanicPayload::new(again));
+/// Drops a value that nobody gets, since a panic or an error goes on in its place: another panic would be one too many. `at` is the line
+/// of what it belongs to.
+pub(crate) fn discard<T>(value: Option<T>, at: &'static Location<'static>) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        layer::report(Report::CleanupPanicked { at, payload: PanicPayload::new(payload) });
     }
 }
 
 /// Reports a panic beside another one that goes on.
 #[cold]
-pub(crate) fn report_second(panic: PanicPayload) {
+fn report_second(panic: PanicPayload, at: &'static Location<'static>) {
     match current_task() {
         Some(task) => layer::report_panic(task, panic),
-        // Polled by hand, in a runtime that was entered.
-        None => {
-            layer::report(Report::CleanupPanicked { at: polls::at().unwrap_or_else(Location::caller), payload: panic });
-        }
+        None => layer::report(Report::CleanupPanicked { at, payload: panic }), // polled, or dropped, by hand
     }
 }
 
 /// Keeps the first panic, which goes on when everything has ended.
 #[cold]
-pub(crate) fn keep_first(first: &mut Option<PanicPayload>, panic: PanicPayload) {
+pub(crate) fn keep_first(first: &mut Option<PanicPayload>, panic: PanicPayload, at: &'static Location<'static>) {
     match first {
         None => *first = Some(panic),
-        Some(_) => report_second(panic),
+        Some(_) => report_second(panic, at),
     }
 }
 
@@ -257,7 +256,7 @@ fn end(node: &Rc<Node>, mut stage: Pin<&mut dyn Body>, mut outcome: Outcome<Infa
         let Err(payload) = catch_unwind(AssertUnwindSafe(|| stage.as_mut().clear())) else { return };
         let panic = PanicPayload::new(payload);
         match outcome {
-            Outcome::Panicked(_) => report_second(panic),
+            Outcome::Panicked(_) => report_second(panic, node.at),
             Outcome::Cancelled(_) => outcome = Outcome::Panicked(panic),
         }
     });

@@ -26,7 +26,7 @@ use pin_project_lite::pin_project;
 use crate::branch::{self, Branch, BranchView};
 use crate::node::Node;
 use crate::polls::{self, Flag, Link};
-use crate::scoped::{Outcome, Stage, StageView, keep_first};
+use crate::scoped::{Outcome, Stage, StageView, discard, keep_first};
 
 /// What a value means to the other futures.
 pub trait Judge<T> {
@@ -175,7 +175,7 @@ impl<F: Future, R> Arm<F, R> {
             }
             Outcome::Panicked(panic) => {
                 round.decided.get_or_insert(index);
-                keep_first(&mut round.panic, panic);
+                keep_first(&mut round.panic, panic, round.at);
             }
             Outcome::Cancelled(_) => {}
         }
@@ -223,7 +223,7 @@ impl<J: Judge<F::Output>, F: Future, R: Arms<J>> Arms<J> for Arm<F, R> {
         }
         let value = this.value.take();
         let outcome = match by.panic {
-            Some(payload) => Some(this.branch.as_mut().panicked(value, payload)),
+            Some(payload) => Some(this.branch.as_mut().panicked(value, payload, round.at)),
             None => value.map(Outcome::Value),
         };
         let polled = match by.node {
@@ -312,6 +312,7 @@ impl<A> Together<A> {
             }
         }
         if let Some(panic) = round.panic.take() {
+            discard(Some(arms.take()), round.at);
             panic.resume();
         }
         Poll::Ready((arms.take(), round.decided))

@@ -5,6 +5,8 @@ use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
+use handcar_executor::let_go;
+
 use crate::node;
 use crate::reason::{CancelKind, CancelReason};
 
@@ -106,7 +108,7 @@ impl Drop for CancelToken {
         state.tokens -= 1;
         let unused = if state.tokens == 0 { state.waker.take() } else { None };
         drop(state);
-        drop(unused);
+        let_go(unused);
     }
 }
 

@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 
 use futures::{FutureExt, Stream, StreamExt};
 use handcar_structured::{
-    BracketError, CancelScope, GroupError, Instant, StartError, Started, Yielder, bracket, defer, gather, race,
-    task_group, try_generate, yield_now,
+    BracketError, CancelScope, GroupError, Instant, StartError, Started, Yielder, bracket, defer, gather, race, spawn,
+    task_group, timeout, try_generate, yield_now,
 };
 
 mod common;
@@ -319,4 +319,74 @@ fn a_deadline_is_not_lost_to_a_waker_that_panics_as_it_is_cloned() {
         assert!(catch_unwind(AssertUnwindSafe(poll)).is_err());
         assert!(future.await.is_err());
     });
+}
+
+#[test]
+fn values_are_not_lost_to_the_waker_that_their_combinator_was_polled_with() {
+    run_with_a_panic_of_a_waker(async {
+        let (waker, armed) = panicking(Call::Drop);
+        let mut all = gather([async {
+            yield_now().await;
+            7
+        }]);
+        assert!(waker.poll(&mut all).is_pending());
+        let values = waker.poll(&mut all);
+        armed.set(true);
+        drop(all);
+        assert_eq!(values, Poll::Ready(vec![7]));
+    });
+}
+
+#[test]
+fn nor_is_a_timeout_to_the_waker_that_a_handle_was_polled_with() {
+    run_with_a_panic_of_a_waker(async {
+        let (waker, armed) = panicking(Call::Drop);
+        let mut limited = Box::pin(timeout(s(1), spawn(for_ever())));
+        assert!(waker.poll(&mut limited).is_pending());
+        armed.set(true);
+        secs(2).await;
+        assert!(matches!(waker.poll(&mut limited), Poll::Ready(Err(_))));
+    });
+}
+
+#[test]
+fn a_start_that_is_given_up_has_no_child_struck_by_its_waker() {
+    run_with_a_panic_of_a_waker(async {
+        let (waker, armed) = panicking(Call::Drop);
+        let result: Result<(), GroupError<String>> = task_group(async |g| {
+            let mut start = Box::pin(g.start(|_started: Started<(), String>| async {
+                for_ever().await;
+                Ok(())
+            }));
+            assert!(waker.poll(&mut start).is_pending());
+            armed.set(true);
+            drop(start);
+            Ok(())
+        })
+        .await;
+        assert!(result.is_ok());
+    });
+}
+
+#[test]
+fn a_value_that_panics_as_it_is_dropped_beside_the_panic_of_a_child_is_reported() {
+    let _dog = watchdog();
+    let reports = Reports::default();
+    reports.builder().build().unwrap().block_on(async {
+        let group = async {
+            let group = task_group(async |g| {
+                g.spawn(async {
+                    yield_now().await;
+                    std::panic::panic_any("the child");
+                    #[allow(unreachable_code)]
+                    Ok(())
+                });
+                Ok::<_, String>(PanicsWhenDropped)
+            });
+            group.await.map(drop)
+        };
+        let payload = AssertUnwindSafe(group).catch_unwind().await.unwrap_err();
+        assert_eq!(payload.downcast_ref::<&str>(), Some(&"the child"));
+    });
+    assert_eq!(reports.take(), ["cleanup panicked: spite"]);
 }
