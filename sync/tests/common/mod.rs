@@ -73,7 +73,6 @@ pub trait Spite: 'static {
 }
 
 /// A waker whose operations run foreign code, as any waker's may. It leaks `spite`, and has to stay on this thread.
-#[inline(never)] // a check for leaks knows it by its name
 pub fn spiteful<S: Spite>(spite: S) -> Waker {
     struct VTable<S>(S);
     impl<S: Spite> VTable<S> {
