@@ -56,13 +56,15 @@ pub fn keep(waker: &Waker) -> Waker {
 /// end of a wait, perhaps with a value in hand.
 #[inline]
 pub fn let_go(waker: Option<Waker>) {
-    #[cold]
-    fn let_go_of_stranger(waker: Waker) {
-        report::wake(|| drop(waker));
+    #[inline(never)]
+    fn let_go_now(waker: Waker) {
+        match number_of(&waker) {
+            Some(_) => drop(waker),
+            None => report::wake(|| drop(waker)),
+        }
     }
-    match waker {
-        Some(waker) if number_of(&waker).is_none() => let_go_of_stranger(waker),
-        ours => drop(ours),
+    if let Some(waker) = waker {
+        let_go_now(waker);
     }
 }
 
