@@ -1,8 +1,13 @@
 //! The ready list of a combinator: which of its children were woken, in order.
 //!
 //! Like the run queue, it is a list whose links are the children's own; so a child is in it only once, and nothing is allocated to
-//! put it there. A child that is removed stays where it is, marked as gone, until its turn comes or no
-//! child is left.
+//! put it there.
+//!
+//! ```text
+//!     head --> 4 --> 0 --> 7 <-- tail      links[4] = 0, links[0] = 7, links[7] = END; of all others IDLE, not in the list
+//! ```
+//!
+//! A child that is removed stays where it is, marked as gone, until its turn comes or no child is left.
 
 #![allow(clippy::cast_possible_truncation)] // `insert` has seen to that
 

@@ -147,7 +147,7 @@ impl Watch {
 
     #[cold]
     fn tell_slow(&self, task: TaskId, took: Duration, limit: Duration) {
-        let task = self.known.lock().who(task);
+        let task = self.known.lock().who(task); // not in the `if`, which would hold the lock
         if let Some(task) = task {
             self.mailbox.report(Report::SlowPoll { task, took, limit }); // the hook is called by the next look, in no task's name
         }

@@ -458,12 +458,17 @@ fn a_regular_file_and_a_second_source_of_one_descriptor_are_refused() {
     });
 }
 
+/// A runtime, and how much it has reported.
+fn counting_reports() -> (Runtime, Rc<Cell<u32>>) {
+    let reports = Rc::new(Cell::new(0));
+    let told = Rc::clone(&reports);
+    (Builder::new().on_report(move |_| told.set(told.get() + 1)).build().unwrap(), reports)
+}
+
 #[test]
 fn a_waker_that_is_put_out_and_panics_does_not_strike_the_newcomer() {
     let _watchdog = watchdog();
-    let reports = Rc::new(Cell::new(0));
-    let told = Rc::clone(&reports);
-    let runtime = Builder::new().on_report(move |_| told.set(told.get() + 1)).build().unwrap();
+    let (runtime, reports) = counting_reports();
     runtime.block_on(async {
         let (stream, _other) = pair().await.unwrap();
         let armed = Rc::new(Cell::new(false));
@@ -494,17 +499,17 @@ fn a_waker_that_is_put_out_and_panics_does_not_strike_the_newcomer() {
 fn what_comes_while_the_waker_is_cloned_is_heard() {
     let _watchdog = watchdog();
     let runtime = Rc::new(Runtime::new().unwrap());
-    let (reader, mut writer) = io::pipe().unwrap();
+    let (reader, writer) = io::pipe().unwrap();
     let source = runtime.enter(|| Source::new(reader).unwrap());
     for by_place in [false, true] {
         let woken = Rc::new(Cell::new(false));
         let (turns, to_note, mut to_write) = (Rc::clone(&runtime), Rc::clone(&woken), writer.try_clone().unwrap());
-        let write_all = RefCell::new(move || {
+        let write_and_turn = RefCell::new(move || {
             to_write.write_all(b"x").unwrap();
             _ = turns.turn().unwrap();
         });
         let waker = calling::calling(move |call| match call {
-            calling::Call::Clone => write_all.borrow_mut()(),
+            calling::Call::Clone => write_and_turn.borrow_mut()(),
             calling::Call::Wake | calling::Call::WakeByRef => to_note.set(true),
             calling::Call::Drop => {}
         });
@@ -518,15 +523,12 @@ fn what_comes_while_the_waker_is_cloned_is_heard() {
         });
         assert!(!is_pending || woken.get(), "by place: {by_place}");
     }
-    drop(writer.flush());
 }
 
 #[test]
 fn a_descriptor_is_given_back_though_a_waker_panics_as_it_is_dropped() {
     let _watchdog = watchdog();
-    let reports = Rc::new(Cell::new(0));
-    let told = Rc::clone(&reports);
-    let runtime = Builder::new().on_report(move |_| told.set(told.get() + 1)).build().unwrap();
+    let (runtime, reports) = counting_reports();
     runtime.block_on(async {
         let (reader, _writer) = io::pipe().unwrap();
         let source = Source::new(reader).unwrap();

@@ -612,16 +612,18 @@ impl Drop for Node {
     }
 }
 
-/// As [`wake`].
-pub(crate) fn wake_by_ref(waker: &Waker) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake_by_ref())) {
-        layer::report(Report::WakerPanicked { payload: PanicPayload::new(payload) });
-    }
+/// Wakes; if that is a stranger's code and panics, whoever wakes goes on.
+pub(crate) fn wake(waker: Waker) {
+    contain(|| waker.wake());
 }
 
-/// Wakes; if that is a stranger's code and panics, the others are still woken.
-pub(crate) fn wake(waker: Waker) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+/// As [`wake`].
+pub(crate) fn wake_by_ref(waker: &Waker) {
+    contain(|| waker.wake_by_ref());
+}
+
+fn contain(wake: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(wake)) {
         layer::report(Report::WakerPanicked { payload: PanicPayload::new(payload) });
     }
 }

@@ -11,7 +11,7 @@ use futures::FutureExt;
 use handcar_structured::{CancelScope, GroupError, GroupHandle, Started, cancelled, scope, task_group, yield_now};
 
 mod common;
-use common::{Call, Reports, calling, for_ever, test_run, watchdog};
+use common::{Call, Reports, calling, for_ever, run_with_a_panic_of_a_waker, test_run, watchdog};
 
 /// A waker that notes a wake.
 fn noting(woken: &Rc<Cell<bool>>) -> impl Fn(Call) + 'static {
@@ -21,15 +21,6 @@ fn noting(woken: &Rc<Cell<bool>>) -> impl Fn(Call) + 'static {
             woken.set(true);
         }
     }
-}
-
-/// Runs a test in which a waker panics: that is reported, and no more.
-fn run_with_a_panic_of_a_waker<F: Future>(future: F) -> F::Output {
-    let _dog = watchdog();
-    let reports = Reports::default();
-    let value = reports.builder().build().unwrap().block_on(future);
-    assert!(reports.take().concat().contains("spite"), "it was not reported");
-    value
 }
 
 #[test]

@@ -14,16 +14,7 @@ use handcar_structured::{
 };
 
 mod common;
-use common::{Call, OnDrop, Reports, calling, for_ever, s, secs, test_run, watchdog};
-
-/// Runs a test in which a waker panics: that is reported, and no more.
-fn run_with_a_panic_of_a_waker<F: Future>(future: F) -> F::Output {
-    let _dog = watchdog();
-    let reports = Reports::default();
-    let value = reports.builder().build().unwrap().block_on(future);
-    assert!(reports.take().concat().contains("spite"), "it was not reported");
-    value
-}
+use common::{Call, OnDrop, Reports, calling, for_ever, run_with_a_panic_of_a_waker, s, secs, test_run, watchdog};
 
 /// A waker that panics once, when that is done to it after it was armed.
 fn panicking(when: Call) -> (common::CallingWaker, Rc<Cell<bool>>) {

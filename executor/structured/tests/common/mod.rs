@@ -155,6 +155,15 @@ impl Reports {
     }
 }
 
+/// Runs a test in which a waker panics with "spite": that is reported, and no more.
+pub(crate) fn run_with_a_panic_of_a_waker<F: Future>(future: F) -> F::Output {
+    let _dog = watchdog();
+    let reports = Reports::default();
+    let value = reports.builder().build().unwrap().block_on(future);
+    assert!(reports.take().concat().contains("spite"), "it was not reported");
+    value
+}
+
 fn in_short(report: &Report) -> String {
     match report {
         Report::Panicked { payload, .. } => format!("panicked: {payload}"),
