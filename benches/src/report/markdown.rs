@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::elsewhere::Elsewhere;
 use super::judge::{Against, Judged};
 use super::results::Results;
 use super::style::figure;
@@ -9,11 +10,39 @@ use crate::interval::Interval;
 use crate::standing::Standing;
 
 /// Every row of the main tables, losses first.
-pub(super) fn render(results: &Results, judged: &[Judged<'_>]) -> String {
+pub(super) fn render(results: &Results, judged: &[Judged<'_>], elsewhere: &[Elsewhere<'_>]) -> String {
     let rows: Vec<_> = judged.iter().filter(|judged| judged.is_main()).collect();
-    let mut text = format!(
-        "{}, {}, {}, {}. Of {} rows, beside tokio at its fastest: {}. Beside the fastest of the others, on each row another: {}.\n\n\
-         | row | Handcar | share of tokio's | tokio against itself | share of the best other's |\n|---|---:|---:|---:|---:|\n",
+    let mut text = came_to(results, &rows);
+    for place in elsewhere {
+        let rows: Vec<_> = place.judged.iter().filter(|judged| judged.is_main()).collect();
+        let _ = write!(text, "*{}* is another machine: {}", place.directory, came_to(place.results, &rows));
+    }
+    text.push_str("| row | Handcar | share of tokio's | tokio against itself | share of the best other's |");
+    for place in elsewhere {
+        let _ = write!(text, " *{}*: of tokio's | of the best other's |", place.directory);
+    }
+    let _ = writeln!(text, "\n|---|---:|---:|---:|---:|{}", "---:|---:|".repeat(elsewhere.len()));
+    for judged in rows {
+        let noise = judged.noise.map_or(String::new(), |Interval { low, high, .. }| format!("{low:.2} to {high:.2}"));
+        let peer =
+            judged.peer.as_ref().map_or(String::new(), |peer| format!("{}, {}", share(peer), peer.other.entrant));
+        let (title, ours, unit) = (&judged.row.title, figure(judged.ours.median()), &judged.row.unit);
+        let _ = write!(text, "| {title} | {ours} {unit} | {} | {noise} | {peer} |", share(&judged.tokio));
+        for place in elsewhere.iter().map(|elsewhere| elsewhere.of(judged)) {
+            let tokio = place.map_or(String::new(), |there| median(&there.tokio));
+            let peer = place.and_then(|there| there.peer.as_ref());
+            let peer = peer.map_or(String::new(), |peer| format!("{}, {}", median(peer), peer.other.entrant));
+            let _ = write!(text, " {tokio} | {peer} |");
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// Where they were measured, and how many were lost, tied and won.
+fn came_to(results: &Results, rows: &[&Judged<'_>]) -> String {
+    format!(
+        "{}, {}, {}, {}. Of {} rows, beside tokio at its fastest: {}. Beside the fastest of the others, on each row another: {}.\n\n",
         results.fact("date"),
         results.fact("cpu"),
         results.fact("kernel"),
@@ -21,15 +50,7 @@ pub(super) fn render(results: &Results, judged: &[Judged<'_>]) -> String {
         rows.len(),
         counts(rows.iter().map(|judged| &judged.tokio)),
         counts(rows.iter().filter_map(|judged| judged.peer.as_ref())),
-    );
-    for judged in rows {
-        let noise = judged.noise.map_or(String::new(), |Interval { low, high, .. }| format!("{low:.2} to {high:.2}"));
-        let peer =
-            judged.peer.as_ref().map_or(String::new(), |peer| format!("{}, {}", share(peer), peer.other.entrant));
-        let (title, ours, unit) = (&judged.row.title, figure(judged.ours.median()), &judged.row.unit);
-        let _ = writeln!(text, "| {title} | {ours} {unit} | {} | {noise} | {peer} |", share(&judged.tokio));
-    }
-    text
+    )
 }
 
 fn counts<'a>(all: impl Iterator<Item = &'a Against<'a>>) -> String {
@@ -44,9 +65,13 @@ fn counts<'a>(all: impl Iterator<Item = &'a Against<'a>>) -> String {
     format!("{lost} lost, {tied} tied, {won} won")
 }
 
-/// A loss is set in bold.
 fn share(against: &Against<'_>) -> String {
-    let Interval { low, median, high } = against.share;
+    let Interval { low, high, .. } = against.share;
+    format!("{} ({low:.2} to {high:.2})", median(against))
+}
+
+/// A loss is set in bold.
+fn median(against: &Against<'_>) -> String {
     let bold = if against.standing == Standing::Loss { "**" } else { "" };
-    format!("{bold}{median:.2}{bold} ({low:.2} to {high:.2})")
+    format!("{bold}{:.2}{bold}", against.share.median)
 }

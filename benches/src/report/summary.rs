@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::elsewhere::Elsewhere;
 use super::judge::{Against, Judged, reached};
 use super::results::Results;
 use super::style::escape;
@@ -11,7 +12,7 @@ use crate::stats::Spread;
 /// Rows that are named before the rest is only counted.
 const NAMED: usize = 6;
 
-pub(super) fn render(page: &mut String, results: &Results, judged: &[Judged<'_>]) {
+pub(super) fn render(page: &mut String, results: &Results, judged: &[Judged<'_>], elsewhere: &[Elsewhere<'_>]) {
     let fact = |name| escape(results.fact(name));
     let _ = writeln!(
         page,
@@ -30,6 +31,18 @@ pub(super) fn render(page: &mut String, results: &Results, judged: &[Judged<'_>]
             beside_peers(page, &rows);
             targets(page, &rows);
         }
+    }
+    for place in elsewhere {
+        let _ = writeln!(
+            page,
+            "<p><a href=\"#machines\">Elsewhere</a>, on {} ({}):</p>",
+            escape(place.results.fact("cpu")),
+            escape(place.results.fact("date"))
+        );
+        let rows: Vec<_> = place.judged.iter().filter(|judged| judged.is_main()).collect();
+        beside_tokio(page, "Of our own", &rows);
+        beside_peers(page, &rows);
+        targets(page, &rows);
     }
 }
 
