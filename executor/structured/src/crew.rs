@@ -18,8 +18,9 @@ use crate::group_builder::{GroupBuilder, OnChildPanic, OnError};
 use crate::group_error::{GroupError, Whose};
 use crate::group_handle::{GroupHandle, TaskEnd};
 use crate::members::SeatNumber;
-use crate::node::{Grace, Kind, Node};
+use crate::node::{Kind, Node};
 use crate::reason::{CancelKind, CancelReason};
+use crate::times::Grace;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {

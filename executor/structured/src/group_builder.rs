@@ -11,7 +11,7 @@ use handcar_executor::unpolled::Unpolled;
 use crate::borrowing::{self, Scope};
 use crate::group::{self, TaskGroup};
 use crate::group_error::GroupError;
-use crate::node::Grace;
+use crate::times::Grace;
 
 /// What becomes of the others when a child fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -79,6 +79,7 @@ mod spawn;
 mod task;
 mod thread;
 mod timeout;
+mod times;
 mod together;
 mod token;
 

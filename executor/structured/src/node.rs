@@ -13,28 +13,26 @@
 //! Neither direction recurses: cancelling keeps a list of nodes still to visit, and counts go up in a loop. So does a
 //! node's destructor.
 //!
-//! A node acts on nothing itself. Its wrapper (see `scoped.rs`) looks at the node between two polls of the body.
+//! A node acts on nothing itself. Its wrapper (see `scoped.rs`) looks at the node between two polls of the body, and at its clock
+//! (`times.rs`).
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context as Polling, Waker};
-use std::time::Duration;
 
 use handcar_executor::layer::{self, Alarm};
-use handcar_executor::{self as kernel, Instant, PanicPayload, Report, keep, let_go};
+use handcar_executor::{self as kernel, PanicPayload, Report, keep, let_go};
 use slab::Slab;
 
 use crate::cleanup::Cleanup;
 use crate::context::{self, Context};
 use crate::members::Members;
-use crate::reason::{CancelKind, CancelReason};
+use crate::reason::CancelReason;
 use crate::scoped::{RULE, Rule};
+use crate::times::{Grace, Times};
 use crate::token::Shared;
-
-/// The grace period where no runtime says another.
-const DEFAULT_GRACE: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
@@ -82,8 +80,8 @@ pub(crate) struct Node {
     pub(crate) begun: Cell<Option<Cleanup>>,
     pub(crate) clock: RefCell<Times>,
     /// Set here, or found around it when it was linked there.
-    grace: Cell<Grace>,
-    sets_grace: Cell<bool>,
+    pub(crate) grace: Cell<Grace>,
+    pub(crate) sets_grace: Cell<bool>,
     token: RefCell<Option<Arc<Shared>>>,
     /// The variables that a task has inherited.
     pub(crate) context: OnceCell<Context>,
@@ -95,49 +93,6 @@ struct Links {
     /// The place among the parent's children.
     key: usize,
     children: Slab<Weak<Node>>,
-}
-
-/// How long what was cancelled may take to end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Grace {
-    #[default]
-    OfRuntime,
-    Set(Option<Duration>),
-}
-
-/// A node's deadline, then its grace period.
-#[derive(Default)]
-pub(crate) struct Times {
-    deadline: Option<Alarm>,
-    grace: Option<Alarm>,
-    /// The deadline is being polled, outside the borrow, and comes back unless it is changed meanwhile.
-    lent: bool,
-    /// The grace period is over.
-    pub(crate) over: bool,
-}
-
-/// A deadline that is polled outside the borrow. It goes back, also when a stranger's waker panics as it is cloned, but not if another
-/// one was set meanwhile.
-struct LentDeadline<'a> {
-    clock: &'a RefCell<Times>,
-    alarm: Option<Alarm>,
-}
-
-impl LentDeadline<'_> {
-    fn new(clock: &RefCell<Times>) -> LentDeadline<'_> {
-        let alarm = clock.borrow_mut().deadline.take();
-        clock.borrow_mut().lent = alarm.is_some();
-        LentDeadline { clock, alarm }
-    }
-}
-
-impl Drop for LentDeadline<'_> {
-    fn drop(&mut self) {
-        let mut clock = self.clock.borrow_mut();
-        if std::mem::take(&mut clock.lent) {
-            std::mem::swap(&mut clock.deadline, &mut self.alarm);
-        }
-    }
 }
 
 impl Node {
@@ -164,7 +119,7 @@ impl Node {
             members: RefCell::default(),
             cleanups: RefCell::default(),
             begun: Cell::default(),
-            clock: RefCell::new(Times { deadline, ..Times::default() }),
+            clock: RefCell::new(Times::until(deadline)),
             grace: Cell::new(Grace::OfRuntime),
             sets_grace: Cell::new(false),
             token: RefCell::default(),
@@ -473,125 +428,6 @@ impl Node {
         }
         drop(self.clock.take());
         let_go(waker);
-    }
-
-    pub(crate) fn set_grace(&self, grace: Option<Duration>) {
-        self.grace.set(Grace::Set(grace));
-        self.sets_grace.set(true);
-    }
-
-    /// Its own grace period, or the nearest one around it, or the runtime's; at the runtime's end never longer than that.
-    fn grace(&self) -> Option<Duration> {
-        let of_runtime = layer::grace().unwrap_or(Some(DEFAULT_GRACE));
-        let set = match self.grace.get() {
-            Grace::Set(grace) => grace,
-            Grace::OfRuntime => of_runtime,
-        };
-        let at_the_end = self.own.borrow().as_ref().is_some_and(|own| matches!(own.kind(), CancelKind::Shutdown));
-        match (set, of_runtime) {
-            (None, of_runtime) if at_the_end => of_runtime,
-            (Some(set), Some(of_runtime)) if at_the_end => Some(set.min(of_runtime)),
-            (set, _) => set,
-        }
-    }
-
-    /// Looks at the clock: a deadline that has passed cancels, and a scope that is cancelled itself counts its grace period.
-    pub(crate) fn look_at_clock(self: &Rc<Node>, cx: &mut Polling<'_>) {
-        if !self.is_cancelled_itself() {
-            // Polled outside the borrow: it clones a waker, which may be a stranger's.
-            let mut lent = LentDeadline::new(&self.clock);
-            let has_come = lent.alarm.as_mut().is_some_and(|alarm| alarm.poll(cx).is_ready());
-            let has_come = has_come && self.clock.borrow().lent; // it may have been taken away meanwhile
-            drop(lent);
-            if !has_come {
-                return;
-            }
-            self.cancel(CancelReason::of(CancelKind::Deadline, self.at));
-        }
-        self.look_at_grace(cx);
-    }
-
-    fn look_at_grace(&self, cx: &mut Polling<'_>) {
-        if self.clock.borrow().over {
-            return;
-        }
-        let (deadline, grace) = {
-            let mut clock = self.clock.borrow_mut();
-            (clock.deadline.take(), clock.grace.take())
-        };
-        drop(deadline);
-        let mut grace = grace.unwrap_or_else(|| self.grace().map_or_else(|| Alarm::at(Instant::NEVER), Alarm::after));
-        let over = grace.poll(cx).is_ready();
-        let mut clock = self.clock.borrow_mut();
-        clock.over = over;
-        clock.grace = Some(grace);
-    }
-
-    pub(crate) fn is_grace_over(&self) -> bool {
-        self.clock.borrow().over
-    }
-
-    /// Whether the grace period of something around it, up to its task, is over.
-    pub(crate) fn is_grace_over_around(&self) -> bool {
-        let mut node = self.parent();
-        while let Some(this) = node {
-            if this.is_grace_over() {
-                return true;
-            }
-            node = this.parent();
-        }
-        false
-    }
-
-    /// Moves the deadline; its wrapper arms it.
-    pub(crate) fn set_deadline(&self, deadline: Option<Instant>) {
-        if self.closed.get() || self.is_cancelled_itself() {
-            return;
-        }
-        let mut alarm = deadline.map(Alarm::at);
-        let mut clock = self.clock.borrow_mut();
-        std::mem::swap(&mut clock.deadline, &mut alarm);
-        clock.lent = false;
-        drop(clock);
-        drop(alarm);
-        self.wake_wrapper();
-    }
-
-    pub(crate) fn deadline(&self) -> Instant {
-        self.clock.borrow().deadline.as_ref().map_or(Instant::NEVER, Alarm::deadline)
-    }
-
-    /// The earliest deadline from here to the next shield.
-    pub(crate) fn effective_deadline(&self) -> Instant {
-        let mut earliest = Instant::NEVER;
-        let mut node = None;
-        loop {
-            let this = node.as_deref().unwrap_or(self);
-            if this.kind.is_shield() {
-                return earliest;
-            }
-            earliest = earliest.min(if this.is_cancelled() { Instant::START } else { this.deadline() });
-            match this.parent() {
-                Some(parent) => node = Some(parent),
-                None => return earliest,
-            }
-        }
-    }
-
-    /// Cancels it and what is around it, up to the next shield, where a deadline has passed. True if one had.
-    pub(crate) fn cancel_expired(self: &Rc<Node>) -> bool {
-        let Some(now) = layer::looked_at() else { return false };
-        let mut any = false;
-        let mut node = Some(Rc::clone(self));
-        while let Some(this) = node
-            && !this.kind.is_shield()
-        {
-            if this.deadline() <= now {
-                any |= this.cancel(CancelReason::of(CancelKind::Deadline, this.at));
-            }
-            node = this.parent();
-        }
-        any
     }
 
     /// The half of it that other threads may hold.
