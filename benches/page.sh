@@ -72,7 +72,7 @@ wait "$lane"
 rm -f "$out"/*.json "$out"/*.svg
 cp "$results"/*.json "$out"
 target/runners/peers --report "$out"
-if [[ $out == docs/benchmarks* ]]; then
+if [[ $out == docs/benchmarks || $out == docs/benchmarks/* ]]; then
   target/runners/peers --report docs/benchmarks
   sed -i -e '/<!-- summary -->/,/<!-- end of the summary -->/{//!d}' -e "/<!-- summary -->/r docs/benchmarks/summary.md" README.md
 fi

@@ -2,35 +2,35 @@
 
 use std::fmt::Write;
 
-use super::elsewhere::Elsewhere;
 use super::judge::{Against, Judged};
+use super::machines::Machine;
 use super::results::Results;
 use super::style::figure;
 use crate::interval::Interval;
 use crate::standing::Standing;
 
 /// Every row of the main tables, losses first.
-pub(super) fn render(results: &Results, judged: &[Judged<'_>], elsewhere: &[Elsewhere<'_>]) -> String {
+pub(super) fn render(results: &Results, judged: &[Judged<'_>], machines: &[Machine<'_>]) -> String {
     let rows: Vec<_> = judged.iter().filter(|judged| judged.is_main()).collect();
     let mut text = came_to(results, &rows);
-    for place in elsewhere {
-        let rows: Vec<_> = place.judged.iter().filter(|judged| judged.is_main()).collect();
-        let _ = write!(text, "*{}* is another machine: {}", place.directory, came_to(place.results, &rows));
+    for machine in machines {
+        let rows: Vec<_> = machine.judged.iter().filter(|judged| judged.is_main()).collect();
+        let _ = write!(text, "*{}* is another machine: {}", machine.directory, came_to(machine.results, &rows));
     }
     text.push_str("| row | Handcar | share of tokio's | tokio against itself | share of the best other's |");
-    for place in elsewhere {
-        let _ = write!(text, " *{}*: of tokio's | of the best other's |", place.directory);
+    for machine in machines {
+        let _ = write!(text, " *{}*: of tokio's | of the best other's |", machine.directory);
     }
-    let _ = writeln!(text, "\n|---|---:|---:|---:|---:|{}", "---:|---:|".repeat(elsewhere.len()));
+    let _ = writeln!(text, "\n|---|---:|---:|---:|---:|{}", "---:|---:|".repeat(machines.len()));
     for judged in rows {
         let noise = judged.noise.map_or(String::new(), |Interval { low, high, .. }| format!("{low:.2} to {high:.2}"));
         let peer =
             judged.peer.as_ref().map_or(String::new(), |peer| format!("{}, {}", share(peer), peer.other.entrant));
         let (title, ours, unit) = (&judged.row.title, figure(judged.ours.median()), &judged.row.unit);
         let _ = write!(text, "| {title} | {ours} {unit} | {} | {noise} | {peer} |", share(&judged.tokio));
-        for place in elsewhere.iter().map(|elsewhere| elsewhere.of(judged)) {
-            let tokio = place.map_or(String::new(), |there| median(&there.tokio));
-            let peer = place.and_then(|there| there.peer.as_ref());
+        for there in machines.iter().map(|machine| machine.of(judged)) {
+            let tokio = there.map_or(String::new(), |there| median(&there.tokio));
+            let peer = there.and_then(|there| there.peer.as_ref());
             let peer = peer.map_or(String::new(), |peer| format!("{}, {}", median(peer), peer.other.entrant));
             let _ = write!(text, " {tokio} | {peer} |");
         }

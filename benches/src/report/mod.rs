@@ -6,6 +6,8 @@
 //! ```text
 //!    *.json --parse--> Results --judge--> Verdicts: shares, intervals, losses first
 //!                                                   |
+//!    another machine's, the same way --------> machines
+//!                                                   |
 //!                                       lanes, curves (SVG)  ->  page (HTML)
 //! ```
 
@@ -13,10 +15,10 @@
 
 mod context;
 mod curves;
-mod elsewhere;
 mod histogram;
 mod judge;
 mod lanes;
+mod machines;
 mod markdown;
 mod page;
 mod results;
@@ -27,7 +29,7 @@ mod table;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use elsewhere::Elsewhere;
+use machines::Machine;
 use results::Results;
 pub(crate) use style::figure;
 
@@ -41,6 +43,9 @@ pub(crate) fn write(directory: &Path) -> Result<(), String> {
     Ok(())
 }
 
+/// Where it says how to measure, seen from the page.
+const HOW: &str = "../benchmarks.md";
+
 /// The files of all pages there, by their paths in that directory.
 fn draw_all(directory: &Path) -> Result<Vec<(PathBuf, String)>, String> {
     let mut files = Vec::new();
@@ -49,13 +54,12 @@ fn draw_all(directory: &Path) -> Result<Vec<(PathBuf, String)>, String> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let texts = read(&path)?;
         if !texts.is_empty() {
-            let from_there = format!("../{}", page::HOW);
-            let drawn = draw(&texts, &[])?.into_iter();
-            files.extend(drawn.map(|(file, page)| (Path::new(&name).join(file), page.replace(page::HOW, &from_there))));
+            let drawn = draw(&texts, &[], "../../benchmarks.md")?.into_iter();
+            files.extend(drawn.map(|(file, content)| (Path::new(&name).join(file), content)));
             machines.push((name, texts));
         }
     }
-    files.extend(draw(&read(directory)?, &machines)?.into_iter().map(|(name, content)| (name.into(), content)));
+    files.extend(draw(&read(directory)?, &machines, HOW)?.into_iter().map(|(name, content)| (name.into(), content)));
     Ok(files)
 }
 
@@ -78,19 +82,19 @@ fn failed(path: &Path) -> impl Fn(io::Error) -> String {
 }
 
 /// The files of one page, with their names. Other machines have a name and files of results as well.
-fn draw(texts: &[String], machines: &[(String, Vec<String>)]) -> Result<Vec<(String, String)>, String> {
+fn draw(texts: &[String], others: &[(String, Vec<String>)], how: &str) -> Result<Vec<(String, String)>, String> {
     let results = Results::parse(texts)?;
-    let there = machines.iter().map(|(_, texts)| Results::parse(texts)).collect::<Result<Vec<_>, _>>()?;
-    let elsewhere: Vec<_> = machines
+    let there = others.iter().map(|(_, texts)| Results::parse(texts)).collect::<Result<Vec<_>, _>>()?;
+    let machines: Vec<_> = others
         .iter()
         .zip(&there)
-        .map(|((directory, _), results)| Elsewhere { directory, results, judged: judge::judge(results) })
+        .map(|((directory, _), results)| Machine { directory, results, judged: judge::judge(results) })
         .collect();
     let mut judged = judge::judge(&results);
-    elsewhere::losses_first(&mut judged, &elsewhere);
+    machines::losses_first(&mut judged, &machines);
     let mut files = vec![
-        ("index.html".to_owned(), page::render(&results, &judged, &elsewhere)),
-        ("summary.md".to_owned(), markdown::render(&results, &judged, &elsewhere)),
+        ("index.html".to_owned(), page::render(&results, &judged, &machines, how)),
+        ("summary.md".to_owned(), markdown::render(&results, &judged, &machines)),
         ("summary.svg".to_owned(), style::alone(&lanes::summary(judged.iter().filter(|judged| judged.is_main())))),
     ];
     for (of, picture) in curves::all(&results) {
@@ -133,14 +137,14 @@ mod tests {
 
     #[test]
     fn the_same_results_give_the_same_bytes_and_another_figure_others() {
-        let page = |text: &str| draw(&[text.to_owned()], &[]).unwrap();
+        let page = |text: &str| draw(&[text.to_owned()], &[], HOW).unwrap();
         assert!(page(SMALL) == page(SMALL));
         assert!(page(SMALL)[0] != page(&SMALL.replace("9.0]", "9.1]"))[0]);
     }
 
     #[test]
     fn the_loss_stands_before_the_win_and_who_is_absent_is_named() {
-        let page = draw(&[SMALL.to_owned()], &[]).unwrap().remove(0).1;
+        let page = draw(&[SMALL.to_owned()], &[], HOW).unwrap().remove(0).1;
         assert!(page.find("<td>B ") < page.find("<td>A &lt;b&gt;"), "{page}");
         assert!(page.contains("<td>A &lt;b&gt;"), "{page}");
         assert!(page.contains("peer: no timers"));
@@ -148,7 +152,7 @@ mod tests {
 
     #[test]
     fn what_two_runs_were_measured_on_is_told_of_both() {
-        let page = draw(&[SMALL.to_owned(), SMALL.replace("one", "two")], &[]).unwrap().remove(0).1;
+        let page = draw(&[SMALL.to_owned(), SMALL.replace("one", "two")], &[], HOW).unwrap().remove(0).1;
         assert!(page.contains("one; two"));
     }
 
@@ -169,7 +173,7 @@ mod tests {
             )
         };
         let there = [("other".to_owned(), vec![machine("the other one", 3.0)])];
-        let files = draw(&[machine("this one", 1.0)], &there).unwrap();
+        let files = draw(&[machine("this one", 1.0)], &there, HOW).unwrap();
         let (page, summary) = (&files[0].1, &files[1].1);
         assert!(summary.find("| second |") < summary.find("| first |"), "{summary}");
         assert!(
@@ -185,8 +189,8 @@ mod tests {
 
     #[test]
     fn what_is_no_result_is_an_error() {
-        assert!(draw(&["{}".to_owned()], &[]).unwrap_err().contains("about"));
-        assert!(draw(&["no".to_owned()], &[]).is_err());
-        assert!(draw(&[], &[]).unwrap_err().contains("no results"));
+        assert!(draw(&["{}".to_owned()], &[], HOW).unwrap_err().contains("about"));
+        assert!(draw(&["no".to_owned()], &[], HOW).is_err());
+        assert!(draw(&[], &[], HOW).unwrap_err().contains("no results"));
     }
 }

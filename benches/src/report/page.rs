@@ -2,16 +2,13 @@
 
 use std::fmt::Write;
 
-use super::elsewhere::Elsewhere;
 use super::judge::Judged;
+use super::machines::Machine;
 use super::results::Results;
 use super::style::{COLOURS, PICTURE, escape};
-use super::{context, curves, elsewhere as machines, histogram, lanes, summary, table};
+use super::{context, curves, histogram, lanes, machines, summary, table};
 use crate::interval::confidence;
 use crate::standing::Standing;
-
-/// Where it is said how to measure, from `docs/benchmarks`.
-pub(super) const HOW: &str = "../benchmarks.md";
 
 const GROWTH: &str = "As there are more of them";
 const COUNTS: &str = "Instructions, allocations, system calls";
@@ -41,7 +38,8 @@ tr{display:grid;grid-template-columns:1fr 1fr;border-bottom:1px solid var(--line
 td{border:0;padding:2px 4px 2px 0;text-align:left}td:first-child{grid-column:1/-1;font-weight:600}\
 td:not(:first-child)::before{content:attr(data-of);display:block;color:var(--soft);font-size:.75rem}td.none{display:none}}";
 
-pub(super) fn render(results: &Results, judged: &[Judged<'_>], elsewhere: &[Elsewhere<'_>]) -> String {
+/// `how` is where it says how to measure, as a link.
+pub(super) fn render(results: &Results, judged: &[Judged<'_>], others: &[Machine<'_>], how: &str) -> String {
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\">\
@@ -50,9 +48,9 @@ pub(super) fn render(results: &Results, judged: &[Judged<'_>], elsewhere: &[Else
         date = escape(results.fact("date")),
     );
     let tables = tables(judged);
-    summary::render(&mut page, results, judged, elsewhere);
-    reading(&mut page, results);
-    contents(&mut page, &tables, results, elsewhere);
+    summary::render(&mut page, results, judged, others);
+    reading(&mut page, results, how);
+    contents(&mut page, &tables, results, others);
     losses(&mut page, judged);
     for (name, rows) in &tables {
         section(&mut page, name, rows);
@@ -60,7 +58,7 @@ pub(super) fn render(results: &Results, judged: &[Judged<'_>], elsewhere: &[Else
     growth(&mut page, results, judged);
     counts(&mut page, results);
     builds(&mut page, results, judged);
-    other_machines(&mut page, judged, elsewhere);
+    other_machines(&mut page, judged, others);
     notes(&mut page, results);
     page.push_str("</main></body></html>\n");
     page
@@ -80,13 +78,13 @@ fn tables<'a>(judged: &'a [Judged<'a>]) -> Vec<(&'a str, Vec<&'a Judged<'a>>)> {
 }
 
 /// How to read what follows, and what it was measured on.
-fn reading(page: &mut String, results: &Results) {
+fn reading(page: &mut String, results: &Results, how: &str) {
     let _ = write!(
         page,
         "<p>Figures are costs: less is better everywhere. A share is Handcar's figure divided by another's of the same round, so 0.25 \
          means a quarter of the time or memory. A tie is within 5 %, or within what tokio differs from itself on that row; \
          a win is one even at the end of its interval. Losses come first. How it is measured and how to run it yourself: \
-         <a href=\"{HOW}\">benchmarks.md</a>. Every sample stands in the JSON files beside this page, from which it was drawn.</p>\n\
+         <a href=\"{how}\">benchmarks.md</a>. Every sample stands in the JSON files beside this page, from which it was drawn.</p>\n\
          <details><summary>Measured on, and with</summary><dl>",
     );
     for (name, value) in &results.about {
@@ -96,7 +94,7 @@ fn reading(page: &mut String, results: &Results) {
 }
 
 /// Where everything is.
-fn contents(page: &mut String, tables: &[(&str, Vec<&Judged<'_>>)], results: &Results, elsewhere: &[Elsewhere<'_>]) {
+fn contents(page: &mut String, tables: &[(&str, Vec<&Judged<'_>>)], results: &Results, others: &[Machine<'_>]) {
     page.push_str("<nav><a href=\"#losses\">Losses</a>");
     for (name, rows) in tables {
         let _ = write!(
@@ -111,7 +109,7 @@ fn contents(page: &mut String, tables: &[(&str, Vec<&Judged<'_>>)], results: &Re
         (results.rows.iter().any(|row| row.curve.is_some()), "growth", GROWTH),
         (!results.counts.is_empty(), "counts", COUNTS),
         (!results.builds.is_empty(), "builds", BUILDS),
-        (!elsewhere.is_empty(), "machines", MACHINES),
+        (!others.is_empty(), "machines", MACHINES),
     ] {
         if there {
             let _ = write!(page, "<a href=\"#{anchor}\">{name}</a>");
@@ -221,8 +219,8 @@ fn builds(page: &mut String, results: &Results, judged: &[Judged<'_>]) {
     context::builds(page, results, judged);
 }
 
-fn other_machines(page: &mut String, judged: &[Judged<'_>], elsewhere: &[Elsewhere<'_>]) {
-    if elsewhere.is_empty() {
+fn other_machines(page: &mut String, judged: &[Judged<'_>], others: &[Machine<'_>]) {
+    if others.is_empty() {
         return;
     }
     let _ = write!(
@@ -230,7 +228,7 @@ fn other_machines(page: &mut String, judged: &[Judged<'_>], elsewhere: &[Elsewhe
         "<h2 id=\"machines\">{MACHINES}</h2>\n<p>The same rows, measured elsewhere. What differs most between processors is what an atomic \
          operation takes, of which tokio's tasks and channels make many.</p>\n"
     );
-    machines::render(page, judged, elsewhere);
+    machines::render(page, judged, others);
 }
 
 /// Who is missing where, each reason once.

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::elsewhere::Elsewhere;
 use super::judge::{Against, Judged, reached};
+use super::machines::Machine;
 use super::results::Results;
 use super::style::escape;
 use crate::standing::Standing;
@@ -12,7 +12,7 @@ use crate::stats::Spread;
 /// Rows that are named before the rest is only counted.
 const NAMED: usize = 6;
 
-pub(super) fn render(page: &mut String, results: &Results, judged: &[Judged<'_>], elsewhere: &[Elsewhere<'_>]) {
+pub(super) fn render(page: &mut String, results: &Results, judged: &[Judged<'_>], machines: &[Machine<'_>]) {
     let fact = |name| escape(results.fact(name));
     let _ = writeln!(
         page,
@@ -32,14 +32,14 @@ pub(super) fn render(page: &mut String, results: &Results, judged: &[Judged<'_>]
             targets(page, &rows);
         }
     }
-    for place in elsewhere {
+    for machine in machines {
         let _ = writeln!(
             page,
             "<p><a href=\"#machines\">Elsewhere</a>, on {} ({}):</p>",
-            escape(place.results.fact("cpu")),
-            escape(place.results.fact("date"))
+            escape(machine.results.fact("cpu")),
+            escape(machine.results.fact("date"))
         );
-        let rows: Vec<_> = place.judged.iter().filter(|judged| judged.is_main()).collect();
+        let rows: Vec<_> = machine.judged.iter().filter(|judged| judged.is_main()).collect();
         beside_tokio(page, "Of our own", &rows);
         beside_peers(page, &rows);
         targets(page, &rows);

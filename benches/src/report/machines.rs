@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!    docs/benchmarks/*.json             this page
-//!                    amd-epyc/*.json    a page of its own, and one more column here
+//!                    amd-epyc/*.json    a page of its own, and two more columns here
 //! ```
 //!
 //! How far two runtimes are apart depends on the processor; so nobody should have to believe one.
@@ -15,15 +15,15 @@ use super::results::Results;
 use super::style::escape;
 use crate::standing::Standing;
 
-/// Where else the rows were measured, and what came out.
-pub(super) struct Elsewhere<'a> {
+/// Another machine that the rows were measured on, and what came out.
+pub(super) struct Machine<'a> {
     /// The directory of its page, beside this one.
     pub(super) directory: &'a str,
     pub(super) results: &'a Results,
     pub(super) judged: Vec<Judged<'a>>,
 }
 
-impl<'a> Elsewhere<'a> {
+impl<'a> Machine<'a> {
     /// What a row of this page came to there.
     pub(super) fn of(&self, row: &Judged<'_>) -> Option<&Judged<'a>> {
         let is_same = |other: &&Judged<'_>| other.row.title == row.row.title && other.row.curve == row.row.curve;
@@ -31,51 +31,51 @@ impl<'a> Elsewhere<'a> {
     }
 }
 
-/// A row that was lost anywhere stands before one that was not; otherwise the order stays.
-pub(super) fn losses_first(judged: &mut [Judged<'_>], elsewhere: &[Elsewhere<'_>]) {
+/// Rows that were lost here come first, then those that were lost on another machine; otherwise the order stays.
+pub(super) fn losses_first(judged: &mut [Judged<'_>], machines: &[Machine<'_>]) {
     let worst = |row: &Judged<'_>| {
-        let there = elsewhere.iter().filter_map(|elsewhere| Some(elsewhere.of(row)?.worst()));
+        let there = machines.iter().filter_map(|machine| Some(machine.of(row)?.worst()));
         there.fold(row.worst(), cmp::min)
     };
     judged.sort_by_key(|row| (row.worst() != Standing::Loss, worst(row) != Standing::Loss));
 }
 
 /// Handcar's shares here and there, row by row.
-pub(super) fn render(page: &mut String, judged: &[Judged<'_>], elsewhere: &[Elsewhere<'_>]) {
-    for place in elsewhere {
+pub(super) fn render(page: &mut String, judged: &[Judged<'_>], machines: &[Machine<'_>]) {
+    for machine in machines {
         let _ = writeln!(
             page,
             "<p><a href=\"{}/index.html\">{0}</a> is {}, measured on {}.</p>",
-            escape(place.directory),
-            escape(place.results.fact("cpu")),
-            escape(place.results.fact("date")),
+            escape(machine.directory),
+            escape(machine.results.fact("cpu")),
+            escape(machine.results.fact("date")),
         );
     }
     page.push_str(
         "<table class=\"small\"><thead><tr><th>Row</th><th>share of tokio's</th><th>share of the best other's</th>",
     );
-    for place in elsewhere {
-        let _ = write!(page, "<th>{0}: of tokio's</th><th>of the best other's</th>", escape(place.directory));
+    for machine in machines {
+        let _ = write!(page, "<th>{0}: of tokio's</th><th>of the best other's</th>", escape(machine.directory));
     }
     page.push_str("</tr></thead><tbody>\n");
     for row in judged.iter().filter(|row| row.is_main()) {
         let _ = write!(page, "<tr><td>{}</td>", escape(&row.row.title));
         cells(page, "", Some(row));
-        for place in elsewhere {
-            cells(page, &format!("{}: ", place.directory), place.of(row));
+        for machine in machines {
+            cells(page, &format!("{}: ", machine.directory), machine.of(row));
         }
         page.push_str("</tr>\n");
     }
     page.push_str("</tbody></table>\n");
 }
 
-fn cells(page: &mut String, place: &str, row: Option<&Judged<'_>>) {
+fn cells(page: &mut String, machine: &str, row: Option<&Judged<'_>>) {
     let mut cell = |of: &str, against: Option<&Against<'_>>, name: bool| {
         let _ = match against {
             Some(against) => write!(
                 page,
                 "<td data-of=\"{}{of}\"><span class=\"{}\">{:.2}</span><small>{}</small></td>",
-                escape(place),
+                escape(machine),
                 against.standing.word(),
                 against.share.median,
                 if name { escape(&against.other.entrant) } else { String::new() },
