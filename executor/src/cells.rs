@@ -92,6 +92,10 @@ pub(crate) fn let_go(task: Rc<dyn Run>) {
 
 impl Drop for Cells {
     fn drop(&mut self) {
+        let is_any = self.lists.iter().fold(0, |any, list| any | list.get().map_or(0, |kept| kept.addr().get()));
+        if is_any == 0 {
+            return; // to look at each takes four times as long, which is 15 ns of a short-lived runtime's
+        }
         for (words, list) in self.lists.iter_mut().enumerate() {
             while let Some(kept) = list.get() {
                 // SAFETY: as in `take`; so many words have the size and the alignment of each cell of this list.

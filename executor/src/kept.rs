@@ -46,10 +46,13 @@ pub fn keep(waker: &Waker) -> Waker {
         let here = |id: &TaskId| context::with_current(|core| core.address.executor == id.executor()) == Some(true);
         TaskId::of(waker).filter(here).map_or_else(|| waker.clone(), |id| id.waker_with(&KEPT))
     }
-    match TaskId::of(waker) {
-        Some(id) if !id.is_counted() => id.waker(),
-        _ => keep_rare(waker),
-    }
+    keep_plain(waker).unwrap_or_else(|| keep_rare(waker))
+}
+
+/// As [`keep`], if that is no more than to copy a number.
+#[inline]
+pub fn keep_plain(waker: &Waker) -> Option<Waker> {
+    TaskId::of(waker).filter(|id| !id.is_counted()).map(TaskId::waker)
 }
 
 /// Drops a waker that was [kept](keep). If it is a stranger's and panics, that is reported, and does not strike who has come to the

@@ -63,7 +63,7 @@ mod watch;
 pub use abort_handle::AbortHandle;
 pub use job::{JobInfo, ToThread, to_thread, try_to_thread};
 pub use join_error::{CancelKind, CancelReason, JoinError, PanicPayload};
-pub use kept::{Lent, is_same, keep, let_go};
+pub use kept::{Lent, is_same, keep, keep_plain, let_go};
 pub use machine::delegate::Delegates;
 pub use machine::join::JoinHandle;
 pub use machine::waker::TaskId;

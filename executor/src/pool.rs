@@ -36,6 +36,11 @@ impl Pool {
         self.threads.get_or_init(|| Arc::new(Threads::new(self.limit)))
     }
 
+    /// Whether there ever was a job.
+    pub(crate) fn has_threads(&self) -> bool {
+        self.threads.get().is_some()
+    }
+
     /// Drops the jobs that have not started and waits for the others, for `grace` at the most. Returns those that are left.
     pub(crate) fn shut_down(&self, grace: Option<Duration>) -> Vec<JobInfo> {
         self.threads.get().map_or_else(Vec::new, |threads| threads.shut_down(grace))

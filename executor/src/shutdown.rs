@@ -55,7 +55,8 @@ impl Core {
         if self.closing.get() == Closing::Closed {
             return;
         }
-        let begun = std::time::Instant::now();
+        let takes_time = self.pool.has_threads() || self.task_count() > 0;
+        let begun = takes_time.then(std::time::Instant::now);
         if let Some((task, payload)) = self.reporter.end_fatal() {
             self.reporter.report(Report::Panicked { task, payload });
         }
@@ -64,8 +65,9 @@ impl Core {
         }
         self.closing.set(Closing::Closed);
         self.end_tasks();
-        let left = |grace: Duration| grace.saturating_sub(begun.elapsed()).max(DRAIN_SLACK.min(grace));
-        let jobs = self.pool.shut_down(self.grace.map(left));
+        let gone = begun.map_or(Duration::ZERO, |begun| begun.elapsed());
+        let left = self.grace.map(|grace| grace.saturating_sub(gone).max(DRAIN_SLACK.min(grace)));
+        let jobs = self.pool.shut_down(left);
         if !jobs.is_empty() {
             self.reporter.report(Report::JobsLeft { jobs });
         }
@@ -77,9 +79,9 @@ impl Core {
         let left = self.forget_tasks();
         if !left.is_empty() {
             self.reporter.report(Report::TasksLeft { tasks: left });
+            self.end_tasks(); // what the hook spawned while it heard that
+            self.forget_tasks();
         }
-        self.end_tasks(); // what the hook spawned while it heard that
-        self.forget_tasks();
         self.observe(|| Event::Left);
         mailbox::unregister(self.address.number());
     }

@@ -6,7 +6,8 @@
 //! Three rules make it fair and lossless:
 //!
 //! * Permits are handed out in the order of asking. A newcomer never overtakes a waiter, not even if it asks for less than the
-//!   head of the line and there would be enough for it; otherwise small requests could starve a big one for ever.
+//!   head of the line and there would be enough for it; otherwise small requests could starve a big one for ever. (Who asks for
+//!   none takes nothing from anybody, and does not wait. So without a free permit there is nothing to hand out.)
 //! * Permits go to the waiter when they come free, not when the waiter runs. So nobody can snatch them in between.
 //! * A waiter that is dropped hands on what it was granted, at once. And if it was the head and had been granted nothing, the
 //!   grants are tried again: it may have asked for so much that it held up everybody behind it.
@@ -25,7 +26,7 @@ use std::task::{Context, Poll, ready};
 use handcar_executor::{budget, question};
 
 use crate::Hold;
-use crate::wait_queue::{Gate, Outcome, State, Ticket, Wait, WaitQueue};
+use crate::wait_queue::{Gate, MAX_NEED, Outcome, State, Ticket, Wait, WaitQueue};
 
 mod permit;
 
@@ -57,7 +58,7 @@ pub struct Semaphore {
 
 impl Semaphore {
     /// The most permits that a semaphore can have.
-    pub const MAX_PERMITS: usize = usize::MAX >> 3;
+    pub const MAX_PERMITS: usize = MAX_NEED;
 
     /// Creates a semaphore with `permits` permits.
     ///
@@ -101,7 +102,8 @@ impl Semaphore {
     /// Waits for `n` permits at once, like [`acquire`](Self::acquire).
     ///
     /// More than there are is no error, since [`add_permits`](Self::add_permits) may follow; only above
-    /// [`MAX_PERMITS`](Self::MAX_PERMITS), which a `u32` exceeds on 32-bit machines only, it fails at once.
+    /// [`MAX_PERMITS`](Self::MAX_PERMITS), which a `u32` exceeds on 32-bit machines only, it fails at once. No permit at all is there at
+    /// once, whoever waits.
     ///
     /// # Errors and cancel safety
     ///
@@ -244,39 +246,45 @@ impl Semaphore {
         cx: &mut Context<'_>,
         wait: &'static Wait,
     ) -> Poll<Result<(), AcquireError>> {
-        if question::poll_around(cx).is_pending() {
-            ticket.is_polled();
-            return Poll::Pending;
+        if !question::has_left() {
+            return self.suspend(ticket, need, cx, wait);
         }
-        if matches!(ticket, Ticket::New(_)) && self.try_take(need).is_ok() {
-            budget::spend();
-            *ticket = Ticket::Spent;
-            return Poll::Ready(Ok(()));
+        if !matches!(ticket, Ticket::New(_)) {
+            return self.queue.poll_in_line(ticket, cx, wait).map(acquired);
         }
-        self.poll_queue(ticket, need, cx, wait)
+        if self.try_take(need).is_err() {
+            return self.join(ticket, need, cx);
+        }
+        budget::spend();
+        *ticket = Ticket::Spent;
+        Poll::Ready(Ok(()))
     }
 
     #[cold]
-    fn poll_queue(
+    fn join(&self, ticket: &mut Ticket, need: usize, cx: &mut Context<'_>) -> Poll<Result<(), AcquireError>> {
+        let enter = || match self.try_take(need) {
+            Ok(()) => Some(Outcome::Granted),
+            Err(TryAcquireError::NoPermits) if need <= Self::MAX_PERMITS => None,
+            Err(_) => Some(Outcome::Dismissed),
+        };
+        self.queue.join(ticket, need, cx, enter).map(acquired)
+    }
+
+    /// [`poll_acquire`](Self::poll_acquire) by a task that has no budget left: it is only asked what it waits for, or has to yield.
+    #[cold]
+    fn suspend(
         &self,
         ticket: &mut Ticket,
         need: usize,
         cx: &mut Context<'_>,
         wait: &'static Wait,
     ) -> Poll<Result<(), AcquireError>> {
-        if question::is_question() {
-            ticket.is_polled();
-            return question::suspend_telling(cx, || self.what_for(wait, need));
+        if question::is_question() && matches!(ticket, Ticket::New(_)) && self.try_take(need).is_ok() {
+            *ticket = Ticket::Spent;
+            return Poll::Ready(Ok(()));
         }
-        let outcome = self.queue.poll_in_line(ticket, need, cx, wait, || match self.try_take(need) {
-            Ok(()) => Some(Outcome::Granted),
-            Err(TryAcquireError::NoPermits) if need <= Self::MAX_PERMITS => None,
-            Err(_) => Some(Outcome::Dismissed),
-        });
-        match ready!(outcome) {
-            Outcome::Granted => Poll::Ready(Ok(())),
-            Outcome::Dismissed => Poll::Ready(Err(AcquireError(()))),
-        }
+        ticket.is_polled();
+        question::suspend_telling(cx, || self.what_for(wait, need))
     }
 
     /// Takes `need` permits without waiting.
@@ -288,6 +296,7 @@ impl Semaphore {
                 self.permits.set(permits - need);
                 Ok(())
             }
+            Gate::Crowded if need == 0 => Ok(()),
             Gate::Open | Gate::Crowded => Err(TryAcquireError::NoPermits),
             Gate::Closed => Err(TryAcquireError::Closed),
         }
@@ -338,8 +347,12 @@ impl Semaphore {
 
     #[cold]
     fn grant(&self) {
-        self.queue.grant_while(|need| self.take_regardless(need));
+        while self.permits.get() > 0 && self.queue.settle_head(|need| self.take_regardless(need)) {}
     }
+}
+
+fn acquired(outcome: Outcome) -> Result<(), AcquireError> {
+    if outcome == Outcome::Granted { Ok(()) } else { Err(AcquireError(())) }
 }
 
 /// The future of [`Semaphore::acquire`] and its kin.

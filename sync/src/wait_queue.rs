@@ -13,7 +13,7 @@
 //!                          Spent                     Spent
 //!
 //!   (1) poll, enable: `enter` found nothing     (3) poll, by the future that owns the ticket
-//!   (2) grant_while, dismiss_all, close         (4) (5) leave, in the `Drop` of that future
+//!   (2) settle_head, dismiss_all, close         (4) (5) leave, in the `Drop` of that future
 //! ```
 //!
 //! So each entry has exactly one owner, the future that holds its [`Ticket`], and a key can never mean somebody else: no
@@ -30,9 +30,9 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 
-use handcar_executor::{budget, keep, question, unpolled};
+use handcar_executor::{budget, keep, keep_plain, question, unpolled};
 
 mod line;
 
@@ -57,6 +57,9 @@ pub(crate) enum Outcome {
     /// The waiter was sent away together with all the others.
     Dismissed,
 }
+
+/// The most that a waiter may ask for; what is more, `enter` has to answer.
+pub(crate) const MAX_NEED: usize = usize::MAX >> 3;
 
 /// A future's place in a [`WaitQueue`].
 #[derive(Debug)]
@@ -177,14 +180,13 @@ impl WaitQueue {
         if !question::has_left() {
             return self.suspend(ticket, cx, wait);
         }
-        if let Ticket::New(_) = ticket
-            && let Some(outcome) = enter()
-        {
-            budget::spend();
-            *ticket = Ticket::Spent;
-            return Poll::Ready(outcome);
+        if let Ticket::New(_) = ticket {
+            return match enter() {
+                Some(outcome) => spend(ticket, outcome),
+                None => self.join(ticket, 0, cx, enter),
+            };
         }
-        self.poll_in_line(ticket, 0, cx, wait, enter)
+        self.poll_in_line(ticket, cx, wait)
     }
 
     #[cold]
@@ -193,53 +195,53 @@ impl WaitQueue {
         question::suspend_telling(cx, || wait.told(self.made_at))
     }
 
-    /// [`poll`](Self::poll) for a caller that has looked at the budget, and as a newcomer has found nothing, by itself.
-    #[inline]
-    pub(crate) fn poll_in_line(
-        &self,
-        ticket: &mut Ticket,
-        need: usize,
-        cx: &mut Context<'_>,
-        wait: &'static Wait,
-        enter: impl Fn() -> Option<Outcome>,
-    ) -> Poll<Outcome> {
-        let outcome = match *ticket {
-            Ticket::New(_) => ready!(self.join(ticket, need, cx.waker(), enter)),
-            Ticket::Waiting(key) => ready!(self.poll_waiting(key, cx)),
-            Ticket::Settled(outcome) => outcome,
-            Ticket::Spent => polled_after_ready(wait.future),
-        };
-        budget::spend();
-        *ticket = Ticket::Spent;
-        Poll::Ready(outcome)
+    /// [`poll`](Self::poll) for a caller that has looked at the budget by itself, and not as a newcomer.
+    #[inline(never)]
+    pub(crate) fn poll_in_line(&self, ticket: &mut Ticket, cx: &mut Context<'_>, wait: &'static Wait) -> Poll<Outcome> {
+        let Ticket::Waiting(key) = *ticket else { return Self::poll_off_line(ticket, wait) };
+        let look = self.line.borrow_mut().look(key, cx.waker());
+        match look {
+            Look::Settled(outcome) => spend(ticket, outcome),
+            Look::Current => Poll::Pending,
+            Look::Stale => self.renew(ticket, key, cx),
+        }
     }
 
-    /// Settles waiters from the head as granted, for as long as `admits` says yes to what the next one needs.
-    #[inline(never)]
-    pub(crate) fn grant_while(&self, mut admits: impl FnMut(usize) -> bool) {
-        loop {
-            // One borrow for each waiter: the wake between two of them may come back here.
-            let mut line = self.line.borrow_mut();
-            let Some(waker) = line.settle_head(&mut admits) else { return };
-            if line.is_empty() && self.gate.get() == Gate::Crowded {
-                self.gate.set(Gate::Open);
-            }
-            drop(line);
-            wake(waker);
+    #[cold]
+    fn poll_off_line(ticket: &mut Ticket, wait: &'static Wait) -> Poll<Outcome> {
+        let Ticket::Settled(outcome) = *ticket else { polled_after_ready(wait.future) };
+        spend(ticket, outcome)
+    }
+
+    /// Settles the head: as dismissed if it is, as granted if `admits` says yes to what it needs. Says whether it did.
+    #[inline]
+    pub(crate) fn settle_head(&self, admits: impl FnOnce(usize) -> bool) -> bool {
+        let mut line = self.line.borrow_mut();
+        let Some(waker) = line.settle_head(admits) else { return false };
+        if line.is_empty() && self.gate.get() == Gate::Crowded {
+            self.gate.set(Gate::Open);
         }
+        drop(line);
+        wake(waker);
+        true
+    }
+
+    /// Settles all who are dismissed.
+    fn settle_dismissed(&self) {
+        while self.settle_head(|_| false) {}
     }
 
     /// Settles the head as granted, and says whether somebody waited.
     pub(crate) fn grant_one(&self) -> bool {
-        let mut left = true;
-        self.grant_while(|_| std::mem::take(&mut left));
-        !left
+        let granted = Cell::new(false);
+        while !granted.get() && self.settle_head(|_| !granted.replace(true)) {}
+        granted.get()
     }
 
     /// Settles the tail as granted, and says whether somebody waited.
     pub(crate) fn grant_last(&self) -> bool {
         // Those who are to be dismissed first: the tail might be one of them.
-        self.grant_while(|_| false);
+        self.settle_dismissed();
         let waker = self.line.borrow_mut().settle_tail();
         self.open_if_empty();
         waker.map(wake).is_some()
@@ -250,7 +252,11 @@ impl WaitQueue {
         match *ticket {
             Ticket::New(_) => match enter() {
                 Some(outcome) => *ticket = Ticket::Settled(outcome),
-                None => _ = self.join(ticket, 0, Waker::noop(), enter),
+                None => {
+                    if let Poll::Ready(outcome) = self.join_with(ticket, 0, Waker::noop(), enter) {
+                        *ticket = Ticket::Settled(outcome);
+                    }
+                }
             },
             Ticket::Waiting(key) => return self.line.borrow().is_settled(key),
             Ticket::Settled(_) | Ticket::Spent => {}
@@ -261,7 +267,7 @@ impl WaitQueue {
     /// Settles all who wait now, and nobody who joins while they are being woken.
     pub(crate) fn dismiss_all(&self) {
         self.line.borrow_mut().dismiss_all();
-        self.grant_while(|_| false);
+        self.settle_dismissed();
     }
 
     /// Dismisses everybody and lets nobody join again.
@@ -288,8 +294,31 @@ impl WaitQueue {
         }
     }
 
-    /// Joins at the tail.
-    fn join(
+    /// Joins at the tail, as a newcomer for whom `enter` has just had no outcome.
+    #[inline]
+    pub(crate) fn join(
+        &self,
+        ticket: &mut Ticket,
+        need: usize,
+        cx: &mut Context<'_>,
+        enter: impl Fn() -> Option<Outcome>,
+    ) -> Poll<Outcome> {
+        let mut line = self.line.borrow_mut();
+        // Mostly it calls nothing, and runs no foreign code.
+        if self.gate.get() == Gate::Crowded
+            && need <= MAX_NEED
+            && line.has_place()
+            && let Some(waker) = keep_plain(cx.waker())
+        {
+            *ticket = Ticket::Waiting(line.push(need, waker));
+            return Poll::Pending;
+        }
+        drop(line);
+        self.join_with(ticket, need, cx.waker(), enter)
+    }
+
+    #[cold]
+    fn join_with(
         &self,
         ticket: &mut Ticket,
         need: usize,
@@ -307,22 +336,18 @@ impl WaitQueue {
         // Should the drop of the waker panic, the ticket still says what has been granted.
         *ticket = Ticket::Settled(outcome);
         drop(waker);
-        Poll::Ready(outcome)
+        spend(ticket, outcome)
     }
 
-    fn poll_waiting(&self, key: usize, cx: &Context<'_>) -> Poll<Outcome> {
-        let mut look = self.line.borrow_mut().look(key, cx.waker());
-        if let Look::Stale = look {
-            let mut waker = keep(cx.waker());
-            self.line.borrow_mut().swap_waker(key, &mut waker);
-            drop(waker);
-            // The clone and the drop were foreign code.
-            look = self.line.borrow_mut().look(key, cx.waker());
-        }
-        match look {
-            Look::Settled(outcome) => Poll::Ready(outcome),
-            Look::Current | Look::Stale => Poll::Pending,
-        }
+    /// The waker of this poll is another one than the last.
+    #[cold]
+    fn renew(&self, ticket: &mut Ticket, key: usize, cx: &Context<'_>) -> Poll<Outcome> {
+        let mut waker = keep(cx.waker());
+        self.line.borrow_mut().swap_waker(key, &mut waker);
+        drop(waker);
+        // The clone and the drop were foreign code.
+        let look = self.line.borrow_mut().look(key, cx.waker());
+        if let Look::Settled(outcome) = look { spend(ticket, outcome) } else { Poll::Pending }
     }
 
     /// Somebody has left the line.
@@ -331,6 +356,14 @@ impl WaitQueue {
             self.gate.set(Gate::Open);
         }
     }
+}
+
+/// The wait is over.
+#[inline]
+fn spend(ticket: &mut Ticket, outcome: Outcome) -> Poll<Outcome> {
+    budget::spend();
+    *ticket = Ticket::Spent;
+    Poll::Ready(outcome)
 }
 
 /// Wakes, and contains a panic of the waker.

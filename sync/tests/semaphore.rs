@@ -107,6 +107,19 @@ fn the_waker_of_the_last_poll_counts() {
 }
 
 #[test]
+fn who_asks_for_no_permit_does_not_wait_behind_others() {
+    let semaphore = Semaphore::new(0);
+    let mut waiter = Hand::new(semaphore.acquire());
+    assert!(waiter.is_pending());
+    assert_eq!(now(semaphore.acquire_many(0)).unwrap().num_permits(), 0);
+    assert!(semaphore.try_acquire_many(0).is_ok());
+    assert_eq!(waiter.woken(), 0);
+    semaphore.close();
+    assert!(now(semaphore.acquire_many(0)).is_err());
+    assert!(semaphore.try_acquire_many(0).is_err());
+}
+
+#[test]
 fn permits_split_merge_and_are_forgotten() {
     let semaphore = Rc::new(Semaphore::new(5));
     let mut four = now(semaphore.clone().acquire_many_owned(4)).unwrap();

@@ -14,27 +14,25 @@ const NONE: usize = usize::MAX;
 /// An empty table with more room than this is given back, so that one rush does not cost memory for ever.
 const KEPT_ENTRIES: usize = 1024;
 
+/// What a waiter asks for that has been dismissed, and not been woken yet: a waker may come back before all of them have been, and
+/// what it grants must not go to one of those; it wakes them first.
+const DISMISSED: usize = usize::MAX;
+
 pub(super) struct Line {
     waiters: Vec<Waiter>,
     /// The place that was left last, and how many are not left.
     free: usize,
     taken: usize,
     head: usize,
+    /// Means nothing while the line is empty.
     tail: usize,
-    /// How many have ever joined.
-    joined: u64,
-    /// How many of these are dismissed. A waker may come back before all of them have been woken, and what it grants must not
-    /// go to one of those; it wakes them first.
-    dismissed: u64,
 }
 
 struct Waiter {
     state: State,
     /// How much it asks for.
     need: usize,
-    /// How many had ever joined before it.
-    order: u64,
-    /// Towards the head.
+    /// Towards the head; means nothing to the head itself.
     before: usize,
     /// Towards the tail; of a place that nobody has, the one that was left before it.
     behind: usize,
@@ -51,16 +49,22 @@ pub(super) enum Look {
 
 impl Line {
     pub(super) const fn new() -> Self {
-        Self { waiters: Vec::new(), free: NONE, taken: 0, head: NONE, tail: NONE, joined: 0, dismissed: 0 }
+        Self { waiters: Vec::new(), free: NONE, taken: 0, head: NONE, tail: NONE }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.head == NONE
     }
 
+    /// Whether the next to join finds a place that somebody has left.
+    pub(super) fn has_place(&self) -> bool {
+        self.free < self.waiters.len()
+    }
+
+    #[inline]
     pub(super) fn push(&mut self, need: usize, waker: Waker) -> usize {
-        let (order, before) = (self.joined, self.tail);
-        let waiter = Waiter { state: State::Waiting(waker), need, order, before, behind: NONE };
+        let before = self.tail;
+        let waiter = Waiter { state: State::Waiting(waker), need, before, behind: NONE };
         let mut key = self.free;
         if let Some(place) = self.waiters.get_mut(key) {
             self.free = place.behind;
@@ -70,45 +74,44 @@ impl Line {
             self.waiters.push(waiter);
         }
         self.taken += 1;
-        self.joined += 1;
         self.tail = key;
-        match self.waiters.get_mut(before) {
-            Some(last) => last.behind = key,
-            None => self.head = key,
+        if self.is_empty() {
+            self.head = key;
+        } else {
+            self.waiters[before].behind = key;
         }
         key
     }
 
     /// Dismisses all who stand here now, whom [`settle_head`](Self::settle_head) will come upon.
     pub(super) fn dismiss_all(&mut self) {
-        self.dismissed = self.joined;
+        let mut next = self.head;
+        while let Some(waiter) = self.waiters.get_mut(next) {
+            waiter.need = DISMISSED;
+            next = waiter.behind;
+        }
     }
 
     /// Settles the head: as dismissed if it is, as granted if `admits` says yes to what it needs.
     #[inline]
-    pub(super) fn settle_head(&mut self, admits: &mut impl FnMut(usize) -> bool) -> Option<Waker> {
+    pub(super) fn settle_head(&mut self, admits: impl FnOnce(usize) -> bool) -> Option<Waker> {
         let waiter = self.waiters.get_mut(self.head)?;
-        let outcome = if waiter.order < self.dismissed {
-            Outcome::Dismissed
-        } else if admits(waiter.need) {
-            Outcome::Granted
-        } else {
-            return None;
+        let outcome = match waiter.need {
+            DISMISSED => Outcome::Dismissed,
+            need if admits(need) => Outcome::Granted,
+            _ => return None,
         };
-        let waker = waiter.settle(outcome);
         self.head = waiter.behind;
-        match self.waiters.get_mut(self.head) {
-            Some(next) => next.before = NONE,
-            None => self.tail = NONE,
-        }
-        Some(waker)
+        Some(waiter.settle(outcome))
     }
 
     /// Settles the tail as granted.
     pub(super) fn settle_tail(&mut self) -> Option<Waker> {
-        let tail = self.tail;
-        let waker = self.waiters.get_mut(tail)?.settle(Outcome::Granted);
-        self.unlink(tail);
+        if self.is_empty() {
+            return None;
+        }
+        let waker = self.waiters[self.tail].settle(Outcome::Granted);
+        self.unlink(self.tail);
         Some(waker)
     }
 
@@ -119,7 +122,7 @@ impl Line {
             State::Waiting(_) => Look::Stale,
             State::Settled(outcome) => {
                 let outcome = *outcome;
-                self.forget(key);
+                self.vacate(key);
                 Look::Settled(outcome)
             }
         }
@@ -137,34 +140,35 @@ impl Line {
 
     /// Removes a waiter, settled or not.
     pub(super) fn remove(&mut self, key: usize) -> State {
-        if let State::Waiting(_) = self.waiters[key].state {
+        let state = mem::replace(&mut self.waiters[key].state, State::Settled(Outcome::Dismissed));
+        if let State::Waiting(_) = state {
             self.unlink(key);
         }
-        self.forget(key)
+        self.vacate(key);
+        state
     }
 
     fn unlink(&mut self, key: usize) {
         let Waiter { before, behind, .. } = self.waiters[key];
-        match self.waiters.get_mut(before) {
-            Some(waiter) => waiter.behind = behind,
-            None => self.head = behind,
+        if key == self.head {
+            self.head = behind;
+        } else {
+            self.waiters[before].behind = behind;
         }
-        match self.waiters.get_mut(behind) {
-            Some(waiter) => waiter.before = before,
-            None => self.tail = before,
+        if key == self.tail {
+            self.tail = before;
+        } else {
+            self.waiters[behind].before = before;
         }
     }
 
-    /// Removes the entry of a waiter that stands in the line no longer.
-    fn forget(&mut self, key: usize) -> State {
-        let place = &mut self.waiters[key];
-        let state = mem::replace(&mut place.state, State::Settled(Outcome::Dismissed));
-        place.behind = mem::replace(&mut self.free, key);
+    /// Gives back the place of a waiter that stands in the line no longer, and has no waker.
+    fn vacate(&mut self, key: usize) {
+        self.waiters[key].behind = mem::replace(&mut self.free, key);
         self.taken -= 1;
         if self.taken == 0 && self.waiters.capacity() > KEPT_ENTRIES {
             (self.waiters, self.free) = (Vec::new(), NONE);
         }
-        state
     }
 }
 
