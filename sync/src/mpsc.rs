@@ -6,7 +6,7 @@
 //! until there is room for it, and in the channel until the poll of `recv` that returns it.
 //!
 //! A capacity is a limit and not a reservation: the buffer grows with what is in it, and a burst's memory is given back when the
-//! channel runs empty. An [unbounded channel](unbounded_channel) is one with more slots than there is memory for.
+//! channel runs empty. An [unbounded channel](unbounded_channel) has no slots, and its semaphore says no more than whether it is closed.
 //!
 //! Capacity 0 is a rendezvous: there is one slot, but `send` returns only once the receiver has taken the message out of it,
 //! and takes it back if that does not happen.
@@ -59,19 +59,22 @@ use error::SendError;
 const KEPT_MESSAGES: usize = 4096;
 const KEPT_BYTES: usize = 1 << 20;
 
+/// The capacity of an unbounded channel.
+const NO_LIMIT: usize = usize::MAX;
+
 static RECV: Wait = Wait::new("Recv", "recv", "channel", "");
 static CLOSED: Wait = Wait::new("EventWait", "closed", "channel", ", whose receiver lives");
 
 /// Creates a channel that holds up to `capacity` messages; a capacity above [`Semaphore::MAX_PERMITS`] counts as that.
 #[track_caller]
 pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
-    make(capacity)
+    make(capacity.min(Semaphore::MAX_PERMITS))
 }
 
 /// Creates a channel that never is full, whose senders never wait.
 #[track_caller]
 pub fn unbounded_channel<T>() -> (UnboundedSender<T>, UnboundedReceiver<T>) {
-    make(usize::MAX)
+    make(NO_LIMIT)
 }
 
 /// The end that sends into an unbounded channel.
@@ -85,12 +88,12 @@ pub type WeakUnboundedSender<T> = WeakSender<T, Unbounded>;
 
 #[track_caller]
 fn make<T, L>(capacity: usize) -> (Sender<T, L>, Receiver<T>) {
-    let capacity = capacity.min(Semaphore::MAX_PERMITS);
+    let slots = capacity.clamp(1, Semaphore::MAX_PERMITS);
     let made_at = Location::caller();
     // Cyclic only to be made in its place, not moved there.
     let channel = Rc::new_cyclic(|_| Channel {
         messages: RefCell::new(VecDeque::new()),
-        slots: Semaphore::new_at(capacity.max(1), made_at),
+        slots: Semaphore::new_at(slots, made_at),
         capacity,
         senders: Senders::new(),
         receiver_lives: Cell::new(true),
@@ -105,7 +108,7 @@ fn make<T, L>(capacity: usize) -> (Sender<T, L>, Receiver<T>) {
 struct Channel<T> {
     messages: RefCell<VecDeque<T>>,
     slots: Semaphore,
-    /// What the user asked for: 0 has one slot all the same.
+    /// What the user asked for: 0 has one slot all the same. Where there is [`NO_LIMIT`] nobody takes slots.
     capacity: usize,
     senders: Senders,
     receiver_lives: Cell<bool>,
@@ -179,7 +182,9 @@ impl<T> Channel<T> {
         if self.is_offered() {
             self.hand_over();
         }
-        self.slots.release(1);
+        if self.has_limit() {
+            self.slots.release(1);
+        }
         Some(message)
     }
 
@@ -210,14 +215,21 @@ impl<T> Channel<T> {
         }
     }
 
-    /// Whether the channel is empty for good: it may be closed and still owe a message to a sender that has its slot.
+    /// Whether the channel, being empty, is so for good: closed, it may still owe a message to a sender that has its slot.
     fn is_finished(&self) -> bool {
-        self.senders.get() == 0 || (self.slots.is_closed() && self.slots.available_permits() == self.room())
+        let owes = self.has_limit() && self.slots.available_permits() < self.room();
+        self.senders.get() == 0 || (self.slots.is_closed() && !owes)
     }
 
     /// How many slots there are: one even for a rendezvous.
     fn room(&self) -> usize {
         self.capacity.max(1)
+    }
+
+    /// Whether messages take slots.
+    #[inline]
+    fn has_limit(&self) -> bool {
+        self.capacity != NO_LIMIT
     }
 
     /// How many messages would go in without waiting.

@@ -206,7 +206,7 @@ impl<T> Sender<T, Unbounded> {
     /// ```
     #[inline]
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
-        if self.channel.slots.try_take(1).is_err() {
+        if self.is_closed() {
             return Err(SendError(message));
         }
         self.channel.push(message);
