@@ -266,7 +266,7 @@ impl Reactor {
         let surplus = self.entries.borrow_mut()[key.index()].wait(direction, place, waker);
         match surplus {
             None => self.waiting.set(self.waiting.get() + 1),
-            Some(Surplus::Dropped(waker)) => drop(waker),
+            Some(Surplus::Dropped(waker)) => let_go(Some(waker)),
             Some(Surplus::PutOut(waker)) => park::wake_all(&mut vec![waker]), // whose panic is not this one's
         }
     }

@@ -543,3 +543,23 @@ fn a_descriptor_is_given_back_though_a_waker_panics_as_it_is_dropped() {
     });
     assert_eq!(reports.get(), 1);
 }
+
+#[test]
+fn a_waker_that_is_there_already_and_panics_as_it_is_dropped_does_not_strike_the_poll() {
+    let _watchdog = watchdog();
+    let (runtime, reports) = counting_reports();
+    runtime.block_on(async {
+        let (reader, _writer) = io::pipe().unwrap();
+        let source = Source::new(reader).unwrap();
+        let armed = Rc::new(Cell::new(false));
+        let to_panic = Rc::clone(&armed);
+        let waker = calling::calling(move |call| assert!(!(call == calling::Call::Drop && to_panic.take()), "spite"));
+        let mut cx = Context::from_waker(&waker.waker);
+        for is_armed in [false, true] {
+            armed.set(is_armed);
+            assert!(source.poll_read_with(&mut cx, |mut reader| reader.read(&mut [0])).is_pending());
+        }
+        assert!(!armed.get());
+    });
+    assert_eq!(reports.get(), 1);
+}
