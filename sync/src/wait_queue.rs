@@ -29,6 +29,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::mem;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::task::{Context, Poll, Waker};
 
@@ -195,8 +196,8 @@ impl WaitQueue {
         question::suspend_telling(cx, || wait.told(self.made_at))
     }
 
-    /// [`poll`](Self::poll) for a caller that has looked at the budget by itself, and not as a newcomer.
-    #[inline(never)]
+    /// [`poll`](Self::poll) for a caller that has looked at the budget by itself, and is no newcomer.
+    #[inline(never)] // what it calls are tails: as a function of its own it has hardly a register to save
     pub(crate) fn poll_in_line(&self, ticket: &mut Ticket, cx: &mut Context<'_>, wait: &'static Wait) -> Poll<Outcome> {
         let Ticket::Waiting(key) = *ticket else { return Self::poll_off_line(ticket, wait) };
         let look = self.line.borrow_mut().look(key, cx.waker());
@@ -250,14 +251,15 @@ impl WaitQueue {
     /// Joins without a waker, to be first to be settled from now on. Says whether the wait is over.
     pub(crate) fn enable(&self, ticket: &mut Ticket, enter: impl Fn() -> Option<Outcome>) -> bool {
         match *ticket {
-            Ticket::New(_) => match enter() {
-                Some(outcome) => *ticket = Ticket::Settled(outcome),
-                None => {
-                    if let Poll::Ready(outcome) = self.join_with(ticket, 0, Waker::noop(), enter) {
-                        *ticket = Ticket::Settled(outcome);
-                    }
+            Ticket::New(_) => {
+                let joined = match enter() {
+                    Some(outcome) => Poll::Ready(outcome),
+                    None => self.join_with(ticket, 0, Waker::noop(), enter),
+                };
+                if let Poll::Ready(outcome) = joined {
+                    *ticket = Ticket::Settled(outcome);
                 }
-            },
+            }
             Ticket::Waiting(key) => return self.line.borrow().is_settled(key),
             Ticket::Settled(_) | Ticket::Spent => {}
         }
@@ -283,7 +285,7 @@ impl WaitQueue {
     #[must_use]
     pub(crate) fn leave(&self, ticket: &mut Ticket, what: &'static str) -> Option<State> {
         ticket.tell_if_unpolled(what);
-        match std::mem::replace(ticket, Ticket::Spent) {
+        match mem::replace(ticket, Ticket::Spent) {
             Ticket::Waiting(key) => {
                 let state = self.line.borrow_mut().remove(key);
                 self.open_if_empty();
@@ -304,7 +306,7 @@ impl WaitQueue {
         enter: impl Fn() -> Option<Outcome>,
     ) -> Poll<Outcome> {
         let mut line = self.line.borrow_mut();
-        // Mostly it calls nothing, and runs no foreign code.
+        // Most who join do so without a call, and without foreign code after which `enter` would have to look again.
         if self.gate.get() == Gate::Crowded
             && need <= MAX_NEED
             && line.has_place()
@@ -375,7 +377,7 @@ fn spend(ticket: &mut Ticket, outcome: Outcome) -> Poll<Outcome> {
 pub(crate) fn wake(waker: Waker) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
         // Dropping it would be foreign code once more.
-        std::mem::forget(payload);
+        mem::forget(payload);
     }
 }
 
