@@ -171,7 +171,8 @@ impl<T> Channel<T> {
     }
 
     /// Moves the oldest message out and frees its slot.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // a call less for each wait: 848 to 810 instructions a ping-pong
     fn pop(&self) -> Option<T> {
         let mut messages = self.messages.borrow_mut();
         let Some(message) = messages.pop_front() else {
@@ -217,8 +218,12 @@ impl<T> Channel<T> {
 
     /// Whether the channel, being empty, is so for good: closed, it may still owe a message to a sender that has its slot.
     fn is_finished(&self) -> bool {
-        let owes = self.has_limit() && self.slots.available_permits() < self.room();
-        self.senders.get() == 0 || (self.slots.is_closed() && !owes)
+        self.senders.get() == 0 || (self.slots.is_closed() && !self.owes())
+    }
+
+    /// Whether somebody has a slot.
+    fn owes(&self) -> bool {
+        self.has_limit() && self.slots.available_permits() < self.room()
     }
 
     /// How many slots there are: one even for a rendezvous.

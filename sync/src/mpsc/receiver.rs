@@ -106,17 +106,24 @@ impl<T> Receiver<T> {
     fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         ready!(question::poll_telling(cx, || self.channel.waits_for_message()));
         let channel = &*self.channel;
-        let mut message = channel.pop();
+        let message = channel.pop();
         if message.is_none() && !channel.is_finished() {
             channel.receiver.register(cx.waker());
             // Registering runs foreign code: look again.
             if channel.messages.borrow().is_empty() && !channel.is_finished() {
                 return Poll::Pending;
             }
-            message = channel.pop();
+            return self.take_after_all();
         }
         budget::spend();
         Poll::Ready(message)
+    }
+
+    /// While the waker was cloned, a message has come or the channel has ended.
+    #[cold]
+    fn take_after_all(&self) -> Poll<Option<T>> {
+        budget::spend();
+        Poll::Ready(self.channel.pop())
     }
 
     /// Closes the channel: nothing more can be sent, what has been sent or [reserved](super::Sender::reserve) can still be received.
