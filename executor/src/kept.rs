@@ -49,7 +49,7 @@ pub fn keep(waker: &Waker) -> Waker {
     keep_plain(waker).unwrap_or_else(|| keep_rare(waker))
 }
 
-/// As [`keep`], if that is no more than to copy a number.
+/// As [`keep`], if that is no more than to copy a number: not of a stranger's waker, and not of one that is counted.
 #[inline]
 pub fn keep_plain(waker: &Waker) -> Option<Waker> {
     TaskId::of(waker).filter(|id| !id.is_counted()).map(TaskId::waker)

@@ -37,7 +37,7 @@ impl Pool {
     }
 
     /// Whether there ever was a job.
-    pub(crate) fn has_threads(&self) -> bool {
+    pub(crate) fn was_used(&self) -> bool {
         self.threads.get().is_some()
     }
 

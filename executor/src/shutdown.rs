@@ -55,8 +55,8 @@ impl Core {
         if self.closing.get() == Closing::Closed {
             return;
         }
-        let takes_time = self.pool.has_threads() || self.task_count() > 0;
-        let begun = takes_time.then(std::time::Instant::now);
+        let runs_code = self.reporter.is_fatal() || self.pool.was_used() || self.task_count() > 0;
+        let begun = runs_code.then(std::time::Instant::now);
         if let Some((task, payload)) = self.reporter.end_fatal() {
             self.reporter.report(Report::Panicked { task, payload });
         }

@@ -6,7 +6,7 @@
 //! until there is room for it, and in the channel until the poll of `recv` that returns it.
 //!
 //! A capacity is a limit and not a reservation: the buffer grows with what is in it, and a burst's memory is given back when the
-//! channel runs empty. An [unbounded channel](unbounded_channel) has no slots, and its semaphore says no more than whether it is closed.
+//! channel runs empty. An [unbounded channel](unbounded_channel) takes no slots: of its semaphore it needs no more than whether that is closed.
 //!
 //! Capacity 0 is a rendezvous: there is one slot, but `send` returns only once the receiver has taken the message out of it,
 //! and takes it back if that does not happen.
@@ -59,22 +59,19 @@ use error::SendError;
 const KEPT_MESSAGES: usize = 4096;
 const KEPT_BYTES: usize = 1 << 20;
 
-/// The capacity of an unbounded channel.
-const NO_LIMIT: usize = usize::MAX;
-
 static RECV: Wait = Wait::new("Recv", "recv", "channel", "");
 static CLOSED: Wait = Wait::new("EventWait", "closed", "channel", ", whose receiver lives");
 
 /// Creates a channel that holds up to `capacity` messages; a capacity above [`Semaphore::MAX_PERMITS`] counts as that.
 #[track_caller]
 pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
-    make(capacity.min(Semaphore::MAX_PERMITS))
+    make(capacity.min(Semaphore::MAX_PERMITS), true)
 }
 
 /// Creates a channel that never is full, whose senders never wait.
 #[track_caller]
 pub fn unbounded_channel<T>() -> (UnboundedSender<T>, UnboundedReceiver<T>) {
-    make(NO_LIMIT)
+    make(Semaphore::MAX_PERMITS, false)
 }
 
 /// The end that sends into an unbounded channel.
@@ -87,14 +84,14 @@ pub type UnboundedReceiver<T> = Receiver<T>;
 pub type WeakUnboundedSender<T> = WeakSender<T, Unbounded>;
 
 #[track_caller]
-fn make<T, L>(capacity: usize) -> (Sender<T, L>, Receiver<T>) {
-    let slots = capacity.clamp(1, Semaphore::MAX_PERMITS);
+fn make<T, L>(capacity: usize, has_limit: bool) -> (Sender<T, L>, Receiver<T>) {
     let made_at = Location::caller();
     // Cyclic only to be made in its place, not moved there.
     let channel = Rc::new_cyclic(|_| Channel {
         messages: RefCell::new(VecDeque::new()),
-        slots: Semaphore::new_at(slots, made_at),
+        slots: Semaphore::new_at(capacity.max(1), made_at),
         capacity,
+        has_limit,
         senders: Senders::new(),
         receiver_lives: Cell::new(true),
         receiver: WakerCell::default(),
@@ -108,8 +105,10 @@ fn make<T, L>(capacity: usize) -> (Sender<T, L>, Receiver<T>) {
 struct Channel<T> {
     messages: RefCell<VecDeque<T>>,
     slots: Semaphore,
-    /// What the user asked for: 0 has one slot all the same. Where there is [`NO_LIMIT`] nobody takes slots.
+    /// What the user asked for: 0 has one slot all the same.
     capacity: usize,
+    /// Whether messages take slots.
+    has_limit: bool,
     senders: Senders,
     receiver_lives: Cell<bool>,
     receiver: WakerCell,
@@ -183,7 +182,7 @@ impl<T> Channel<T> {
         if self.is_offered() {
             self.hand_over();
         }
-        if self.has_limit() {
+        if self.has_limit {
             self.slots.release(1);
         }
         Some(message)
@@ -223,7 +222,7 @@ impl<T> Channel<T> {
 
     /// Whether somebody has a slot.
     fn owes(&self) -> bool {
-        self.has_limit() && self.slots.available_permits() < self.room()
+        self.has_limit && self.slots.available_permits() < self.room()
     }
 
     /// How many slots there are: one even for a rendezvous.
@@ -231,15 +230,13 @@ impl<T> Channel<T> {
         self.capacity.max(1)
     }
 
-    /// Whether messages take slots.
-    #[inline]
-    fn has_limit(&self) -> bool {
-        self.capacity != NO_LIMIT
-    }
-
     /// How many messages would go in without waiting.
     fn free_room(&self) -> usize {
-        self.slots.available_permits().min(self.capacity)
+        if self.has_limit {
+            self.slots.available_permits().min(self.capacity)
+        } else {
+            self.capacity - self.messages.borrow().len()
+        }
     }
 
     fn close(&self) {

@@ -12,8 +12,8 @@
 //!                            v                         v
 //!                          Spent                     Spent
 //!
-//!   (1) poll, enable: `enter` found nothing     (3) poll, by the future that owns the ticket
-//!   (2) settle_head, dismiss_all, close         (4) (5) leave, in the `Drop` of that future
+//!   (1) join, enable: `enter` found nothing     (3) poll_in_line, by the future that owns the ticket
+//!   (2) settle_head, grant_last, dismiss_all    (4) (5) leave, in the `Drop` of that future
 //! ```
 //!
 //! So each entry has exactly one owner, the future that holds its [`Ticket`], and a key can never mean somebody else: no
@@ -25,7 +25,7 @@
 //! the channel closed) got what everybody got, and there is nothing to hand on.
 //!
 //! A waker is foreign code: its clone, wake and drop may call straight back into the primitive. None of the three ever runs
-//! under a borrow, and after a clone everything is looked at again.
+//! under a borrow, and after a clone everything is looked at again. (A waker of our tasks is not cloned: its number is copied.)
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -59,7 +59,7 @@ pub(crate) enum Outcome {
     Dismissed,
 }
 
-/// The most that a waiter may ask for; what is more, `enter` has to answer.
+/// The most that a waiter may ask for. For who wants more, `enter` has to have an outcome.
 pub(crate) const MAX_NEED: usize = usize::MAX >> 3;
 
 /// A future's place in a [`WaitQueue`].
@@ -306,7 +306,7 @@ impl WaitQueue {
         enter: impl Fn() -> Option<Outcome>,
     ) -> Poll<Outcome> {
         let mut line = self.line.borrow_mut();
-        // Most who join do so without a call, and without foreign code after which `enter` would have to look again.
+        // Of most wakers a number is copied: nothing foreign has run since `enter` was asked, and nothing is called.
         if self.gate.get() == Gate::Crowded
             && need <= MAX_NEED
             && line.has_place()

@@ -245,6 +245,31 @@ fn an_unbounded_channel_never_is_full_and_gives_its_memory_back() {
 }
 
 #[test]
+fn the_counts_of_an_unbounded_channel_add_up() {
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    assert_eq!(receiver.capacity(), receiver.max_capacity());
+    sender.send(1).unwrap();
+    sender.send(2).unwrap();
+    assert_eq!(receiver.capacity() + receiver.len(), receiver.max_capacity());
+    assert_eq!(receiver.try_recv(), Ok(1));
+    assert_eq!(receiver.capacity() + receiver.len(), receiver.max_capacity());
+}
+
+#[test]
+fn a_channel_of_all_permits_has_a_limit_like_any_other() {
+    let (sender, mut receiver) = mpsc::channel(usize::MAX);
+    let permit = sender.try_reserve().unwrap();
+    sender.try_send(1).unwrap();
+    assert_eq!(sender.max_capacity() - sender.capacity(), 2);
+    receiver.close();
+    assert_eq!(receiver.try_recv(), Ok(1));
+    assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+    permit.send(2);
+    assert_eq!(receiver.try_recv(), Ok(2));
+    assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
+}
+
+#[test]
 fn a_huge_capacity_costs_nothing() {
     let (sender, receiver) = mpsc::channel::<[u8; 1 << 20]>(usize::MAX);
     assert_eq!(sender.max_capacity(), handcar_sync::Semaphore::MAX_PERMITS);

@@ -81,7 +81,7 @@ impl<T> Receiver<T> {
         let Some(message) = channel.messages.borrow_mut().pop_front() else {
             return self.poll_slow(cx);
         };
-        if channel.has_limit() {
+        if channel.has_limit {
             channel.slots.put_back(1);
         }
         budget::spend();

@@ -14,8 +14,8 @@ const NONE: usize = usize::MAX;
 /// An empty table with more room than this is given back, so that one rush does not cost memory for ever.
 const KEPT_ENTRIES: usize = 1024;
 
-/// What a waiter asks for that has been dismissed, and not been woken yet: a waker may come back before all of them have been, and
-/// what it grants must not go to one of those; it wakes them first.
+/// What a waiter asks for that has been dismissed, and has not been woken yet. The waker of one may come back and grant something while
+/// others are still to be woken: that must not go to one of them, and they are settled before it goes to anybody.
 const DISMISSED: usize = usize::MAX;
 
 pub(super) struct Line {
@@ -63,6 +63,7 @@ impl Line {
 
     #[inline]
     pub(super) fn push(&mut self, need: usize, waker: Waker) -> usize {
+        debug_assert_ne!(need, DISMISSED, "nobody joins to be dismissed");
         let before = self.tail;
         let waiter = Waiter { state: State::Waiting(waker), need, before, behind: NONE };
         let mut key = self.free;
