@@ -54,7 +54,7 @@ fn nothing_has_grown() {
         80 Peek<'static>,
         64 Connect,
         56 LookupHost,
-        112 Semaphore,
+        96 Semaphore,
         32 Acquire<&'static Semaphore>,
         32 Acquire<Rc<Semaphore>>,
         16 SemaphorePermit<'static>,
