@@ -370,6 +370,8 @@ fn the_grace_of_jobs_counts_from_the_beginning_of_the_end_though_only_a_report_t
     let grace = Duration::from_millis(800);
     let (release, hold) = channel::<()>();
     let hold = RefCell::new(Some(hold));
+    let kept = Rc::new(RefCell::new(None));
+    let keep = Rc::clone(&kept);
     let runtime = Builder::new()
         .grace(Some(grace))
         .on_panic(OnPanic::Shutdown)
@@ -383,7 +385,7 @@ fn the_grace_of_jobs_counts_from_the_beginning_of_the_end_though_only_a_report_t
             });
             let mut job = Box::pin(job);
             assert!(poll_once(&mut job).is_pending());
-            std::mem::forget(job);
+            keep.replace(Some(job));
             has_started.recv().unwrap();
             while begun.elapsed() < grace {} // a slow hook
         })
