@@ -11,7 +11,8 @@ use std::thread::ThreadId;
 use std::time::Duration;
 
 use handcar_executor::{
-    Builder, Instant, ToThread, current_task, run, sleep, spawn, timeout, to_thread, try_to_thread, yield_now,
+    Builder, Instant, OnPanic, Report, ToThread, current_task, run, sleep, spawn, timeout, to_thread, try_to_thread,
+    yield_now,
 };
 
 mod common;
@@ -539,4 +540,32 @@ fn a_job_is_taken_back_though_its_waker_panics_as_it_is_dropped() {
         assert_eq!(job.await, 7);
     });
     assert_eq!(reports.take().len(), 1);
+}
+
+#[test]
+fn the_grace_of_jobs_counts_from_the_beginning_of_the_end_though_only_a_report_takes_time() {
+    let _dog = watchdog();
+    let grace = Duration::from_millis(800);
+    let job = Rc::new(Cell::new(None));
+    let keep = Rc::clone(&job);
+    let runtime = Builder::new()
+        .grace(Some(grace))
+        .on_panic(OnPanic::Shutdown)
+        .on_report(move |report| {
+            if let Report::Panicked { .. } = report {
+                keep.set(Some(blocked()));
+                let begun = std::time::Instant::now();
+                while begun.elapsed() < grace {} // a slow hook
+            }
+        })
+        .build()
+        .unwrap();
+    let task = runtime.spawn(async { panic!("nobody hears of it before the end") });
+    runtime.block_on(yield_now());
+    runtime.enter(|| drop(task));
+    let begun = std::time::Instant::now();
+    drop(runtime);
+    let took = begun.elapsed();
+    drop(job.take());
+    assert!(took < grace + grace / 2, "{took:?}");
 }

@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use handcar_executor::{
-    AbortHandle, Builder, CancelKind, Instant, JoinError, OnPanic, Runtime, Spawner, current_task, run, sleep, spawn,
+    AbortHandle, Builder, CancelKind, Instant, JoinError, Runtime, Spawner, current_task, run, sleep, spawn,
     spawn_named, timeout, to_thread, yield_now,
 };
 
 mod common;
-use common::{Drops, Log, OnDrop, Reports, for_ever, poll_once, simulated, watchdog};
+use common::{Drops, Log, OnDrop, Reports, for_ever, simulated, watchdog};
 
 #[test]
 fn everything_left_is_dropped_before_run_returns() {
@@ -362,43 +362,6 @@ fn jobs_that_have_not_started_never_run() {
     drop(kept);
     assert_eq!(drops.count(), 3, "their captures are gone");
     assert_eq!(ran.load(Ordering::SeqCst), 0);
-}
-
-#[test]
-fn the_grace_of_jobs_counts_from_the_beginning_of_the_end_though_only_a_report_takes_time() {
-    let _dog = watchdog();
-    let grace = Duration::from_millis(800);
-    let (release, hold) = channel::<()>();
-    let hold = RefCell::new(Some(hold));
-    let kept = Rc::new(RefCell::new(None));
-    let keep = Rc::clone(&kept);
-    let runtime = Builder::new()
-        .grace(Some(grace))
-        .on_panic(OnPanic::Shutdown)
-        .on_report(move |_| {
-            let Some(hold) = hold.take() else { return };
-            let begun = std::time::Instant::now();
-            let (started, has_started) = channel();
-            let job = to_thread(move || {
-                started.send(()).unwrap();
-                _ = hold.recv();
-            });
-            let mut job = Box::pin(job);
-            assert!(poll_once(&mut job).is_pending());
-            keep.replace(Some(job));
-            has_started.recv().unwrap();
-            while begun.elapsed() < grace {} // a slow hook
-        })
-        .build()
-        .unwrap();
-    let task = runtime.spawn(async { panic!("nobody hears of it before the end") });
-    runtime.block_on(yield_now());
-    runtime.enter(|| drop(task));
-    let begun = std::time::Instant::now();
-    drop(runtime);
-    let took = begun.elapsed();
-    drop(release);
-    assert!(took < grace + grace / 2, "{took:?}");
 }
 
 #[test]

@@ -525,6 +525,14 @@ fn what_comes_while_the_waker_is_cloned_is_heard() {
     }
 }
 
+/// A waker of which, once it is armed, the next clone to be dropped panics.
+fn spiteful_drop() -> (Rc<Cell<bool>>, calling::CallingWaker) {
+    let armed = Rc::new(Cell::new(false));
+    let to_panic = Rc::clone(&armed);
+    let waker = calling::calling(move |call| assert!(!(call == calling::Call::Drop && to_panic.take()), "spite"));
+    (armed, waker)
+}
+
 #[test]
 fn a_descriptor_is_given_back_though_a_waker_panics_as_it_is_dropped() {
     let _watchdog = watchdog();
@@ -532,9 +540,7 @@ fn a_descriptor_is_given_back_though_a_waker_panics_as_it_is_dropped() {
     runtime.block_on(async {
         let (reader, _writer) = io::pipe().unwrap();
         let source = Source::new(reader).unwrap();
-        let armed = Rc::new(Cell::new(false));
-        let to_panic = Rc::clone(&armed);
-        let waker = calling::calling(move |call| assert!(!(call == calling::Call::Drop && to_panic.take()), "spite"));
+        let (armed, waker) = spiteful_drop();
         let mut cx = Context::from_waker(&waker.waker);
         assert!(source.poll_read_with(&mut cx, |mut reader| reader.read(&mut [0])).is_pending());
         armed.set(true);
@@ -551,9 +557,7 @@ fn a_waker_that_is_there_already_and_panics_as_it_is_dropped_does_not_strike_the
     runtime.block_on(async {
         let (reader, _writer) = io::pipe().unwrap();
         let source = Source::new(reader).unwrap();
-        let armed = Rc::new(Cell::new(false));
-        let to_panic = Rc::clone(&armed);
-        let waker = calling::calling(move |call| assert!(!(call == calling::Call::Drop && to_panic.take()), "spite"));
+        let (armed, waker) = spiteful_drop();
         let mut cx = Context::from_waker(&waker.waker);
         for is_armed in [false, true] {
             armed.set(is_armed);

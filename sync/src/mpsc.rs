@@ -220,7 +220,7 @@ impl<T> Channel<T> {
         self.senders.get() == 0 || (self.slots.is_closed() && !self.owes())
     }
 
-    /// Whether somebody has a slot.
+    /// Whether somebody has a slot, where no message is in one.
     fn owes(&self) -> bool {
         self.has_limit && self.slots.available_permits() < self.room()
     }

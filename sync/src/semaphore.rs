@@ -260,6 +260,7 @@ impl Semaphore {
         Poll::Ready(Ok(()))
     }
 
+    /// Joins the line, as a newcomer for whom there were not enough.
     #[cold]
     fn join(&self, ticket: &mut Ticket, need: usize, cx: &mut Context<'_>) -> Poll<Result<(), AcquireError>> {
         let enter = || match self.try_take(need) {
