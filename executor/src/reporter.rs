@@ -105,6 +105,7 @@ impl Reporter {
     }
 
     /// The panic that `block_on` is to resume.
+    #[inline]
     pub(crate) fn take_fatal(&self) -> Option<(TaskInfo, PanicPayload)> {
         self.fatal.as_ref()?.panic.take()
     }

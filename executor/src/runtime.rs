@@ -307,7 +307,7 @@ impl Runtime {
                 let mut future = pin!(future.into_future());
                 value = loop {
                     match self.core.turn(true) {
-                        Ok(Turned::Main) => self.core.begin_poll(main),
+                        Ok(Turned::Main) => {}
                         Ok(Turned::Looked) => {
                             self.resume_fatal();
                             continue;
@@ -378,6 +378,7 @@ impl Runtime {
         }
     }
 
+    #[inline]
     fn resume_fatal(&self) {
         if let Some((_, payload)) = self.core.reporter.take_fatal() {
             payload.resume();

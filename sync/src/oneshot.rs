@@ -207,8 +207,18 @@ impl<T> Receiver<T> {
         question::suspend_telling(cx, || told(self.shared.as_ref(), &RECV))
     }
 
+    /// Called without a message: while the sender is there, it may still come.
     #[inline(never)]
     fn poll_empty(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, RecvError>> {
+        match &self.shared {
+            Some(shared) if Rc::strong_count(shared) > 1 && shared.receiver.register_first(cx.waker()) => Poll::Pending,
+            _ => self.poll_rare(cx),
+        }
+    }
+
+    /// Apart: all of this may run foreign code, and so needs a frame.
+    #[inline(never)]
+    fn poll_rare(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, RecvError>> {
         if self.finished {
             polled_after_ready(RECV.future);
         }

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::task::Waker;
 
-use handcar_executor::keep;
+use handcar_executor::{keep, keep_plain};
 
 use crate::wait_queue::wake;
 
@@ -24,6 +24,16 @@ impl WakerCell {
         } else {
             self.0.set(Some(keep(waker)));
         }
+    }
+
+    /// As [`register`](Self::register), if that runs no foreign code: nobody waits here yet, and `waker` is no stranger's.
+    #[inline]
+    pub(crate) fn register_first(&self, waker: &Waker) -> bool {
+        let old = self.0.take();
+        let first = if old.is_none() { keep_plain(waker) } else { None };
+        let is_first = first.is_some();
+        self.0.set(first.or(old));
+        is_first
     }
 
     /// Puts a waker in, for a caller that has cloned it beforehand; the old one is to be dropped when all is done.

@@ -247,8 +247,9 @@ impl Runtime {
         let (at, context) = (Location::caller(), context::inheriting());
         let main = async move {
             let mut main = pin!(Main::new(future.into_future(), at, context));
-            poll_fn(|cx| {
-                if let Some(signal) = self.shutdown.poll(cx)? {
+            let has_signal = self.shutdown.is_some();
+            poll_fn(move |cx| {
+                if has_signal && let Some(signal) = self.shutdown.poll(cx)? {
                     main.as_mut().within(|_| signal.cancel_all());
                 }
                 match ready!(main.as_mut().poll(cx)) {

@@ -41,6 +41,14 @@ impl Shutdown {
         Shutdown(Cell::new(State::Waiting(Box::pin(signal))))
     }
 
+    /// Whether there is one, or was.
+    pub(crate) fn is_some(&self) -> bool {
+        let state = self.0.take();
+        let is_some = !matches!(state, State::Never);
+        self.0.set(state);
+        is_some
+    }
+
     /// Looks whether the signal has come. It is polled outside main's scope: what it shields, defers or panics with is not main's.
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> io::Result<Option<Came>> {
         let came = match self.0.take() {

@@ -102,8 +102,16 @@ impl<T> Receiver<T> {
         Poll::Ready(buffer.len() - before)
     }
 
+    /// Mostly the channel is empty and a wait begins, which runs no foreign code, and so needs no frame.
     #[inline(never)]
     fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let channel = &*self.channel;
+        let waits = question::has_left() && channel.messages.borrow().is_empty() && !channel.is_finished();
+        if waits && channel.receiver.register_first(cx.waker()) { Poll::Pending } else { self.poll_rare(cx) }
+    }
+
+    #[inline(never)]
+    fn poll_rare(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         ready!(question::poll_telling(cx, || self.channel.waits_for_message()));
         let channel = &*self.channel;
         let message = channel.pop();
