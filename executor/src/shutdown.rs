@@ -140,7 +140,7 @@ impl Core {
         let tasks: Vec<_> = self.slots.borrow().tasks().filter(is_left).cloned().collect();
         for task in &tasks {
             task.header().flag(CancelReason::new(CancelKind::Shutdown));
-            let _parent = self.because(Cause::Cancel, || self.mark(task.header().id.get()));
+            self.because(Cause::Cancel, || self.mark(task.header().id.get()));
         }
         tasks.len()
     }

@@ -19,7 +19,8 @@ thread_local! {
 }
 
 /// Calls `look` with the current core.
-#[inline]
+#[inline(always)]
+#[allow(clippy::inline_always)] // or a wake is two calls
 pub(crate) fn with_current<R>(look: impl FnOnce(&Rc<Core>) -> R) -> Option<R> {
     // SAFETY: it is null, or what a call of `enter` on this thread borrows that has not returned: each sets it to its own, and
     // back when its `f` has returned or panicked. That call is below this one in the stack, so the borrow lasts until this has

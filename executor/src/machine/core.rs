@@ -41,7 +41,7 @@ use crate::machine::join::JoinHandle;
 use crate::machine::mailbox::{self, Address, Mailbox};
 use crate::machine::pace::Pace;
 use crate::machine::park::{self, Park, ThreadParker};
-use crate::machine::slots::{Slots, Woken};
+use crate::machine::slots::Slots;
 use crate::machine::task::{Progress, Run, TaskCell};
 use crate::machine::timers::Timers;
 use crate::machine::waker::TaskId;
@@ -162,18 +162,20 @@ impl Core {
         JoinHandle::new(task)
     }
 
-    /// Puts whoever `id` names into its queue. The waker of a child's parent is returned: it may be a stranger's, and so has to
-    /// wait until the caller's borrow has ended.
+    /// Puts a task into the run queue.
     #[inline(always)]
     #[allow(clippy::inline_always)] // a call less for each wake: 9.0 to 8.7 ns a switch
-    pub(crate) fn mark(&self, id: TaskId) -> Option<Waker> {
-        let woken = self.slots.borrow_mut().wake(id);
-        match woken {
-            Woken::Queued => self.observe(|| Event::Woken { task: id, by: self.cause() }),
-            Woken::Child(parent) => return Some(parent),
-            Woken::Already | Woken::Stale => {}
+    pub(crate) fn mark(&self, id: TaskId) {
+        let is_new = self.slots.borrow_mut().wake(id);
+        if is_new && self.observer.is_some() {
+            self.tell_woken(id);
         }
-        None
+    }
+
+    #[cold]
+    #[inline(never)] // a wake has no frame
+    fn tell_woken(&self, id: TaskId) {
+        self.observe(|| Event::Woken { task: id, by: self.cause() });
     }
 
     /// The loop, up to main's turn or to the end of the next look.
@@ -202,7 +204,9 @@ impl Core {
     /// The next in the run queue. It is the one that runs from now on.
     #[inline]
     pub(crate) fn next_task(&self) -> Option<Rc<dyn Run>> {
-        self.slots.borrow_mut().pop(&self.running, || self.pace.end_with_next(self.timers.clock.now()))
+        let task = self.slots.borrow_mut().pop(|| self.pace.end_with_next(self.timers.clock.now()))?;
+        self.running.set(task.header().id.get());
+        Some(task)
     }
 
     /// Nothing is runnable: mail that came during the polls does not have to wait for the next look. True if there was any.

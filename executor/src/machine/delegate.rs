@@ -52,6 +52,18 @@ impl Ready {
     }
 }
 
+impl Core {
+    /// Puts a child into its parent's ready list. The parent's waker may be a stranger's, which panics; who wakes a child knows nothing of
+    /// that.
+    #[inline(never)] // the wake of a task has no frame
+    pub(crate) fn mark_child(&self, id: TaskId) {
+        let parent = self.slots.borrow().wake_child(id);
+        if let Some(parent) = parent {
+            report::wake(|| parent.wake());
+        }
+    }
+}
+
 /// The wakers of a combinator's children, and the list of those that were woken.
 ///
 /// ```

@@ -23,7 +23,6 @@
 //! counts its tenants; so a number is mistaken for a later one only if exactly a multiple of 65,536 came after it. (`slab` would
 //! forget the count, and asks of each slot what it is.) Blocks, of which there are few, are in a slab and share one count.
 
-use std::cell::Cell;
 use std::mem;
 use std::rc::Rc;
 use std::task::Waker;
@@ -74,18 +73,6 @@ pub(crate) struct Slots {
     generation: u16,
 }
 
-/// What became of a wake.
-pub(crate) enum Woken {
-    /// The task is in the run queue now.
-    Queued,
-    /// A child is in its parent's ready list now; whoever ends the borrow wakes the parent.
-    Child(Waker),
-    /// It was queued already.
-    Already,
-    /// Nobody of that number lives any more.
-    Stale,
-}
-
 impl Slots {
     pub(crate) fn new(executor: u16) -> Slots {
         let executor = TaskId::of_executor(executor);
@@ -134,30 +121,26 @@ impl Slots {
         self.executor.at_block(self.generation, block)
     }
 
-    /// Queues whoever `id` names.
+    /// Queues the task that `id` names. False if it was queued already, or lives no more.
     #[inline(always)]
     #[allow(clippy::inline_always)] // into `Core::mark`, which is its only caller
-    pub(crate) fn wake(&mut self, id: TaskId) -> Woken {
-        if id.is_child() {
-            return self.wake_child(id);
-        }
+    pub(crate) fn wake(&mut self, id: TaskId) -> bool {
         let Some(slot) = self.table.get_mut(id.slot() as usize) else {
-            return Woken::Stale;
+            return false;
         };
-        if slot.generation != id.generation() {
-            return Woken::Stale;
-        }
-        if slot.queued {
-            return Woken::Already;
+        if slot.generation != id.generation() || slot.queued {
+            return false;
         }
         slot.queued = true;
         slot.link = NONE;
         self.append(id.slot());
-        Woken::Queued
+        true
     }
 
-    fn wake_child(&self, id: TaskId) -> Woken {
-        self.child(id).map_or(Woken::Stale, |(ready, child)| ready.push(child).map_or(Woken::Already, Woken::Child))
+    /// Puts a child into its parent's ready list. Who has ended the borrow wakes the parent.
+    pub(crate) fn wake_child(&self, id: TaskId) -> Option<Waker> {
+        let (ready, child) = self.child(id)?;
+        ready.push(child)
     }
 
     /// The combinator that a child belongs to, if it lives, and the child's index there.
@@ -193,12 +176,10 @@ impl Slots {
         self.append(id.slot());
     }
 
-    /// Takes the next task from the run queue; it stays in its slot. Its number goes into `running`: a pair of both would not
-    /// be returned in registers.
+    /// Takes the next task from the run queue; it stays in its slot.
     #[inline]
-    pub(crate) fn pop(&mut self, running: &Cell<TaskId>, if_slow: impl FnOnce()) -> Option<Rc<dyn Run>> {
-        let head = self.head;
-        let slot = self.table.get_mut(head as usize)?; // NONE is no slot's number
+    pub(crate) fn pop(&mut self, if_slow: impl FnOnce()) -> Option<Rc<dyn Run>> {
+        let slot = self.table.get_mut(self.head as usize)?; // NONE is no slot's number
         slot.queued = false;
         self.head = slot.link;
         if slot.link == NONE {
@@ -208,7 +189,6 @@ impl Slots {
             slot.slow = false;
             if_slow();
         }
-        running.set(self.executor.at(slot.generation, head));
         slot.task.clone()
     }
 

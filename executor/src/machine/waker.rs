@@ -28,7 +28,6 @@ use std::task::{RawWakerVTable, Waker};
 
 use crate::kept;
 use crate::machine::{context, mailbox};
-use crate::report;
 
 /// Half of the word is the slot, a quarter each the generation and the executor: 32, 16 and 16 bits, or 16, 8 and 8.
 const SLOT_BITS: u32 = usize::BITS / 2;
@@ -140,18 +139,21 @@ impl TaskId {
     /// Wakes whoever lives in the slot now, if it is still the tenant that was meant.
     #[inline]
     pub(crate) fn wake(self) {
-        match context::with_current(|core| (core.address.executor == self.executor()).then(|| core.mark(self))) {
-            Some(Some(None)) => {}
-            Some(Some(Some(parent))) => wake_parent(parent),
-            Some(None) | None => mailbox::send(self),
+        let is_here = context::with_current(|core| {
+            if core.address.executor != self.executor() {
+                return false;
+            }
+            if self.is_child() {
+                core.mark_child(self)
+            } else {
+                core.mark(self)
+            }
+            true
+        });
+        if is_here != Some(true) {
+            mailbox::send(self);
         }
     }
-}
-
-/// It may be a stranger's, which panics; who wakes a child knows nothing of that.
-#[inline(never)] // the wake of a task has more registers
-fn wake_parent(parent: Waker) {
-    report::wake(|| parent.wake());
 }
 
 pub(crate) static VTABLE: RawWakerVTable = RawWakerVTable::new(
