@@ -16,11 +16,12 @@
 //! The heap is 4-ary and holds 16-byte entries; a table by key knows each one's place, so that dropping a timer removes it
 //! at once and leaves no tombstone. Equal deadlines fire in the order in which they were armed. A hierarchical wheel was
 //! measured beside it and gained nothing once arming was staged.
+//!
+//! An entry that moves within the heap writes its new place down without reading what is there: its timer may lie anywhere, and to wait
+//! until that has come from memory was half the time of a removal among a hundred thousand.
 
 use std::cell::{Cell, RefCell};
 use std::task::{Context, Poll, Waker};
-
-use slab::Slab;
 
 use crate::kept::keep;
 use crate::time::clock::{Clock, Instant};
@@ -35,26 +36,26 @@ pub(crate) struct Timers {
     looked_at: Cell<Instant>,
 }
 
-#[derive(Default)]
 struct Books {
-    table: Slab<Timer>,
+    table: Vec<Timer>,
+    /// The key in the table that was left last.
+    left: u32,
     heap: Vec<Entry>,
     staged: Vec<Entry>,
     next_order: u32,
 }
 
-enum Timer {
-    Armed { place: Place, waker: Waker },
-    Fired { at: Instant },
+struct Timer {
+    /// Whom an armed one wakes.
+    waker: Option<Waker>,
+    /// Of an armed one: its place in the heap, or [`STAGED`] and its place there, or [`NEVER`]. Of one that has fired: its deadline. Of a
+    /// key that nobody has: the one that was left before it.
+    word: u64,
 }
 
-/// Where an armed timer's entry is.
-#[derive(Clone, Copy)]
-enum Place {
-    Staged(u32),
-    Heap(u32),
-    Never,
-}
+const STAGED: u64 = 1 << 32;
+/// A place, a duration or a deadline that does not come.
+const NEVER: u64 = u64::MAX;
 
 const _: () = assert!(usize::BITS != 64 || size_of::<Timer>() == 24);
 
@@ -68,17 +69,21 @@ struct Entry {
 }
 
 impl Entry {
+    #[allow(clippy::needless_bitwise_bool)] // nobody can predict which of two is first
     fn is_before(self, other: Entry) -> bool {
-        self.nanos < other.nanos || (self.nanos == other.nanos && self.order.wrapping_sub(other.order) > u32::MAX / 2)
+        let is_first = self.order.wrapping_sub(other.order) > u32::MAX / 2;
+        (self.nanos < other.nanos) | ((self.nanos == other.nanos) & is_first)
     }
 }
 
 impl Timers {
     pub(crate) fn new(clock: Clock) -> Timers {
-        Timers { clock, books: RefCell::default(), looked_at: Cell::default() }
+        let (table, heap, staged) = (Vec::new(), Vec::new(), Vec::new());
+        let books = Books { table, left: u32::MAX, heap, staged, next_order: 0 };
+        Timers { clock, books: RefCell::new(books), looked_at: Cell::default() }
     }
 
-    /// Arms a timer that fires `nanos` after the next look. `u64::MAX` is never.
+    /// Arms a timer that fires `nanos` after the next look. [`NEVER`] is never.
     pub(crate) fn arm_after(&self, nanos: u64, waker: Waker) -> u32 {
         self.books.borrow_mut().stage(nanos, waker)
     }
@@ -86,7 +91,7 @@ impl Timers {
     /// Arms a timer that fires at `deadline`.
     pub(crate) fn arm_at(&self, deadline: Instant, waker: Waker) -> u32 {
         let mut books = self.books.borrow_mut();
-        let key = books.insert(Place::Never, waker);
+        let key = books.insert(NEVER, waker);
         books.push(deadline.nanos(), key);
         key
     }
@@ -105,38 +110,45 @@ impl Timers {
     /// the future that got it.
     pub(crate) fn disarm(&self, key: u32) -> Option<Waker> {
         let mut books = self.books.borrow_mut();
-        let Timer::Armed { place, waker } = books.table.remove(key as usize) else { return None };
-        books.clear(place);
-        Some(waker)
+        let (waker, word) = books.leave(key);
+        if waker.is_some() {
+            books.clear(word);
+        }
+        waker
     }
 
     /// The deadline of a timer that has fired; if it has not, it will wake `cx`.
     pub(crate) fn poll(&self, key: u32, cx: &Context<'_>) -> Poll<Instant> {
-        let known = match &self.books.borrow().table[key as usize] {
-            Timer::Fired { at } => return Poll::Ready(*at),
-            Timer::Armed { waker, .. } => waker.will_wake(cx.waker()),
+        let known = {
+            let timer = &self.books.borrow().table[key as usize];
+            let Some(waker) = &timer.waker else { return Poll::Ready(Instant::from_nanos(timer.word)) };
+            waker.will_wake(cx.waker())
         };
         if !known {
-            let mut new = keep(cx.waker()); // a stranger's code: the timer may have fired when it is back
-            match &mut self.books.borrow_mut().table[key as usize] {
-                Timer::Armed { waker, .. } => std::mem::swap(waker, &mut new),
-                Timer::Fired { at } => return Poll::Ready(*at),
+            let new = keep(cx.waker()); // a stranger's code: the timer may have fired when it is back
+            let mut books = self.books.borrow_mut();
+            let timer = &mut books.table[key as usize];
+            if timer.waker.is_none() {
+                return Poll::Ready(Instant::from_nanos(timer.word));
             }
+            let old = timer.waker.replace(new);
+            drop(books);
+            drop(old);
         }
         Poll::Pending
     }
 
     /// A timer's deadline; a staged one gets it now.
     pub(crate) fn deadline(&self, key: u32) -> Instant {
-        let is_staged = matches!(self.books.borrow().table[key as usize], Timer::Armed { place: Place::Staged(_), .. });
-        if is_staged {
+        let place = self.books.borrow().place(key);
+        if place.is_some_and(|place| (STAGED..NEVER).contains(&place)) {
             self.settle(self.clock.now());
         }
         self.books.borrow().deadline(key)
     }
 
     pub(crate) fn has_fired(&self, key: u32) -> bool {
-        matches!(self.books.borrow().table[key as usize], Timer::Fired { .. })
+        self.books.borrow().place(key).is_none()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -176,48 +188,67 @@ impl Timers {
             && first.nanos <= now.nanos()
         {
             books.remove(0);
-            let fired = Timer::Fired { at: Instant::from_nanos(first.nanos) };
-            if let Timer::Armed { waker, .. } = std::mem::replace(&mut books.table[first.key as usize], fired) {
-                due.push(waker);
-            }
+            let timer = &mut books.table[first.key as usize];
+            timer.word = first.nanos;
+            due.extend(timer.waker.take());
         }
     }
 }
 
 impl Books {
     #[allow(clippy::cast_possible_truncation)] // four thousand million timers do not fit into memory
-    fn insert(&mut self, place: Place, waker: Waker) -> u32 {
-        self.table.insert(Timer::Armed { place, waker }) as u32
+    fn insert(&mut self, place: u64, waker: Waker) -> u32 {
+        let key = self.left;
+        let timer = Timer { waker: Some(waker), word: place };
+        if let Some(left) = self.table.get_mut(key as usize) {
+            self.left = left.word as u32;
+            *left = timer;
+            return key;
+        }
+        self.table.push(timer); // u32::MAX is no key
+        self.table.len() as u32 - 1
     }
 
-    fn set_place(&mut self, key: u32, to: Place) {
-        if let Timer::Armed { place, .. } = &mut self.table[key as usize] {
-            *place = to;
-        }
+    /// Leaves a key. Returns what its timer was.
+    fn leave(&mut self, key: u32) -> (Option<Waker>, u64) {
+        let timer = &mut self.table[key as usize];
+        (timer.waker.take(), std::mem::replace(&mut timer.word, std::mem::replace(&mut self.left, key).into()))
+    }
+
+    /// The place of a timer, if it is armed.
+    fn place(&self, key: u32) -> Option<u64> {
+        let timer = &self.table[key as usize];
+        timer.waker.is_some().then_some(timer.word)
+    }
+
+    fn set_place(&mut self, key: u32, place: u64) {
+        self.table[key as usize].word = place;
     }
 
     /// Takes an armed timer's entry away. False if the timer has fired.
     fn unplace(&mut self, key: u32) -> bool {
-        let Timer::Armed { place, .. } = self.table[key as usize] else { return false };
+        let Some(place) = self.place(key) else { return false };
         self.clear(place);
-        self.set_place(key, Place::Never);
+        self.set_place(key, NEVER);
         true
     }
 
     #[inline]
-    fn clear(&mut self, place: Place) {
+    #[allow(clippy::cast_possible_truncation)] // a place is a u32
+    fn clear(&mut self, place: u64) {
         match place {
-            Place::Staged(at) => self.unstage(at as usize),
-            Place::Heap(at) => self.remove(at as usize),
-            Place::Never => {}
+            ..STAGED => self.remove(place as usize),
+            STAGED..NEVER => self.unstage((place - STAGED) as usize),
+            NEVER => {}
         }
     }
 
+    #[allow(clippy::cast_possible_truncation)]
     fn deadline(&self, key: u32) -> Instant {
-        match self.table[key as usize] {
-            Timer::Fired { at } => at,
-            Timer::Armed { place: Place::Heap(at), .. } => Instant::from_nanos(self.heap[at as usize].nanos),
-            Timer::Armed { .. } => Instant::NEVER,
+        match self.place(key) {
+            None => Instant::from_nanos(self.table[key as usize].word),
+            Some(at @ ..STAGED) => Instant::from_nanos(self.heap[at as usize].nanos),
+            Some(_) => Instant::NEVER,
         }
     }
 
@@ -226,25 +257,23 @@ impl Books {
         Entry { nanos, order: self.next_order, key }
     }
 
-    #[allow(clippy::cast_possible_truncation)]
     fn stage(&mut self, nanos: u64, waker: Waker) -> u32 {
-        if nanos == u64::MAX {
-            return self.insert(Place::Never, waker);
+        if nanos == NEVER {
+            return self.insert(NEVER, waker);
         }
-        let key = self.insert(Place::Staged(self.staged.len() as u32), waker);
+        let key = self.insert(STAGED + self.staged.len() as u64, waker);
         let entry = self.entry(nanos, key);
         self.staged.push(entry);
         key
     }
 
-    #[allow(clippy::cast_possible_truncation)]
     fn unstage(&mut self, at: usize) {
         if at + 1 == self.staged.len() {
             self.staged.truncate(at); // most often: a timeout around something short
             return;
         }
         self.staged.swap_remove(at);
-        self.set_place(self.staged[at].key, Place::Staged(at as u32));
+        self.set_place(self.staged[at].key, STAGED + at as u64);
     }
 
     fn push(&mut self, nanos: u64, key: u32) {
@@ -253,8 +282,8 @@ impl Books {
     }
 
     fn push_entry(&mut self, entry: Entry) {
-        if entry.nanos == u64::MAX {
-            return self.set_place(entry.key, Place::Never);
+        if entry.nanos == NEVER {
+            return self.set_place(entry.key, NEVER);
         }
         self.heap.push(entry);
         self.sift_up(self.heap.len() - 1, entry);
@@ -279,10 +308,10 @@ impl Books {
             if !entry.is_before(self.heap[parent]) {
                 break;
             }
-            self.place(at, self.heap[parent]);
+            self.put(at, self.heap[parent]);
             at = parent;
         }
-        self.place(at, entry);
+        self.put(at, entry);
     }
 
     /// Puts `entry` at `at` or below, moving earlier ones up.
@@ -297,15 +326,14 @@ impl Books {
             if !self.heap[least].is_before(entry) {
                 break;
             }
-            self.place(at, self.heap[least]);
+            self.put(at, self.heap[least]);
             at = least;
         }
-        self.place(at, entry);
+        self.put(at, entry);
     }
 
-    #[allow(clippy::cast_possible_truncation)]
-    fn place(&mut self, at: usize, entry: Entry) {
+    fn put(&mut self, at: usize, entry: Entry) {
         self.heap[at] = entry;
-        self.set_place(entry.key, Place::Heap(at as u32));
+        self.set_place(entry.key, at as u64);
     }
 }

@@ -144,9 +144,9 @@ impl TaskId {
                 return false;
             }
             if self.is_child() {
-                core.mark_child(self)
+                core.mark_child(self);
             } else {
-                core.mark(self)
+                core.mark(self);
             }
             true
         });
