@@ -63,6 +63,18 @@ impl Cleanup {
         context::enter(self.context.clone(), || future.as_mut().poll(cx))
     }
 
+    /// Drops one that has ended so, and resumes the panic of that, or of its destructor.
+    fn end(self, outcome: Outcome<()>) {
+        let (mut first, at) = (None, self.at);
+        keep(outcome, &mut first, at);
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(self))) {
+            keep(Outcome::Panicked(PanicPayload::new(payload)), &mut first, at);
+        }
+        if let Some((panic, _)) = first {
+            panic.resume();
+        }
+    }
+
     /// Hands it to `scope`, or to the nearest one around that that lives; at the root it becomes a task.
     pub(crate) fn hand_to(self, scope: Option<Rc<Node>>) {
         let mut scope = scope;
@@ -116,9 +128,8 @@ impl Future for AsTask {
         self.polled = true;
         let cleanup = self.cleanup.as_mut().expect("a task is not polled after its end");
         let outcome = ready!(cleanup.poll(cx));
-        self.cleanup = None;
-        if let Outcome::Panicked(panic) = outcome {
-            panic.resume();
+        if let Some(ended) = self.cleanup.take() {
+            ended.end(outcome);
         }
         Poll::Ready(())
     }
@@ -353,13 +364,13 @@ impl Future for RunCleanup {
             shield.hold_parent();
             this.protected = Some(shield);
         }
-        let Poll::Ready(outcome) = cleanup.poll(cx) else { return Poll::Pending };
-        this.cleanup = None;
+        let outcome = ready!(cleanup.poll(cx));
+        let ended = this.cleanup.take();
         if let Some(shield) = this.protected.take() {
             shield.close();
         }
-        if let Outcome::Panicked(panic) = outcome {
-            panic.resume();
+        if let Some(ended) = ended {
+            ended.end(outcome);
         }
         Poll::Ready(())
     }

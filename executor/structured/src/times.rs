@@ -10,6 +10,7 @@
 
 use std::cell::RefCell;
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::task::Context as Polling;
 use std::time::Duration;
@@ -119,10 +120,9 @@ impl Node {
         };
         drop(deadline);
         let mut grace = grace.unwrap_or_else(|| self.grace().map_or_else(|| Alarm::at(Instant::NEVER), Alarm::after));
-        let over = grace.poll(cx).is_ready();
-        let mut clock = self.clock.borrow_mut();
-        clock.over = over;
-        clock.grace = Some(grace);
+        let polled = catch_unwind(AssertUnwindSafe(|| grace.poll(cx).is_ready())); // a stranger's waker may panic
+        self.clock.borrow_mut().grace = Some(grace);
+        self.clock.borrow_mut().over = polled.unwrap_or_else(|payload| resume_unwind(payload));
     }
 
     pub(crate) fn is_grace_over(&self) -> bool {

@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 
 use futures::{FutureExt, Stream, StreamExt};
 use handcar_structured::{
-    BracketError, CancelScope, GroupError, Instant, StartError, Started, Yielder, bracket, defer, gather, race, spawn,
-    task_group, timeout, try_generate, yield_now,
+    BracketError, CancelScope, GroupError, Instant, StartError, Started, Yielder, bracket, context_var, defer, gather,
+    race, spawn, task_group, timeout, try_generate, yield_now,
 };
 
 mod common;
@@ -380,4 +380,63 @@ fn a_value_that_panics_as_it_is_dropped_beside_the_panic_of_a_child_is_reported(
         assert_eq!(payload.downcast_ref::<&str>(), Some(&"the child"));
     });
     assert_eq!(reports.take(), ["cleanup panicked: spite"]);
+}
+
+context_var! { local static HELD: Rc<PanicsWhenDropped> }
+
+/// A guard whose cleanup panics with "first", and is the last to hold a value that panics with "spite" as it is dropped.
+async fn guard_of_two_panics() -> handcar_structured::DeferGuard<impl Future<Output = ()>> {
+    HELD.scope(Rc::new(PanicsWhenDropped), async { defer(async { std::panic::panic_any("first") }) }).await
+}
+
+#[test]
+fn a_panic_of_a_cleanup_that_is_awaited_in_line_is_not_lost_to_that_of_a_value_of_its_context() {
+    let _dog = watchdog();
+    let reports = Reports::default();
+    reports.builder().build().unwrap().block_on(async {
+        let guard = guard_of_two_panics().await;
+        let payload = AssertUnwindSafe(guard.run()).catch_unwind().await.unwrap_err();
+        assert_eq!(payload.downcast_ref::<&str>(), Some(&"first"));
+    });
+    assert_eq!(reports.take(), ["cleanup panicked: spite"]);
+}
+
+#[test]
+fn nor_is_that_of_one_that_runs_as_a_task() {
+    let _dog = watchdog();
+    let reports = Reports::default();
+    let runtime = reports.builder().build().unwrap();
+    let guard = runtime.block_on(guard_of_two_panics());
+    drop(guard);
+    runtime.block_on(secs(1));
+    assert_eq!(reports.take(), ["cleanup panicked: spite", "panicked: first"]);
+}
+
+#[test]
+fn a_grace_period_does_not_begin_again_where_a_waker_panics_as_it_is_cloned() {
+    // One clone is kept for a cancel, one for the grace period, one for the cleanup.
+    for last in 1..=3 {
+        test_run(async {
+            let clones = Cell::new(0);
+            let waker = calling(move |call| {
+                if call == Call::Clone {
+                    clones.set(clones.get() + 1);
+                    assert_ne!(clones.get(), last, "spite");
+                }
+            });
+            let scope = CancelScope::new().grace(Some(s(3)));
+            let token = scope.token();
+            let mut future = Box::pin(scope.run(async {
+                let _guard = defer(secs(9));
+                for_ever().await;
+            }));
+            token.cancel();
+            assert!(futures::poll!(&mut future).is_pending());
+            secs(2).await;
+            let poll = || future.as_mut().poll(&mut Context::from_waker(&waker.waker)).is_pending();
+            assert!(catch_unwind(AssertUnwindSafe(poll)).is_err());
+            assert!(future.await.is_err());
+            assert_eq!(Instant::now().since_start(), s(3), "at clone {last}");
+        });
+    }
 }

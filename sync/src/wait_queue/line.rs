@@ -84,12 +84,15 @@ impl Line {
         key
     }
 
-    /// Dismisses all who stand here now, whom [`settle_head`](Self::settle_head) will come upon.
+    /// Dismisses all who stand here now, whom [`settle_head`](Self::settle_head) will come upon. Who is dismissed already stands before
+    /// all others.
     pub(super) fn dismiss_all(&mut self) {
-        let mut next = self.head;
-        while let Some(waiter) = self.waiters.get_mut(next) {
+        let mut next = if self.is_empty() { NONE } else { self.tail };
+        while let Some(waiter) = self.waiters.get_mut(next)
+            && waiter.need != DISMISSED
+        {
             waiter.need = DISMISSED;
-            next = waiter.behind;
+            next = if next == self.head { NONE } else { waiter.before };
         }
     }
 
