@@ -144,6 +144,25 @@ fn what_tasks_and_cleanups_leave() {
         }),
     );
     check(
+        "A value that panics as it is dropped beside an error",
+        &told(simulated(), async {
+            // program: A value that panics as it is dropped beside an error
+            struct Connection;
+            impl Drop for Connection {
+                fn drop(&mut self) {
+                    panic!("it is not closed");
+                }
+            }
+
+            let result = task_group(async |g| {
+                g.spawn(async { Err::<(), _>("no route") });
+                Ok(Connection)
+            });
+            assert!(result.await.is_err());
+            // end
+        }),
+    );
+    check(
         "A cleanup that fails where nobody waits",
         &told(simulated(), async {
             // program: A cleanup that fails where nobody waits

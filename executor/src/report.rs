@@ -90,6 +90,13 @@ pub enum Report {
         /// What it panicked with.
         payload: PanicPayload,
     },
+    /// The destructor of a value that nobody gets panicked, where a panic or an error goes on already.
+    DropPanicked {
+        /// The line that made what the value belongs to.
+        at: &'static Location<'static>,
+        /// What it panicked with.
+        payload: PanicPayload,
+    },
     /// A cleanup failed where nobody waits for its error.
     CleanupFailed {
         /// The line that made the cleanup.
@@ -175,7 +182,9 @@ impl Report {
             Report::JobAbandoned { .. } => {
                 "it runs on and nobody gets its result: give the scope a longer grace period, or say `abandon_on_cancel`"
             }
-            Report::CleanupPanicked { .. } => "a panic or an error goes on already, which says what came first",
+            Report::CleanupPanicked { .. } | Report::DropPanicked { .. } => {
+                "a panic or an error goes on already, which says what came first"
+            }
             Report::CleanupFailed { .. } => "nobody was left to return it to: handle the error in the cleanup",
             Report::CleanupLeft { .. } => "drop its guard, or what holds that, before the runtime",
             Report::GroupCut { .. } => {
@@ -237,6 +246,9 @@ impl Report {
             }
             Report::JobAbandoned { job } => write!(f, "the {job} outlasted whoever waited for it"),
             Report::CleanupPanicked { at, payload } => write!(f, "the cleanup made at {at} panicked: {payload}"),
+            Report::DropPanicked { at, payload } => {
+                write!(f, "a value of what was made at {at} panicked as it was dropped: {payload}")
+            }
             Report::CleanupFailed { at, error } => because(f, format_args!("the cleanup made at {at} failed"), error),
             Report::CleanupLeft { at } => {
                 write!(f, "the cleanup made at {at} was handed over after the end of its runtime, and dropped")

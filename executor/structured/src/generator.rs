@@ -310,7 +310,7 @@ fn drop_frame<F: Future>(node: Option<&Rc<Node>>, at: &'static Location<'static>
         node.close();
     }
     match outcome {
-        Outcome::Panicked(payload) if thread::panicking() => layer::report(Report::CleanupPanicked { at, payload }),
+        Outcome::Panicked(payload) if thread::panicking() => layer::report(Report::DropPanicked { at, payload }),
         Outcome::Panicked(payload) => payload.resume(),
         _ => {}
     }

@@ -170,7 +170,7 @@ pub(crate) fn drop_body<F: Future>(mut stage: Pin<&mut Stage<F>>, outcome: Outco
 /// of what it belongs to.
 pub(crate) fn discard<T>(value: Option<T>, at: &'static Location<'static>) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
-        layer::report(Report::CleanupPanicked { at, payload: PanicPayload::new(payload) });
+        layer::report(Report::DropPanicked { at, payload: PanicPayload::new(payload) });
     }
 }
 

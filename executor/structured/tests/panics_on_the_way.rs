@@ -379,7 +379,7 @@ fn a_value_that_panics_as_it_is_dropped_beside_the_panic_of_a_child_is_reported(
         let payload = AssertUnwindSafe(group).catch_unwind().await.unwrap_err();
         assert_eq!(payload.downcast_ref::<&str>(), Some(&"the child"));
     });
-    assert_eq!(reports.take(), ["cleanup panicked: spite"]);
+    assert_eq!(reports.take(), ["drop panicked: spite"]);
 }
 
 context_var! { local static HELD: Rc<PanicsWhenDropped> }

@@ -171,6 +171,7 @@ fn in_short(report: &Report) -> String {
         Report::CutShort { what, .. } => format!("cut short: {what}"),
         Report::CleanupLeft { .. } => "cleanup left".to_owned(),
         Report::CleanupPanicked { payload, .. } => format!("cleanup panicked: {payload}"),
+        Report::DropPanicked { payload, .. } => format!("drop panicked: {payload}"),
         Report::ShieldDropped { .. } => "shield dropped".to_owned(),
         Report::JobAbandoned { job } => format!("job abandoned: {}", job.name.as_deref().unwrap_or("-")),
         Report::JobPanicked { payload, .. } => format!("job panicked: {payload}"),
