@@ -175,7 +175,9 @@ impl<T> Channel<T> {
     fn pop(&self) -> Option<T> {
         let mut messages = self.messages.borrow_mut();
         let Some(message) = messages.pop_front() else {
-            give_back(&mut messages);
+            if is_large(&messages) {
+                *messages = VecDeque::new();
+            }
             return None;
         };
         drop(messages);
@@ -245,12 +247,10 @@ impl<T> Channel<T> {
     }
 }
 
-/// Gives back the memory of a burst. Called when the receiver has found the channel empty.
-fn give_back<T>(messages: &mut VecDeque<T>) {
-    let kept = KEPT_MESSAGES.min(KEPT_BYTES / size_of::<T>().max(1));
-    if messages.capacity() > kept {
-        *messages = VecDeque::new();
-    }
+/// Whether that is the memory of a burst, which is given back when the receiver finds the channel empty.
+#[inline]
+fn is_large<T>(messages: &VecDeque<T>) -> bool {
+    size_of::<T>() > 0 && messages.capacity() > KEPT_MESSAGES.min(KEPT_BYTES / size_of::<T>())
 }
 
 /// Gives up a wait for `n` slots.

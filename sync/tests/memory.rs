@@ -6,6 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use common::{Hand, now, poll_once};
+use handcar_executor::{Runtime, spawn, yield_now};
 use handcar_sync::{Event, Queue, Semaphore, broadcast, mpsc, oneshot, remote};
 
 /// Counts what the calling thread allocates, for tests run side by side.
@@ -134,4 +135,32 @@ fn the_memory_of_a_rush_is_given_back() {
         assert!(Hand::new(near.recv()).is_pending() && Hand::new(near.recv()).is_pending());
     });
     assert!(grown < KEPT, "channels: {grown}");
+}
+
+#[test]
+fn a_task_that_receives_a_rush_gives_its_memory_back_before_it_waits() {
+    const RUSH: u64 = 100_000;
+    let runtime = Runtime::new().unwrap();
+    runtime.block_on(async {
+        let (sender, mut receiver) = mpsc::unbounded_channel();
+        let (seen, all) = oneshot::channel();
+        let task = spawn(async move {
+            let mut seen = Some(seen);
+            while let Some(number) = receiver.recv().await {
+                if number == RUSH {
+                    seen.take().unwrap().send(number).unwrap();
+                }
+            }
+        });
+        yield_now().await;
+        let before = BYTES.get();
+        (0..=RUSH).for_each(|number| sender.send(number).unwrap());
+        assert!(BYTES.get() - before > 1 << 19, "there was no rush");
+        assert_eq!(all.await, Ok(RUSH));
+        yield_now().await;
+        let kept = BYTES.get() - before;
+        assert!(kept < 1 << 17, "{kept} bytes");
+        drop(sender);
+        task.await.unwrap();
+    });
 }

@@ -212,7 +212,8 @@ impl Books {
     /// Leaves a key. Returns what its timer was.
     fn leave(&mut self, key: u32) -> (Option<Waker>, u64) {
         let timer = &mut self.table[key as usize];
-        (timer.waker.take(), std::mem::replace(&mut timer.word, std::mem::replace(&mut self.left, key).into()))
+        let before = std::mem::replace(&mut self.left, key);
+        (timer.waker.take(), std::mem::replace(&mut timer.word, before.into()))
     }
 
     /// The place of a timer, if it is armed.

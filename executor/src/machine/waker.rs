@@ -57,8 +57,7 @@ impl TaskId {
     /// No task: executor 0 does not exist.
     pub(crate) const NONE: TaskId = TaskId(0);
 
-    /// A number with an executor in it, and nothing else. (Slots keep it in this form: beside the generation, in as few bytes, it
-    /// would be read together with what was just written there, for which processors have to wait.)
+    /// A number with an executor in it, and nothing else.
     pub(crate) fn of_executor(executor: u16) -> TaskId {
         TaskId((executor as usize) << (SLOT_BITS + QUARTER_BITS))
     }

@@ -63,16 +63,14 @@ impl Cleanup {
         context::enter(self.context.clone(), || future.as_mut().poll(cx))
     }
 
-    /// Drops one that has ended so, and resumes the panic of that, or of its destructor.
-    fn end(self, outcome: Outcome<()>) {
+    /// Drops one that has ended so. Returns its panic, or that of its destructor.
+    fn end(self, outcome: Outcome<()>) -> Option<PanicPayload> {
         let (mut first, at) = (None, self.at);
         keep(outcome, &mut first, at);
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(self))) {
             keep(Outcome::Panicked(PanicPayload::new(payload)), &mut first, at);
         }
-        if let Some((panic, _)) = first {
-            panic.resume();
-        }
+        first.map(|(panic, _)| panic)
     }
 
     /// Hands it to `scope`, or to the nearest one around that that lives; at the root it becomes a task.
@@ -128,8 +126,8 @@ impl Future for AsTask {
         self.polled = true;
         let cleanup = self.cleanup.as_mut().expect("a task is not polled after its end");
         let outcome = ready!(cleanup.poll(cx));
-        if let Some(ended) = self.cleanup.take() {
-            ended.end(outcome);
+        if let Some(panic) = self.cleanup.take().and_then(|ended| ended.end(outcome)) {
+            panic.resume();
         }
         Poll::Ready(())
     }
@@ -365,12 +363,12 @@ impl Future for RunCleanup {
             this.protected = Some(shield);
         }
         let outcome = ready!(cleanup.poll(cx));
-        let ended = this.cleanup.take();
+        let panic = this.cleanup.take().and_then(|ended| ended.end(outcome));
         if let Some(shield) = this.protected.take() {
             shield.close();
         }
-        if let Some(ended) = ended {
-            ended.end(outcome);
+        if let Some(panic) = panic {
+            panic.resume();
         }
         Poll::Ready(())
     }

@@ -179,7 +179,7 @@ fn a_destructor_that_panics_beside_another_panic_is_reported_and_takes_nobody_al
             panic!("in the consumer");
         });
         assert!(runtime.block_on(consumer).unwrap_err().to_string().contains("in the consumer"));
-        assert_eq!(reports.take(), ["cleanup panicked: in the destructor"]);
+        assert_eq!(reports.take(), ["drop panicked: in the destructor"]);
     }
 }
 

@@ -11,8 +11,8 @@ use futures_core::Stream;
 use handcar_executor::unpolled::Unpolled;
 use handcar_executor::{budget, question};
 
-use super::Channel;
 use super::error::TryRecvError;
+use super::{Channel, is_large};
 use crate::recv::{Receive, Recv};
 use crate::sealed;
 use crate::wait_queue::polled_after_ready;
@@ -106,8 +106,14 @@ impl<T> Receiver<T> {
     #[inline(never)]
     fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let channel = &*self.channel;
-        let waits = question::has_left() && channel.messages.borrow().is_empty() && !channel.is_finished();
-        if waits && channel.receiver.register_first(cx.waker()) { Poll::Pending } else { self.poll_rare(cx) }
+        let nothing_to_do = || {
+            let messages = channel.messages.borrow();
+            messages.is_empty() && !is_large(&messages) && !channel.is_finished()
+        };
+        if question::has_left() && nothing_to_do() && channel.receiver.register_first(cx.waker()) {
+            return Poll::Pending;
+        }
+        self.poll_rare(cx)
     }
 
     #[inline(never)]
