@@ -245,9 +245,10 @@ impl Report {
                 write!(f, "the future shielded at {at} was dropped before it had ended, by what polled it")
             }
             Report::JobAbandoned { job } => write!(f, "the {job} outlasted whoever waited for it"),
-            Report::CleanupPanicked { at, payload } => write!(f, "the cleanup made at {at} panicked: {payload}"),
-            Report::DropPanicked { at, payload } => {
-                write!(f, "a value of what was made at {at} panicked as it was dropped: {payload}")
+            Report::CleanupPanicked { at, payload } | Report::DropPanicked { at, payload } => {
+                let is_cleanup = matches!(self, Report::CleanupPanicked { .. });
+                let what = if is_cleanup { "the cleanup" } else { "a destructor of what was" };
+                write!(f, "{what} made at {at} panicked: {payload}")
             }
             Report::CleanupFailed { at, error } => because(f, format_args!("the cleanup made at {at} failed"), error),
             Report::CleanupLeft { at } => {
