@@ -414,9 +414,11 @@ fn nor_is_that_of_one_that_runs_as_a_task() {
 
 #[test]
 fn a_grace_period_does_not_begin_again_where_a_waker_panics_as_it_is_cloned() {
+    let _dog = watchdog();
     // One clone is kept for a cancel, one for the grace period, one for the cleanup.
     for last in 1..=3 {
-        test_run(async {
+        let reports = Reports::default();
+        reports.builder().build().unwrap().block_on(async {
             let clones = Cell::new(0);
             let waker = calling(move |call| {
                 if call == Call::Clone {
@@ -438,5 +440,6 @@ fn a_grace_period_does_not_begin_again_where_a_waker_panics_as_it_is_cloned() {
             assert!(future.await.is_err());
             assert_eq!(Instant::now().since_start(), s(3), "at clone {last}");
         });
+        assert_eq!(reports.take(), ["cut short: a cleanup"]);
     }
 }
