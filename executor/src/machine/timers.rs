@@ -53,6 +53,7 @@ struct Timer {
     word: u64,
 }
 
+/// Added to a place among the staged; those in the heap are less.
 const STAGED: u64 = 1 << 32;
 /// A place, a duration or a deadline that does not come.
 const NEVER: u64 = u64::MAX;
