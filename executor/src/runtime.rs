@@ -307,7 +307,7 @@ impl Runtime {
                 let mut future = pin!(future.into_future());
                 value = loop {
                     match self.core.turn(true) {
-                        Ok(Turned::Main) => {}
+                        Ok(Turned::Main) => {} // its poll has begun with its turn
                         Ok(Turned::Looked) => {
                             self.resume_fatal();
                             continue;

@@ -207,7 +207,7 @@ impl<T> Receiver<T> {
         question::suspend_telling(cx, || told(self.shared.as_ref(), &RECV))
     }
 
-    /// Called without a message: while the sender is there, it may still come.
+    /// Called without a message: while the sender is there, it may still come. Mostly a wait begins, which needs no frame.
     #[inline(never)]
     fn poll_empty(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, RecvError>> {
         match &self.shared {

@@ -38,7 +38,7 @@ pub(crate) struct Timers {
 
 struct Books {
     table: Vec<Timer>,
-    /// The key in the table that was left last.
+    /// The key in the table that was left last: the first of a list, which `u32::MAX` ends.
     left: u32,
     heap: Vec<Entry>,
     staged: Vec<Entry>,

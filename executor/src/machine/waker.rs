@@ -136,7 +136,7 @@ impl TaskId {
     }
 
     /// Wakes whoever lives in the slot now, if it is still the tenant that was meant.
-    #[inline(never)] // one copy of 1.4 KB less for an instruction more
+    #[inline(never)] // one copy: 1.4 KB less, for an instruction more
     pub(crate) fn wake(self) {
         let is_here = context::with_current(|core| {
             if core.address.executor != self.executor() {

@@ -41,7 +41,7 @@ impl Shutdown {
         Shutdown(Cell::new(State::Waiting(Box::pin(signal))))
     }
 
-    /// Whether there is one, or was.
+    /// Whether there is one, or was: where there is none, none will ever be.
     pub(crate) fn is_some(&self) -> bool {
         let state = self.0.take();
         let is_some = !matches!(state, State::Never);

@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 
 use futures::{FutureExt, Stream, StreamExt};
 use handcar_structured::{
-    BracketError, CancelScope, GroupError, Instant, StartError, Started, Yielder, bracket, context_var, defer, gather,
-    race, spawn, task_group, timeout, try_generate, yield_now,
+    BracketError, CancelScope, DeferGuard, GroupError, Instant, StartError, Started, Yielder, bracket, context_var,
+    defer, gather, race, spawn, task_group, timeout, try_generate, yield_now,
 };
 
 mod common;
@@ -385,7 +385,7 @@ fn a_value_that_panics_as_it_is_dropped_beside_the_panic_of_a_child_is_reported(
 context_var! { local static HELD: Rc<PanicsWhenDropped> }
 
 /// A guard whose cleanup panics with "first", and is the last to hold a value that panics with "spite" as it is dropped.
-async fn guard_of_two_panics() -> handcar_structured::DeferGuard<impl Future<Output = ()>> {
+async fn guard_of_two_panics() -> DeferGuard<impl Future<Output = ()>> {
     HELD.scope(Rc::new(PanicsWhenDropped), async { defer(async { std::panic::panic_any("first") }) }).await
 }
 

@@ -116,6 +116,7 @@ impl<T> Receiver<T> {
         self.poll_rare(cx)
     }
 
+    /// Apart: all of this may run foreign code, or give back memory, and so needs a frame.
     #[inline(never)]
     fn poll_rare(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         ready!(question::poll_telling(cx, || self.channel.waits_for_message()));
