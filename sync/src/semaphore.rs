@@ -26,7 +26,7 @@ use std::task::{Context, Poll, ready};
 use handcar_executor::{budget, question};
 
 use crate::Hold;
-use crate::wait_queue::{Gate, MAX_NEED, Outcome, State, Ticket, Wait, WaitQueue};
+use crate::wait_queue::{Gate, Outcome, State, Ticket, Wait, WaitQueue};
 
 mod permit;
 
@@ -58,7 +58,7 @@ pub struct Semaphore {
 
 impl Semaphore {
     /// The most permits that a semaphore can have.
-    pub const MAX_PERMITS: usize = MAX_NEED;
+    pub const MAX_PERMITS: usize = usize::MAX >> 3;
 
     /// Creates a semaphore with `permits` permits.
     ///
@@ -110,7 +110,7 @@ impl Semaphore {
     /// As [`acquire`](Self::acquire).
     #[track_caller]
     pub fn acquire_many(&self, n: u32) -> Acquire<&Self> {
-        Acquire { semaphore: self, need: n as usize, ticket: Ticket::new() }
+        Acquire::new(self, n as usize)
     }
 
     /// [`acquire`](Self::acquire) for a permit that keeps the semaphore alive and can move into a task.
@@ -130,7 +130,7 @@ impl Semaphore {
     /// As [`acquire`](Self::acquire).
     #[track_caller]
     pub fn acquire_many_owned(self: Rc<Self>, n: u32) -> Acquire<Rc<Self>> {
-        Acquire { semaphore: self, need: n as usize, ticket: Ticket::new() }
+        Acquire::new(self, n as usize)
     }
 
     /// Takes one permit if there is one that nobody waits for.
@@ -252,7 +252,8 @@ impl Semaphore {
         if !matches!(ticket, Ticket::New(_)) {
             return self.queue.poll_in_line(ticket, cx, wait).map(acquired);
         }
-        if self.try_take(need).is_err() {
+        // Mostly it is the number that says no.
+        if self.permits.get() < need || self.try_take(need).is_err() {
             return self.join(ticket, need, cx);
         }
         budget::spend();
@@ -265,8 +266,8 @@ impl Semaphore {
     fn join(&self, ticket: &mut Ticket, need: usize, cx: &mut Context<'_>) -> Poll<Result<(), AcquireError>> {
         let enter = || match self.try_take(need) {
             Ok(()) => Some(Outcome::Granted),
-            Err(TryAcquireError::NoPermits) if need <= Self::MAX_PERMITS => None,
-            Err(_) => Some(Outcome::Dismissed),
+            Err(TryAcquireError::NoPermits) => None,
+            Err(TryAcquireError::Closed) => Some(Outcome::Dismissed),
         };
         self.queue.join(ticket, need, cx, enter).map(acquired)
     }
@@ -363,6 +364,15 @@ pub struct Acquire<S: Hold<Semaphore>> {
     semaphore: S,
     need: usize,
     ticket: Ticket,
+}
+
+impl<S: Hold<Semaphore>> Acquire<S> {
+    #[inline]
+    #[track_caller]
+    fn new(semaphore: S, need: usize) -> Self {
+        let ticket = if need > Semaphore::MAX_PERMITS { Ticket::Settled(Outcome::Dismissed) } else { Ticket::new() };
+        Self { semaphore, need, ticket }
+    }
 }
 
 impl<S: Hold<Semaphore>> Future for Acquire<S> {

@@ -1,8 +1,7 @@
 //! The wait queue: the one piece under every primitive of this crate.
 //!
-//! Whoever cannot go on joins at the tail; whoever has something to hand out settles waiters from the head. A settled waiter
-//! leaves the line at once, so that the next settlement finds the next in line, but its entry stays in the table until its own
-//! future removes it:
+//! Whoever cannot go on joins at the tail, under a number of its own; whoever has something to hand out settles waiters from the
+//! head. A settled waiter leaves the line at once, and its own future finds out when it asks for its number:
 //!
 //! ```text
 //!           (1) join                (2) settle                    (3) poll
@@ -16,9 +15,9 @@
 //!   (2) settle_head, grant_last, dismiss_all    (4) (5) leave, in the `Drop` of that future
 //! ```
 //!
-//! So each entry has exactly one owner, the future that holds its [`Ticket`], and a key can never mean somebody else: no
-//! generations, no reference counts. The links of the line run through the table. The usual alternative, nodes inside
-//! the futures themselves, saves the table and costs pinned, self-referential futures and unsafe code in each primitive.
+//! So each number has exactly one owner, the future that holds its [`Ticket`], and means nobody else meanwhile: no reference
+//! counts. The usual alternative, nodes inside the futures themselves, saves the ring and costs pinned,
+//! self-referential futures and unsafe code in each primitive.
 //!
 //! Two outcomes are told apart because they differ when the waiter is dropped before it saw them. What was *granted* (a
 //! permit, one notification) was taken from others and has to be handed on. A waiter that was *dismissed* (an event was set,
@@ -27,13 +26,12 @@
 //! A waker is foreign code: its clone, wake and drop may call straight back into the primitive. None of the three ever runs
 //! under a borrow, and after a clone everything is looked at again. (A waker of our tasks is not cloned: its number is copied.)
 
-use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::mem;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::task::{Context, Poll, Waker};
 
-use handcar_executor::{budget, keep, keep_plain, question, unpolled};
+use handcar_executor::{budget, keep, question, unpolled};
 
 mod line;
 
@@ -59,9 +57,6 @@ pub(crate) enum Outcome {
     Dismissed,
 }
 
-/// The most that a waiter may ask for. For who wants more, `enter` has to have an outcome.
-pub(crate) const MAX_NEED: usize = usize::MAX >> 3;
-
 /// A future's place in a [`WaitQueue`].
 #[derive(Debug)]
 pub(crate) enum Ticket {
@@ -69,8 +64,8 @@ pub(crate) enum Ticket {
     Spent,
     /// It has no place yet. The line is where its future was made, until that is polled.
     New(Option<&'static Location<'static>>),
-    /// The entry of this number in the table.
-    Waiting(usize),
+    /// It stands in the line under this number.
+    Waiting(u64),
     /// The wait is over, but the poll that would say so has not returned.
     Settled(Outcome),
 }
@@ -102,7 +97,8 @@ impl Ticket {
 /// What a ticket was worth when its future gave it up.
 #[derive(Debug)]
 pub(crate) enum State {
-    Waiting(Waker),
+    /// With a waker that is foreign code when it is dropped.
+    Waiting(#[expect(dead_code, reason = "it is there to be dropped")] Waker),
     Settled(Outcome),
 }
 
@@ -133,9 +129,7 @@ impl Wait {
 
 /// A first-in, first-out line of wakers.
 pub(crate) struct WaitQueue {
-    /// Outside the `RefCell`, so that a fast path is one load and one compare.
-    gate: Cell<Gate>,
-    line: RefCell<Line>,
+    line: Line,
     /// The line that made what this is the queue of.
     made_at: &'static Location<'static>,
 }
@@ -148,7 +142,7 @@ impl WaitQueue {
 
     /// As if `made_at` had made it.
     pub(crate) const fn new_at(made_at: &'static Location<'static>) -> Self {
-        Self { gate: Cell::new(Gate::Open), line: RefCell::new(Line::new()), made_at }
+        Self { line: Line::new(), made_at }
     }
 
     pub(crate) fn made_at(&self) -> &'static Location<'static> {
@@ -157,12 +151,12 @@ impl WaitQueue {
 
     #[inline]
     pub(crate) fn gate(&self) -> Gate {
-        self.gate.get()
+        self.line.gate()
     }
 
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {
-        self.gate.get() == Gate::Closed
+        self.gate() == Gate::Closed
     }
 
     /// Polls the wait behind `ticket`. A newcomer need not wait if `enter` has an outcome for it.
@@ -197,14 +191,21 @@ impl WaitQueue {
     }
 
     /// [`poll`](Self::poll) for a caller that has looked at the budget by itself, and is no newcomer.
-    #[inline(never)] // what it calls are tails: as a function of its own it has hardly a register to save
+    #[inline(never)] // in one piece with its callers, these would not be inlined themselves
     pub(crate) fn poll_in_line(&self, ticket: &mut Ticket, cx: &mut Context<'_>, wait: &'static Wait) -> Poll<Outcome> {
-        let Ticket::Waiting(key) = *ticket else { return Self::poll_off_line(ticket, wait) };
-        let look = self.line.borrow_mut().look(key, cx.waker());
-        match look {
+        match *ticket {
+            Ticket::Waiting(number) if self.line.is_granted(number) => spend(ticket, Outcome::Granted),
+            _ => self.look_in_line(ticket, cx, wait),
+        }
+    }
+
+    #[inline(never)]
+    fn look_in_line(&self, ticket: &mut Ticket, cx: &mut Context<'_>, wait: &'static Wait) -> Poll<Outcome> {
+        let Ticket::Waiting(number) = *ticket else { return Self::poll_off_line(ticket, wait) };
+        match self.line.look(number, cx.waker()) {
             Look::Settled(outcome) => spend(ticket, outcome),
             Look::Current => Poll::Pending,
-            Look::Stale => self.renew(ticket, key, cx),
+            Look::Stale => self.renew(ticket, number, cx),
         }
     }
 
@@ -214,38 +215,37 @@ impl WaitQueue {
         spend(ticket, outcome)
     }
 
-    /// Settles the head: as dismissed if it is, as granted if `admits` says yes to what it needs. Says whether it did.
+    /// Settles the head as granted, if `admits` says yes to what it needs, perhaps when it is asked again. Says whether it did.
     #[inline]
-    pub(crate) fn settle_head(&self, admits: impl FnOnce(usize) -> bool) -> bool {
-        let mut line = self.line.borrow_mut();
-        let Some(waker) = line.settle_head(admits) else { return false };
-        if line.is_empty() && self.gate.get() == Gate::Crowded {
-            self.gate.set(Gate::Open);
+    pub(crate) fn settle_head(&self, admits: impl Fn(usize) -> bool) -> bool {
+        match self.line.try_settle_head(&admits) {
+            Some(waker) => self.settled(waker),
+            None => self.settle_first(admits),
         }
-        drop(line);
-        wake(waker);
-        true
     }
 
-    /// Settles all who are dismissed.
-    fn settle_dismissed(&self) {
-        while self.settle_head(|_| false) {}
+    #[cold]
+    #[inline(never)]
+    fn settle_first(&self, admits: impl Fn(usize) -> bool) -> bool {
+        self.line.settle_first(admits).is_some_and(|waker| self.settled(waker))
+    }
+
+    /// The waker is of one who has been settled.
+    #[inline]
+    fn settled(&self, waker: Waker) -> bool {
+        wake(waker);
+        self.trim();
+        true
     }
 
     /// Settles the head as granted, and says whether somebody waited.
     pub(crate) fn grant_one(&self) -> bool {
-        let granted = Cell::new(false);
-        while !granted.get() && self.settle_head(|_| !granted.replace(true)) {}
-        granted.get()
+        self.settle_head(|_| true)
     }
 
     /// Settles the tail as granted, and says whether somebody waited.
     pub(crate) fn grant_last(&self) -> bool {
-        // Those who are to be dismissed first: the tail might be one of them.
-        self.settle_dismissed();
-        let waker = self.line.borrow_mut().settle_tail();
-        self.open_if_empty();
-        waker.map(wake).is_some()
+        self.line.settle_last().is_some_and(|waker| self.settled(waker))
     }
 
     /// Joins without a waker, to be first to be settled from now on. Says whether the wait is over.
@@ -260,7 +260,7 @@ impl WaitQueue {
                     *ticket = Ticket::Settled(outcome);
                 }
             }
-            Ticket::Waiting(key) => return self.line.borrow().is_settled(key),
+            Ticket::Waiting(number) => return self.line.is_settled(number),
             Ticket::Settled(_) | Ticket::Spent => {}
         }
         !matches!(ticket, Ticket::Waiting(_))
@@ -268,13 +268,12 @@ impl WaitQueue {
 
     /// Settles all who wait now, and nobody who joins while they are being woken.
     pub(crate) fn dismiss_all(&self) {
-        self.line.borrow_mut().dismiss_all();
-        self.settle_dismissed();
+        self.line.dismiss_all().wake(&self.line, wake);
     }
 
     /// Dismisses everybody and lets nobody join again.
     pub(crate) fn close(&self) {
-        self.gate.set(Gate::Closed);
+        self.line.close();
         self.dismiss_all();
     }
 
@@ -286,9 +285,9 @@ impl WaitQueue {
     pub(crate) fn leave(&self, ticket: &mut Ticket, what: &'static str) -> Option<State> {
         ticket.tell_if_unpolled(what);
         match mem::replace(ticket, Ticket::Spent) {
-            Ticket::Waiting(key) => {
-                let state = self.line.borrow_mut().remove(key);
-                self.open_if_empty();
+            Ticket::Waiting(number) => {
+                let state = self.line.remove(number);
+                self.trim();
                 Some(state)
             }
             Ticket::Settled(outcome) => Some(State::Settled(outcome)),
@@ -305,17 +304,11 @@ impl WaitQueue {
         cx: &mut Context<'_>,
         enter: impl Fn() -> Option<Outcome>,
     ) -> Poll<Outcome> {
-        let mut line = self.line.borrow_mut();
         // Of most wakers a number is copied: nothing foreign has run since `enter` was asked, and nothing is called.
-        if self.gate.get() == Gate::Crowded
-            && need <= MAX_NEED
-            && line.has_place()
-            && let Some(waker) = keep_plain(cx.waker())
-        {
-            *ticket = Ticket::Waiting(line.push(need, waker));
+        if let Some(number) = self.line.try_push(need, cx.waker()) {
+            *ticket = Ticket::Waiting(number);
             return Poll::Pending;
         }
-        drop(line);
         self.join_with(ticket, need, cx.waker(), enter)
     }
 
@@ -330,9 +323,7 @@ impl WaitQueue {
         let waker = keep(waker);
         // The clone was foreign code: look again.
         let Some(outcome) = enter() else {
-            debug_assert_ne!(self.gate.get(), Gate::Closed, "joined a closed queue");
-            self.gate.set(Gate::Crowded);
-            *ticket = Ticket::Waiting(self.line.borrow_mut().push(need, waker));
+            *ticket = Ticket::Waiting(self.line.push(need, waker));
             return Poll::Pending;
         };
         // Should the drop of the waker panic, the ticket still says what has been granted.
@@ -343,20 +334,27 @@ impl WaitQueue {
 
     /// The waker of this poll is another one than the last.
     #[cold]
-    fn renew(&self, ticket: &mut Ticket, key: usize, cx: &Context<'_>) -> Poll<Outcome> {
+    fn renew(&self, ticket: &mut Ticket, number: u64, cx: &Context<'_>) -> Poll<Outcome> {
         let mut waker = keep(cx.waker());
-        self.line.borrow_mut().swap_waker(key, &mut waker);
+        self.line.swap_waker(number, &mut waker);
         drop(waker);
         // The clone and the drop were foreign code.
-        let look = self.line.borrow_mut().look(key, cx.waker());
+        let look = self.line.look(number, cx.waker());
         if let Look::Settled(outcome) = look { spend(ticket, outcome) } else { Poll::Pending }
     }
 
-    /// Somebody has left the line.
-    fn open_if_empty(&self) {
-        if self.gate.get() == Gate::Crowded && self.line.borrow().is_empty() {
-            self.gate.set(Gate::Open);
+    /// Gives the memory of a rush back. After a waker was woken, so that there is none to be kept over a call.
+    #[inline]
+    fn trim(&self) {
+        if self.line.is_oversized() {
+            self.give_back();
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn give_back(&self) {
+        self.line.give_back();
     }
 }
 
@@ -383,7 +381,7 @@ pub(crate) fn wake(waker: Waker) {
 
 impl fmt::Debug for WaitQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WaitQueue").field("gate", &self.gate.get()).finish_non_exhaustive()
+        f.debug_struct("WaitQueue").field("gate", &self.gate()).finish_non_exhaustive()
     }
 }
 

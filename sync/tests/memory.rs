@@ -7,7 +7,7 @@ use std::cell::Cell;
 
 use common::{Hand, now, poll_once};
 use handcar_executor::{Runtime, spawn, yield_now};
-use handcar_sync::{Event, Queue, Semaphore, broadcast, mpsc, oneshot, remote};
+use handcar_sync::{Event, Notify, Queue, Semaphore, broadcast, mpsc, oneshot, remote};
 
 /// Counts what the calling thread allocates, for tests run side by side.
 struct Counting;
@@ -82,15 +82,20 @@ fn the_memory_of_a_rush_is_given_back() {
     // No more than the small buffers that are kept.
     const KEPT: isize = 1 << 17;
 
-    let event = Event::new();
-    let (_, grown, ()) = cost(|| {
-        let mut waiters: Vec<_> = (0..RUSH).map(|_| event.wait()).collect();
-        for waiter in &mut waiters {
-            assert!(poll_once(waiter).is_pending());
-        }
-        assert!(BYTES.get() > KEPT, "{} bytes for the waiters", BYTES.get());
-    });
-    assert!(grown < KEPT, "event: {grown}");
+    for happens in [false, true] {
+        let event = Event::new();
+        let (_, grown, ()) = cost(|| {
+            let mut waiters: Vec<_> = (0..RUSH).map(|_| event.wait()).collect();
+            for waiter in &mut waiters {
+                assert!(poll_once(waiter).is_pending());
+            }
+            assert!(BYTES.get() > KEPT, "{} bytes for the waiters", BYTES.get());
+            if happens {
+                event.set();
+            }
+        });
+        assert!(grown < KEPT, "event: {grown}");
+    }
 
     // Those who wait and go, or are served, front to back and back to front.
     let (semaphore, queue) = (Semaphore::new(0), Queue::unbounded());
@@ -135,6 +140,67 @@ fn the_memory_of_a_rush_is_given_back() {
         assert!(Hand::new(near.recv()).is_pending() && Hand::new(near.recv()).is_pending());
     });
     assert!(grown < KEPT, "channels: {grown}");
+}
+
+#[test]
+fn who_comes_and_goes_behind_one_who_waits_for_long_leaves_nothing() {
+    let semaphore = Semaphore::new(1);
+    let mut first = semaphore.acquire_many(2);
+    assert!(poll_once(&mut first).is_pending());
+    let mut others = [semaphore.acquire(), semaphore.acquire(), semaphore.acquire()];
+    assert!(others.iter_mut().all(|other| poll_once(other).is_pending()));
+    let (_, grown, ()) = cost(|| {
+        // One of them always waits, so that no round finds the line as the first one did.
+        for n in 0..100_000 {
+            others[n % 3] = semaphore.acquire();
+            assert!(poll_once(&mut others[n % 3]).is_pending());
+        }
+    });
+    assert!(grown < 1 << 12, "{grown} bytes");
+    semaphore.add_permits(1);
+    assert!(poll_once(&mut first).is_ready());
+}
+
+#[test]
+fn of_many_who_came_and_went_only_those_who_still_wait_cost_memory() {
+    let semaphore = Semaphore::new(0);
+    let join = |n: usize| -> Vec<_> {
+        let mut crowd: Vec<_> = (0..n).map(|_| semaphore.acquire()).collect();
+        assert!(crowd.iter_mut().all(|one| poll_once(one).is_pending()));
+        crowd
+    };
+    let (_, grown, patient) = cost(|| {
+        let mut patient = vec![];
+        for _ in 0..40 {
+            // First two of three leave, and in the end all but one in the middle.
+            let mut crowd: Vec<_> = join(900).into_iter().step_by(3).collect();
+            crowd.extend(join(200));
+            patient.push(crowd.swap_remove(400));
+        }
+        patient
+    });
+    assert!(grown < 1 << 17, "{grown} bytes for {}", patient.len());
+}
+
+#[test]
+fn who_was_notified_is_forgotten_when_it_knows() {
+    let notify = Notify::new();
+    let wait = || {
+        let mut notified = Box::pin(notify.notified());
+        assert!(poll_once(&mut notified).is_pending());
+        notified
+    };
+    let round = || {
+        let mut among_all = [wait()];
+        notify.notify_waiters();
+        let mut others = [wait(), wait(), wait()];
+        notify.notify_last();
+        notify.notify_one();
+        notify.notify_one();
+        among_all.iter_mut().chain(&mut others).for_each(|one| assert!(poll_once(one).is_ready()));
+    };
+    round();
+    assert!(cost(|| (0..10_000).for_each(|_| round())).1 < 1 << 12);
 }
 
 #[test]

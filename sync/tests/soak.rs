@@ -6,19 +6,9 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::task::Poll;
 
-use common::{Boxed, Waiter};
+use common::{Boxed, Dice, Waiter};
 use handcar_sync::mpsc::{self, error::TryRecvError};
 use handcar_sync::{Queue, Semaphore};
-
-/// A generator of random numbers, good enough to choose by. (Knuth's MMIX.)
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % n
-    }
-}
 
 /// What became of a send.
 enum Sent {

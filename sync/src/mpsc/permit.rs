@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use super::error::SendError;
 use super::{Channel, Sender, leave};
 use crate::sealed;
-use crate::wait_queue::{Ticket, Wait, polled_after_ready};
+use crate::wait_queue::{Outcome, Ticket, Wait, polled_after_ready};
 
 static RESERVE: Wait = Wait::new("mpsc::Reserve", "reserve", "channel", ", which is full");
 
@@ -40,9 +40,10 @@ pub struct Reserve<R: Room> {
 impl<R: Room> Reserve<R> {
     #[track_caller]
     pub(super) fn new(from: R::From, slots: usize) -> Self {
-        // What there is no room for fails at once, as more than `MAX_PERMITS` do.
-        let slots = if slots > from.borrow().channel.room() { usize::MAX } else { slots };
-        Self { from: Some(from), slots, ticket: Ticket::new() }
+        // What there can never be room for fails at once.
+        let has_room = slots <= from.borrow().channel.room();
+        let ticket = if has_room { Ticket::new() } else { Ticket::Settled(Outcome::Dismissed) };
+        Self { from: Some(from), slots, ticket }
     }
 }
 

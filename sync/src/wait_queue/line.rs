@@ -1,41 +1,73 @@
-//! The line itself: a doubly linked list through a table of waiters.
+//! The line itself: waiters with numbers that count up, in a ring.
 //!
-//! The places that nobody has are a list too, by the same links. (`slab` asks of each entry whether there is one, which the owner of its
-//! key knows, and needs a word more for it.)
+//! ```text
+//!        head                  next
+//!         |                     |
+//!   . . [12]  gap  [14]  [15]  ( ) . .       number n stands at n modulo the size of the ring
+//! ```
+//!
+//! Who is settled leaves at once, and the head moves on. So who finds his number before the head was settled, and mostly granted what he
+//! waited for: no table has to be asked, and none has to remember him. The other cases cost nothing until they happen:
+//!
+//! * Who leaves from the middle leaves a gap. When the ring is full, and half of it is gaps, all who stand in it are set aside and go
+//!   first from then on. (They cannot move up: the numbers are with their futures.)
+//! * Of those who were dismissed it is kept until they have asked. Their numbers are mostly neighbours, and a range is enough.
 
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::mem;
+use std::ops::Range;
 use std::task::Waker;
 
-use super::{Outcome, State};
+use handcar_executor::keep_plain;
 
-/// The end of the line, on both sides.
-const NONE: usize = usize::MAX;
+use super::{Gate, Outcome, State};
 
-/// An empty table with more room than this is given back, so that one rush does not cost memory for ever.
-const KEPT_ENTRIES: usize = 1024;
+/// Tables with more room than this are given back when nobody waits, so that one rush does not cost memory for ever.
+const KEPT_PLACES: usize = 1024;
 
-/// What a waiter asks for that has been dismissed, and has not been woken yet. The waker of one may come back and grant something while
-/// others are still to be woken: that must not go to one of them, and they are settled before it goes to anybody.
-const DISMISSED: usize = usize::MAX;
+/// In `plain`: nothing is.
+const SOME_ASIDE: u64 = u64::MAX;
 
 pub(super) struct Line {
-    waiters: Vec<Waiter>,
-    /// The place that was left last, and how many are not left.
-    free: usize,
-    taken: usize,
-    head: usize,
-    /// Means nothing while the line is empty.
-    tail: usize,
+    /// Outside the `RefCell`, as the numbers, so that a fast path is one load and one compare.
+    gate: Cell<Gate>,
+    /// Whether the ring is larger than what is kept.
+    is_large: Cell<bool>,
+    /// The number of the first in the ring.
+    head: Cell<u64>,
+    /// The number of the next to join.
+    next: Cell<u64>,
+    /// Who has a smaller number may be dismissed or set aside. From here up to the head all were granted.
+    plain: Cell<u64>,
+    books: RefCell<Books>,
+}
+
+struct Books {
+    /// Of no size or a power of two.
+    ring: Vec<Option<Waiter>>,
+    /// Of what most lines never need.
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Default)]
+struct Rare {
+    /// Who was set aside, by number. The first and the last of them wait.
+    aside: VecDeque<(u64, Option<Waiter>)>,
+    /// Who was dismissed and has not asked, by number.
+    sent_away: Vec<SentAway>,
 }
 
 struct Waiter {
-    state: State,
     /// How much it asks for.
     need: usize,
-    /// Towards the head; means nothing to the head itself.
-    before: usize,
-    /// Towards the tail; of a place that nobody has, the one that was left before it.
-    behind: usize,
+    waker: Waker,
+}
+
+struct SentAway {
+    numbers: Range<u64>,
+    /// How many of them have not asked.
+    left: usize,
 }
 
 /// What a future finds when it looks at its waiter.
@@ -49,139 +81,340 @@ pub(super) enum Look {
 
 impl Line {
     pub(super) const fn new() -> Self {
-        Self { waiters: Vec::new(), free: NONE, taken: 0, head: NONE, tail: NONE }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.head == NONE
-    }
-
-    /// Whether the next to join finds a place that somebody has left.
-    pub(super) fn has_place(&self) -> bool {
-        self.free < self.waiters.len()
+        Self {
+            gate: Cell::new(Gate::Open),
+            is_large: Cell::new(false),
+            head: Cell::new(0),
+            next: Cell::new(0),
+            plain: Cell::new(0),
+            books: RefCell::new(Books { ring: Vec::new(), rare: None }),
+        }
     }
 
     #[inline]
-    pub(super) fn push(&mut self, need: usize, waker: Waker) -> usize {
-        debug_assert_ne!(need, DISMISSED, "nobody joins to be dismissed");
-        let before = self.tail;
-        let waiter = Waiter { state: State::Waiting(waker), need, before, behind: NONE };
-        let mut key = self.free;
-        if let Some(place) = self.waiters.get_mut(key) {
-            self.free = place.behind;
-            mem::forget(mem::replace(place, waiter)); // there was no waker
-        } else {
-            key = self.waiters.len();
-            self.waiters.push(waiter);
-        }
-        self.taken += 1;
-        self.tail = key;
-        if self.is_empty() {
-            self.head = key;
-        } else {
-            self.waiters[before].behind = key;
-        }
-        key
+    pub(super) fn gate(&self) -> Gate {
+        self.gate.get()
     }
 
-    /// Dismisses all who stand here now, whom [`settle_head`](Self::settle_head) will come upon. Who is dismissed already stands before
-    /// all others.
-    pub(super) fn dismiss_all(&mut self) {
-        let mut next = if self.is_empty() { NONE } else { self.tail };
-        while let Some(waiter) = self.waiters.get_mut(next)
-            && waiter.need != DISMISSED
-        {
-            waiter.need = DISMISSED;
-            next = if next == self.head { NONE } else { waiter.before };
-        }
+    /// Lets nobody join again. Who waits is to be [dismissed](Self::dismiss_all).
+    pub(super) fn close(&self) {
+        self.gate.set(Gate::Closed);
     }
 
-    /// Settles the head: as dismissed if it is, as granted if `admits` says yes to what it needs.
+    /// Somebody has left the line.
     #[inline]
-    pub(super) fn settle_head(&mut self, admits: impl FnOnce(usize) -> bool) -> Option<Waker> {
-        let waiter = self.waiters.get_mut(self.head)?;
-        let outcome = match waiter.need {
-            DISMISSED => Outcome::Dismissed,
-            need if admits(need) => Outcome::Granted,
-            _ => return None,
-        };
-        self.head = waiter.behind;
-        Some(waiter.settle(outcome))
+    fn open_if_empty(&self) {
+        if self.is_empty() && self.gate.get() == Gate::Crowded {
+            self.gate.set(Gate::Open);
+        }
     }
 
-    /// Settles the tail as granted.
-    pub(super) fn settle_tail(&mut self) -> Option<Waker> {
-        if self.is_empty() {
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.head.get() == self.next.get() && self.plain.get() != SOME_ASIDE
+    }
+
+    /// Whether it is plain to see that this one was granted. If not, [`look`](Self::look).
+    #[inline]
+    pub(super) fn is_granted(&self, number: u64) -> bool {
+        self.plain.get() <= number && number < self.head.get()
+    }
+
+    /// Joins, unless it is closed or there is no room, with a waker that can be kept without a call.
+    #[inline]
+    pub(super) fn try_push(&self, need: usize, waker: &Waker) -> Option<u64> {
+        if self.gate.get() == Gate::Closed {
             return None;
         }
-        let waker = self.waiters[self.tail].settle(Outcome::Granted);
-        self.unlink(self.tail);
-        Some(waker)
+        let mut books = self.books.borrow_mut();
+        let number = self.next.get();
+        if number - self.head.get() < books.ring.len() as u64
+            && let Some(waker) = keep_plain(waker)
+            && let Some(place) = books.place(number)
+        {
+            mem::forget(place.replace(Waiter { need, waker })); // nobody stood there
+            self.next.set(number + 1);
+            self.gate.set(Gate::Crowded);
+            return Some(number);
+        }
+        None
     }
 
-    /// Looks at a waiter for its own future, and removes it if it is settled.
-    pub(super) fn look(&mut self, key: usize, waker: &Waker) -> Look {
-        match &self.waiters[key].state {
-            State::Waiting(current) if current.will_wake(waker) => Look::Current,
-            State::Waiting(_) => Look::Stale,
-            State::Settled(outcome) => {
-                let outcome = *outcome;
-                self.vacate(key);
-                Look::Settled(outcome)
+    /// Joins.
+    pub(super) fn push(&self, need: usize, waker: Waker) -> u64 {
+        debug_assert_ne!(self.gate.get(), Gate::Closed, "joined a closed queue");
+        self.gate.set(Gate::Crowded);
+        let books = &mut *self.books.borrow_mut();
+        let number = self.next.get();
+        if number - self.head.get() == books.ring.len() as u64 {
+            self.make_room(books);
+        }
+        self.next.set(number + 1);
+        if let Some(place) = books.place(number) {
+            *place = Some(Waiter { need, waker });
+        }
+        number
+    }
+
+    /// Makes room in a ring that is full.
+    fn make_room(&self, books: &mut Books) {
+        let size = books.ring.len();
+        let aside = books.rare.as_ref().map_or(0, |rare| rare.aside.len());
+        // Not while it is the smaller one: all who stand aside already are gone through as well.
+        if aside < size && books.ring.iter().flatten().count() <= size / 2 {
+            if let Some(rare) = &mut books.rare {
+                rare.aside.retain(|(_, waiter)| waiter.is_some());
             }
+            self.set_aside(books);
+            return;
+        }
+        let larger = (2 * size).max(4);
+        books.ring.resize_with(larger, || None);
+        for number in self.head.get()..self.next.get() {
+            books.ring.swap(place_in(size, number), place_in(larger, number));
+        }
+        self.is_large.set(larger > KEPT_PLACES);
+    }
+
+    /// Sets all aside who stand in the ring.
+    fn set_aside(&self, books: &mut Books) {
+        for number in self.head.get()..self.next.get() {
+            let waiter = books.place(number).and_then(Option::take);
+            if waiter.is_some() {
+                books.rare().aside.push_back((number, waiter));
+            }
+        }
+        self.head.set(self.next.get());
+        self.tidy(books);
+    }
+
+    /// Takes the head out, as granted, if `admits` says yes to what it needs. Not if there is a gap, or somebody stands aside.
+    #[inline]
+    pub(super) fn try_settle_head(&self, admits: impl Fn(usize) -> bool) -> Option<Waker> {
+        let head = self.head.get();
+        if head < self.plain.get() {
+            return None;
+        }
+        let mut books = self.books.borrow_mut();
+        let place = books.place(head)?;
+        let waiter = place.take()?;
+        if admits(waiter.need) {
+            self.head.set(head + 1);
+            self.open_if_empty();
+            Some(waiter.waker)
+        } else {
+            *place = Some(waiter);
+            None
         }
     }
 
-    pub(super) fn is_settled(&self, key: usize) -> bool {
-        matches!(self.waiters[key].state, State::Settled(_))
+    /// Takes the first out, as granted, if `admits` says yes to what it needs.
+    pub(super) fn settle_first(&self, admits: impl Fn(usize) -> bool) -> Option<Waker> {
+        let books = &mut *self.books.borrow_mut();
+        self.tidy(books);
+        let aside = books.rare.as_ref().and_then(|rare| rare.aside.front());
+        let first = aside.map_or(self.head.get(), |&(number, _)| number);
+        if first == self.next.get() {
+            return None;
+        }
+        let waiter = self.find(books, first)?.take_if(|waiter| admits(waiter.need))?;
+        self.tidy(books);
+        Some(waiter.waker)
     }
 
-    pub(super) fn swap_waker(&mut self, key: usize, waker: &mut Waker) {
-        if let State::Waiting(current) = &mut self.waiters[key].state {
-            mem::swap(current, waker);
+    /// Takes the last out, as granted.
+    pub(super) fn settle_last(&self) -> Option<Waker> {
+        let books = &mut *self.books.borrow_mut();
+        // From the ring its number would be given out once more.
+        self.set_aside(books);
+        let (_, last) = books.rare.as_mut()?.aside.pop_back()?;
+        self.tidy(books);
+        last.map(|waiter| waiter.waker)
+    }
+
+    /// Takes all out, as dismissed. They are still to be [woken](Dismissed::wake).
+    pub(super) fn dismiss_all(&self) -> Dismissed {
+        let books = &mut *self.books.borrow_mut();
+        let numbers = self.head.get()..self.next.get();
+        let ring = mem::take(&mut books.ring);
+        let mut aside = VecDeque::new();
+        if !self.is_empty() {
+            let rare = books.rare();
+            aside = mem::take(&mut rare.aside);
+            // One by one: in between are the numbers of those who were granted as the last.
+            for (number, waiter) in &aside {
+                rare.send_away(*number..number + 1, usize::from(waiter.is_some()));
+            }
+            rare.send_away(numbers.clone(), ring.iter().flatten().count());
+        }
+        self.head.set(numbers.end);
+        self.plain.set(numbers.end);
+        self.is_large.set(false);
+        self.open_if_empty();
+        Dismissed { aside, ring, numbers }
+    }
+
+    /// Looks at a waiter for its own future, which does not ask again if it is settled.
+    pub(super) fn look(&self, number: u64, waker: &Waker) -> Look {
+        let books = &mut *self.books.borrow_mut();
+        match self.find(books, number) {
+            Some(Some(waiter)) if waiter.waker.will_wake(waker) => Look::Current,
+            Some(Some(_)) => Look::Stale,
+            _ => Look::Settled(books.outcome(number)),
+        }
+    }
+
+    pub(super) fn is_settled(&self, number: u64) -> bool {
+        !matches!(self.find(&mut self.books.borrow_mut(), number), Some(Some(_)))
+    }
+
+    pub(super) fn swap_waker(&self, number: u64, waker: &mut Waker) {
+        if let Some(Some(waiter)) = self.find(&mut self.books.borrow_mut(), number) {
+            mem::swap(&mut waiter.waker, waker);
         }
     }
 
     /// Removes a waiter, settled or not.
-    pub(super) fn remove(&mut self, key: usize) -> State {
-        let state = mem::replace(&mut self.waiters[key].state, State::Settled(Outcome::Dismissed));
-        if let State::Waiting(_) = state {
-            self.unlink(key);
-        }
-        self.vacate(key);
-        state
-    }
-
-    fn unlink(&mut self, key: usize) {
-        let Waiter { before, behind, .. } = self.waiters[key];
-        if key == self.head {
-            self.head = behind;
-        } else {
-            self.waiters[before].behind = behind;
-        }
-        if key == self.tail {
-            self.tail = before;
-        } else {
-            self.waiters[behind].before = before;
+    pub(super) fn remove(&self, number: u64) -> State {
+        let books = &mut *self.books.borrow_mut();
+        match self.find(books, number).and_then(Option::take) {
+            Some(waiter) => {
+                self.tidy(books);
+                State::Waiting(waiter.waker)
+            }
+            None => State::Settled(books.outcome(number)),
         }
     }
 
-    /// Gives back the place of a waiter that stands in the line no longer, and has no waker.
-    fn vacate(&mut self, key: usize) {
-        self.waiters[key].behind = mem::replace(&mut self.free, key);
-        self.taken -= 1;
-        if self.taken == 0 && self.waiters.capacity() > KEPT_ENTRIES {
-            (self.waiters, self.free) = (Vec::new(), NONE);
+    /// Whether there is a large ring, and nobody who needs it.
+    #[inline]
+    pub(super) fn is_oversized(&self) -> bool {
+        self.is_large.get() && self.is_empty()
+    }
+
+    /// Gives the memory back, when nobody waits.
+    pub(super) fn give_back(&self) {
+        let books = &mut *self.books.borrow_mut();
+        books.ring = Vec::new();
+        if let Some(rare) = &mut books.rare {
+            rare.aside = VecDeque::new();
+        }
+        self.is_large.set(false);
+    }
+
+    /// The place of a number, where a waiter stands if it waits.
+    fn find<'books>(&self, books: &'books mut Books, number: u64) -> Option<&'books mut Option<Waiter>> {
+        if number >= self.head.get() {
+            return books.place(number);
+        }
+        let aside = &mut books.rare.as_mut()?.aside;
+        let place = aside.binary_search_by_key(&number, |&(number, _)| number).ok()?;
+        Some(&mut aside[place].1)
+    }
+
+    /// Somebody has left: removes the gaps at the ends.
+    fn tidy(&self, books: &mut Books) {
+        let Self { head, next, plain, .. } = self;
+        while head.get() < next.get() && matches!(books.place(head.get()), Some(None)) {
+            head.set(head.get() + 1);
+        }
+        while head.get() < next.get() && matches!(books.place(next.get() - 1), Some(None)) {
+            next.set(next.get() - 1);
+        }
+        if let Some(Rare { aside, .. }) = books.rare.as_deref_mut() {
+            while let Some((_, None)) = aside.front() {
+                aside.pop_front();
+            }
+            while let Some((_, None)) = aside.back() {
+                aside.pop_back();
+            }
+            if !aside.is_empty() {
+                plain.set(SOME_ASIDE);
+            } else if plain.get() == SOME_ASIDE {
+                plain.set(head.get());
+            }
+        }
+        self.open_if_empty();
+    }
+}
+
+/// Who was dismissed, and has to be woken.
+pub(super) struct Dismissed {
+    aside: VecDeque<(u64, Option<Waiter>)>,
+    ring: Vec<Option<Waiter>>,
+    numbers: Range<u64>,
+}
+
+impl Dismissed {
+    /// Wakes them all with `wake`, while others may join the line that they have left.
+    pub(super) fn wake(mut self, line: &Line, wake: impl Fn(Waker)) {
+        for waiter in self.aside.into_iter().filter_map(|(_, waiter)| waiter) {
+            wake(waiter.waker);
+        }
+        let size = self.ring.len();
+        for number in self.numbers {
+            if let Some(waiter) = self.ring[place_in(size, number)].take() {
+                wake(waiter.waker);
+            }
+        }
+        // For those who come next.
+        let books = &mut *line.books.borrow_mut();
+        if books.ring.is_empty() && size <= KEPT_PLACES {
+            books.ring = self.ring;
         }
     }
 }
 
-impl Waiter {
+impl Books {
     #[inline]
-    fn settle(&mut self, outcome: Outcome) -> Waker {
-        match mem::replace(&mut self.state, State::Settled(outcome)) {
-            State::Waiting(waker) => waker,
-            State::Settled(_) => unreachable!("a settled waiter stood in the line"),
+    fn place(&mut self, number: u64) -> Option<&mut Option<Waiter>> {
+        let place = place_in(self.ring.len(), number);
+        self.ring.get_mut(place)
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// How a wait has ended. It is asked once.
+    fn outcome(&mut self, number: u64) -> Outcome {
+        let is_dismissed = self.rare.as_mut().is_some_and(|rare| rare.was_sent_away(number));
+        if is_dismissed { Outcome::Dismissed } else { Outcome::Granted }
+    }
+}
+
+impl Rare {
+    /// Writes down that `left` of these numbers, which are the largest so far, were dismissed.
+    fn send_away(&mut self, numbers: Range<u64>, left: usize) {
+        match self.sent_away.last_mut() {
+            _ if left == 0 => {}
+            Some(last) if last.numbers.end == numbers.start => {
+                last.numbers.end = numbers.end;
+                last.left += left;
+            }
+            _ => self.sent_away.push(SentAway { numbers, left }),
         }
     }
+
+    /// Whether this one was, and forgets it.
+    fn was_sent_away(&mut self, number: u64) -> bool {
+        let place = self.sent_away.partition_point(|away| away.numbers.end <= number);
+        let Some(away) = self.sent_away.get_mut(place).filter(|away| away.numbers.contains(&number)) else {
+            return false;
+        };
+        away.left -= 1;
+        if away.left == 0 {
+            self.sent_away.remove(place);
+            if self.sent_away.is_empty() {
+                self.sent_away.shrink_to(KEPT_PLACES);
+            }
+        }
+        true
+    }
+}
+
+#[inline]
+#[allow(clippy::cast_possible_truncation)] // of the remainder nothing is lost
+fn place_in(size: usize, number: u64) -> usize {
+    number as usize & size.wrapping_sub(1)
 }

@@ -167,6 +167,16 @@ impl Future for YieldOnce {
     }
 }
 
+/// A generator of random numbers, good enough to choose by. (Knuth's MMIX.)
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % n
+    }
+}
+
 /// A future of any shape that the exhaustive tests poll, drop and make anew.
 pub type Boxed<R> = Pin<Box<dyn Future<Output = R>>>;
 
