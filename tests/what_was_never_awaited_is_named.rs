@@ -144,6 +144,7 @@ fn channels_and_queues() {
         case!(told, "send", sender.send(1));
         case!(told, "reserve", sender.reserve());
         case!(told, "reserve", sender.reserve_many(1));
+        case!(told, "reserve", sender.reserve_many(1000)); // more than there ever is room for
         case!(told, "reserve", sender.clone().reserve_owned());
         case!(told, "closed", sender.closed());
         case!(told, "recv", receiver.recv());

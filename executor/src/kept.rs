@@ -21,7 +21,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
 use std::ops::Deref;
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -66,8 +66,10 @@ pub fn let_go(waker: Option<Waker>) {
             None => report::wake(|| drop(waker)),
         }
     }
-    if let Some(waker) = waker {
-        let_go_now(waker);
+    match waker {
+        Some(plain) if keep_plain(&plain).is_some() => mem::forget(plain), // a number: there is nothing to drop
+        Some(waker) => let_go_now(waker),
+        None => {}
     }
 }
 

@@ -26,8 +26,6 @@ pub struct Barrier {
     size: usize,
     /// How many of the present round are waiting.
     arrived: Cell<usize>,
-    /// How many rounds are complete.
-    rounds: Cell<u64>,
     queue: WaitQueue,
 }
 
@@ -36,7 +34,7 @@ impl Barrier {
     #[track_caller]
     pub const fn new(size: usize) -> Self {
         let size = if size == 0 { 1 } else { size };
-        Self { size, arrived: Cell::new(0), rounds: Cell::new(0), queue: WaitQueue::new() }
+        Self { size, arrived: Cell::new(0), queue: WaitQueue::new() }
     }
 
     /// Waits until the group is complete. The one that completes it is the leader; after that the next group forms.
@@ -46,7 +44,7 @@ impl Barrier {
     /// Dropping the future before the group is complete takes it out of the group: another one has to come in its place.
     #[track_caller]
     pub fn wait(&self) -> BarrierWait<'_> {
-        BarrierWait { barrier: self, ticket: Ticket::new(), round: 0 }
+        BarrierWait { barrier: self, ticket: Ticket::new() }
     }
 
     fn complete(&self) -> Option<Outcome> {
@@ -54,7 +52,6 @@ impl Barrier {
             return None;
         }
         self.arrived.set(0);
-        self.rounds.set(self.rounds.get() + 1);
         self.queue.dismiss_all();
         Some(Outcome::Granted)
     }
@@ -71,8 +68,6 @@ impl Barrier {
 pub struct BarrierWait<'a> {
     barrier: &'a Barrier,
     ticket: Ticket,
-    /// The round that it waits in.
-    round: u64,
 }
 
 impl Future for BarrierWait<'_> {
@@ -88,7 +83,6 @@ impl Future for BarrierWait<'_> {
         let poll = barrier.queue.poll(&mut self.ticket, cx, &WAIT, || barrier.complete());
         if is_new && matches!(self.ticket, Ticket::Waiting(_)) {
             barrier.arrived.set(barrier.arrived.get() + 1);
-            self.round = barrier.rounds.get();
         }
         poll.map(|outcome| BarrierWaitResult { is_leader: outcome == Outcome::Granted })
     }
@@ -98,8 +92,7 @@ impl Drop for BarrierWait<'_> {
     fn drop(&mut self) {
         let barrier = self.barrier;
         let left = barrier.queue.leave(&mut self.ticket, "wait");
-        // The round may be complete, and its waiters not all woken yet.
-        if matches!(left, Some(State::Waiting(_))) && self.round == barrier.rounds.get() {
+        if matches!(left, Some(State::Waiting(_))) {
             barrier.arrived.set(barrier.arrived.get() - 1);
         }
     }

@@ -110,7 +110,7 @@ impl Semaphore {
     /// As [`acquire`](Self::acquire).
     #[track_caller]
     pub fn acquire_many(&self, n: u32) -> Acquire<&Self> {
-        Acquire::new(self, n as usize)
+        Acquire { semaphore: self, need: n, ticket: Ticket::new() }
     }
 
     /// [`acquire`](Self::acquire) for a permit that keeps the semaphore alive and can move into a task.
@@ -130,7 +130,7 @@ impl Semaphore {
     /// As [`acquire`](Self::acquire).
     #[track_caller]
     pub fn acquire_many_owned(self: Rc<Self>, n: u32) -> Acquire<Rc<Self>> {
-        Acquire::new(self, n as usize)
+        Acquire { semaphore: self, need: n, ticket: Ticket::new() }
     }
 
     /// Takes one permit if there is one that nobody waits for.
@@ -362,17 +362,8 @@ fn acquired(outcome: Outcome) -> Result<(), AcquireError> {
 #[must_use = "futures do nothing unless awaited"]
 pub struct Acquire<S: Hold<Semaphore>> {
     semaphore: S,
-    need: usize,
+    need: u32,
     ticket: Ticket,
-}
-
-impl<S: Hold<Semaphore>> Acquire<S> {
-    #[inline]
-    #[track_caller]
-    fn new(semaphore: S, need: usize) -> Self {
-        let ticket = if need > Semaphore::MAX_PERMITS { Ticket::Settled(Outcome::Dismissed) } else { Ticket::new() };
-        Self { semaphore, need, ticket }
-    }
 }
 
 impl<S: Hold<Semaphore>> Future for Acquire<S> {
@@ -381,15 +372,19 @@ impl<S: Hold<Semaphore>> Future for Acquire<S> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { semaphore, need, ticket } = &mut *self;
-        let permits = ready!(semaphore.poll_acquire(ticket, *need, cx, &ACQUIRE));
-        Poll::Ready(permits.map(|()| Permit::new(semaphore.clone(), *need)))
+        let need = *need as usize;
+        if need > Semaphore::MAX_PERMITS && matches!(ticket, Ticket::New(_)) {
+            *ticket = Ticket::Settled(Outcome::Dismissed);
+        }
+        let permits = ready!(semaphore.poll_acquire(ticket, need, cx, &ACQUIRE));
+        Poll::Ready(permits.map(|()| Permit::new(semaphore.clone(), need)))
     }
 }
 
 impl<S: Hold<Semaphore>> Drop for Acquire<S> {
     #[inline]
     fn drop(&mut self) {
-        self.semaphore.leave(&mut self.ticket, self.need, "acquire");
+        self.semaphore.leave(&mut self.ticket, self.need as usize, "acquire");
     }
 }
 

@@ -34,6 +34,7 @@ use std::task::{Context, Poll, Waker};
 use handcar_executor::{budget, keep, question, unpolled};
 
 mod line;
+mod sparse;
 
 use line::{Line, Look};
 

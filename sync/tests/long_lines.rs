@@ -11,7 +11,7 @@ use std::task::Poll;
 
 use common::{Boxed, Dice, Waiter};
 use handcar_executor::{Runtime, spawn, yield_now};
-use handcar_sync::{Notify, Permit, Semaphore};
+use handcar_sync::{Event, Notify, Permit, Semaphore};
 
 /// Runs it for a few seeds, with either kind of waker.
 fn explore<F: Future<Output = ()> + 'static>(run: impl Fn(u64, bool) -> F) {
@@ -257,4 +257,32 @@ fn a_long_line_for_notifications_tells_them_apart() {
             reference.expect_quiet();
         }
     });
+}
+
+#[test]
+fn who_has_stayed_of_a_crowd_asks_in_either_order() {
+    // So many that nothing quadratic would end.
+    const CROWD: usize = 1 << 19;
+    for from_the_back in [false, true] {
+        let event = Rc::new(Event::new());
+        let join = |_| {
+            let event = event.clone();
+            let mut waiter = Waiter::of(Box::pin(async move { event.wait().await }) as Boxed<()>);
+            assert_eq!(waiter.poll(|| unreachable!()), None);
+            waiter
+        };
+        let mut crowd: Vec<_> = (0..CROWD).map(join).collect();
+        let mut number = 0;
+        crowd.retain(|_| {
+            number += 1;
+            number % 3 == 0
+        });
+        // The ring is full, and these have those in it set aside.
+        crowd.extend((0..CROWD / 2).map(join));
+        event.set();
+        if from_the_back {
+            crowd.reverse();
+        }
+        assert!(crowd.iter_mut().all(|waiter| waiter.poll(|| unreachable!()).is_some()));
+    }
 }

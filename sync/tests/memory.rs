@@ -4,10 +4,11 @@ mod common;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::pin::Pin;
 
 use common::{Hand, now, poll_once};
 use handcar_executor::{Runtime, spawn, yield_now};
-use handcar_sync::{Event, Notify, Queue, Semaphore, broadcast, mpsc, oneshot, remote};
+use handcar_sync::{Event, Notified, Notify, Queue, Semaphore, broadcast, mpsc, oneshot, remote};
 
 /// Counts what the calling thread allocates, for tests run side by side.
 struct Counting;
@@ -182,14 +183,72 @@ fn of_many_who_came_and_went_only_those_who_still_wait_cost_memory() {
     assert!(grown < 1 << 17, "{grown} bytes for {}", patient.len());
 }
 
+fn wait(notify: &Notify) -> Pin<Box<Notified<&Notify>>> {
+    let mut notified = Box::pin(notify.notified());
+    assert!(poll_once(&mut notified).is_pending());
+    notified
+}
+
+#[test]
+fn the_youngest_of_a_pool_may_be_served_for_ever() {
+    let notify = Notify::new();
+    let serve_last = || {
+        let mut youngest = wait(&notify);
+        notify.notify_last();
+        assert!(poll_once(&mut youngest).is_ready());
+    };
+    let _oldest = wait(&notify);
+    let mut second = wait(&notify);
+    let (_, grown, ()) = cost(|| {
+        for _ in 0..20_000 {
+            serve_last();
+            // The second leaves from between the oldest and the third, who is the second then.
+            let third = wait(&notify);
+            serve_last();
+            second = third;
+        }
+    });
+    assert!(grown < 1 << 12, "{grown} bytes");
+
+    // They leave together, after a rush.
+    let (_, grown, ()) = cost(|| {
+        let mut rush = vec![];
+        for _ in 0..20_000 {
+            rush.push(wait(&notify));
+            serve_last();
+        }
+        assert!(BYTES.get() > 1 << 17, "there was no rush");
+    });
+    assert!(grown < 1 << 17, "{grown} bytes");
+}
+
+#[test]
+fn one_who_never_asks_keeps_no_rush_in_memory() {
+    let notify = Notify::new();
+    let forgotten = wait(&notify);
+    notify.notify_waiters();
+    let (_, grown, ()) = cost(|| {
+        let mut rush: Vec<_> = (0..20_000)
+            .map(|_| {
+                let mut first = wait(&notify);
+                notify.notify_one();
+                assert!(poll_once(&mut first).is_ready());
+                let second = wait(&notify);
+                notify.notify_waiters();
+                second
+            })
+            .collect();
+        assert!(BYTES.get() > 1 << 17, "there was no rush");
+        assert!(rush.iter_mut().all(|one| poll_once(one).is_ready()));
+    });
+    assert!(grown < 1 << 17, "{grown} bytes");
+    drop(forgotten);
+}
+
 #[test]
 fn who_was_notified_is_forgotten_when_it_knows() {
     let notify = Notify::new();
-    let wait = || {
-        let mut notified = Box::pin(notify.notified());
-        assert!(poll_once(&mut notified).is_pending());
-        notified
-    };
+    let wait = || wait(&notify);
     let round = || {
         let mut among_all = [wait()];
         notify.notify_waiters();

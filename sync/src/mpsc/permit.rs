@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use super::error::SendError;
 use super::{Channel, Sender, leave};
 use crate::sealed;
-use crate::wait_queue::{Outcome, Ticket, Wait, polled_after_ready};
+use crate::wait_queue::{Ticket, Wait, polled_after_ready};
 
 static RESERVE: Wait = Wait::new("mpsc::Reserve", "reserve", "channel", ", which is full");
 
@@ -40,10 +40,7 @@ pub struct Reserve<R: Room> {
 impl<R: Room> Reserve<R> {
     #[track_caller]
     pub(super) fn new(from: R::From, slots: usize) -> Self {
-        // What there can never be room for fails at once.
-        let has_room = slots <= from.borrow().channel.room();
-        let ticket = if has_room { Ticket::new() } else { Ticket::Settled(Outcome::Dismissed) };
-        Self { from: Some(from), slots, ticket }
+        Self { from: Some(from), slots, ticket: Ticket::new() }
     }
 }
 
@@ -53,9 +50,11 @@ impl<R: Room> Future for Reserve<R> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { from, slots, ticket } = &mut *self;
         let Some(sender) = from.as_ref().map(R::From::borrow) else { polled_after_ready(RESERVE.future) };
-        let taken = ready!(sender.channel.slots.poll_acquire(ticket, *slots, cx, &RESERVE));
+        // What there can never be room for fails at once.
+        let has_room = *slots <= sender.channel.room();
+        let has_slots = has_room && ready!(sender.channel.slots.poll_acquire(ticket, *slots, cx, &RESERVE)).is_ok();
         Poll::Ready(match from.take() {
-            Some(from) if taken.is_ok() => Ok(R::new(from, *slots)),
+            Some(from) if has_slots => Ok(R::new(from, *slots)),
             _ => Err(SendError(())),
         })
     }

@@ -12,28 +12,31 @@
 //! * Who leaves from the middle leaves a gap. When the ring is full, and half of it is gaps, all who stand in it are set aside and go
 //!   first from then on. (They cannot move up: the numbers are with their futures.)
 //! * Of those who were dismissed it is kept until they have asked. Their numbers are mostly neighbours, and a range is enough.
+//! * From the tail only those are granted who are set aside. For a number that leaves the ring there is given out again.
+//!
+//! Whenever nobody is at work here: if anybody stands in the ring, then at its end; who stands aside has a smaller number than all in the
+//! ring; and the gate is crowded if and only if somebody waits.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::mem;
 use std::ops::Range;
 use std::task::Waker;
 
 use handcar_executor::keep_plain;
 
+use super::sparse::{KEPT_PLACES, Sparse};
 use super::{Gate, Outcome, State};
 
-/// Tables with more room than this are given back when nobody waits, so that one rush does not cost memory for ever.
-const KEPT_PLACES: usize = 1024;
-
-/// In `plain`: nothing is.
+/// Stands in `plain` as long as somebody stands aside: above every number.
 const SOME_ASIDE: u64 = u64::MAX;
 
 pub(super) struct Line {
     /// Outside the `RefCell`, as the numbers, so that a fast path is one load and one compare.
     gate: Cell<Gate>,
-    /// Whether the ring is larger than what is kept.
+    /// Whether the ring is larger than what is kept without need.
     is_large: Cell<bool>,
+    /// How many gaps there are between the head and the next to join.
+    gaps: Cell<u32>,
     /// The number of the first in the ring.
     head: Cell<u64>,
     /// The number of the next to join.
@@ -52,10 +55,10 @@ struct Books {
 
 #[derive(Default)]
 struct Rare {
-    /// Who was set aside, by number. The first and the last of them wait.
-    aside: VecDeque<(u64, Option<Waiter>)>,
-    /// Who was dismissed and has not asked, by number.
-    sent_away: Vec<SentAway>,
+    /// Who was set aside.
+    aside: Sparse<Waiter>,
+    /// Who was dismissed and has not asked, by the first of their numbers.
+    sent_away: Sparse<SentAway>,
 }
 
 struct Waiter {
@@ -65,8 +68,9 @@ struct Waiter {
 }
 
 struct SentAway {
-    numbers: Range<u64>,
-    /// How many of them have not asked.
+    /// Behind the last of their numbers.
+    end: u64,
+    /// How many have not asked.
     left: usize,
 }
 
@@ -84,6 +88,7 @@ impl Line {
         Self {
             gate: Cell::new(Gate::Open),
             is_large: Cell::new(false),
+            gaps: Cell::new(0),
             head: Cell::new(0),
             next: Cell::new(0),
             plain: Cell::new(0),
@@ -112,6 +117,12 @@ impl Line {
     #[inline]
     fn is_empty(&self) -> bool {
         self.head.get() == self.next.get() && self.plain.get() != SOME_ASIDE
+    }
+
+    /// How many wait in the ring.
+    #[allow(clippy::cast_possible_truncation)] // not more than fit into memory
+    fn in_ring(&self) -> usize {
+        (self.next.get() - self.head.get()) as usize - self.gaps.get() as usize
     }
 
     /// Whether it is plain to see that this one was granted. If not, [`look`](Self::look).
@@ -159,12 +170,7 @@ impl Line {
     /// Makes room in a ring that is full.
     fn make_room(&self, books: &mut Books) {
         let size = books.ring.len();
-        let aside = books.rare.as_ref().map_or(0, |rare| rare.aside.len());
-        // Not while it is the smaller one: all who stand aside already are gone through as well.
-        if aside < size && books.ring.iter().flatten().count() <= size / 2 {
-            if let Some(rare) = &mut books.rare {
-                rare.aside.retain(|(_, waiter)| waiter.is_some());
-            }
+        if size > 0 && self.in_ring() <= size / 2 {
             self.set_aside(books);
             return;
         }
@@ -179,12 +185,12 @@ impl Line {
     /// Sets all aside who stand in the ring.
     fn set_aside(&self, books: &mut Books) {
         for number in self.head.get()..self.next.get() {
-            let waiter = books.place(number).and_then(Option::take);
-            if waiter.is_some() {
-                books.rare().aside.push_back((number, waiter));
+            if let Some(waiter) = books.place(number).and_then(Option::take) {
+                books.rare().aside.push(number, waiter);
             }
         }
         self.head.set(self.next.get());
+        self.gaps.set(0);
         self.tidy(books);
     }
 
@@ -212,14 +218,11 @@ impl Line {
     pub(super) fn settle_first(&self, admits: impl Fn(usize) -> bool) -> Option<Waker> {
         let books = &mut *self.books.borrow_mut();
         self.tidy(books);
-        let aside = books.rare.as_ref().and_then(|rare| rare.aside.front());
-        let first = aside.map_or(self.head.get(), |&(number, _)| number);
-        if first == self.next.get() {
+        let first = books.rare.as_ref().and_then(|rare| rare.aside.first()).unwrap_or(self.head.get());
+        if first == self.next.get() || !admits(self.find(books, first)?.need) {
             return None;
         }
-        let waiter = self.find(books, first)?.take_if(|waiter| admits(waiter.need))?;
-        self.tidy(books);
-        Some(waiter.waker)
+        self.take(books, first).map(|waiter| waiter.waker)
     }
 
     /// Takes the last out, as granted.
@@ -227,9 +230,9 @@ impl Line {
         let books = &mut *self.books.borrow_mut();
         // From the ring its number would be given out once more.
         self.set_aside(books);
-        let (_, last) = books.rare.as_mut()?.aside.pop_back()?;
+        let last = books.rare.as_mut()?.aside.pop_last()?;
         self.tidy(books);
-        last.map(|waiter| waiter.waker)
+        Some(last.waker)
     }
 
     /// Takes all out, as dismissed. They are still to be [woken](Dismissed::wake).
@@ -237,18 +240,19 @@ impl Line {
         let books = &mut *self.books.borrow_mut();
         let numbers = self.head.get()..self.next.get();
         let ring = mem::take(&mut books.ring);
-        let mut aside = VecDeque::new();
+        let mut aside = Sparse::default();
         if !self.is_empty() {
             let rare = books.rare();
             aside = mem::take(&mut rare.aside);
-            // One by one: in between are the numbers of those who were granted as the last.
-            for (number, waiter) in &aside {
-                rare.send_away(*number..number + 1, usize::from(waiter.is_some()));
+            // One by one: in between may be numbers that were granted from the tail.
+            for (number, _) in aside.iter() {
+                rare.send_away(number..number + 1, 1);
             }
-            rare.send_away(numbers.clone(), ring.iter().flatten().count());
+            rare.send_away(numbers.clone(), self.in_ring());
         }
         self.head.set(numbers.end);
         self.plain.set(numbers.end);
+        self.gaps.set(0);
         self.is_large.set(false);
         self.open_if_empty();
         Dismissed { aside, ring, numbers }
@@ -258,18 +262,18 @@ impl Line {
     pub(super) fn look(&self, number: u64, waker: &Waker) -> Look {
         let books = &mut *self.books.borrow_mut();
         match self.find(books, number) {
-            Some(Some(waiter)) if waiter.waker.will_wake(waker) => Look::Current,
-            Some(Some(_)) => Look::Stale,
-            _ => Look::Settled(books.outcome(number)),
+            Some(waiter) if waiter.waker.will_wake(waker) => Look::Current,
+            Some(_) => Look::Stale,
+            None => Look::Settled(books.outcome(number)),
         }
     }
 
     pub(super) fn is_settled(&self, number: u64) -> bool {
-        !matches!(self.find(&mut self.books.borrow_mut(), number), Some(Some(_)))
+        self.find(&mut self.books.borrow_mut(), number).is_none()
     }
 
     pub(super) fn swap_waker(&self, number: u64, waker: &mut Waker) {
-        if let Some(Some(waiter)) = self.find(&mut self.books.borrow_mut(), number) {
+        if let Some(waiter) = self.find(&mut self.books.borrow_mut(), number) {
             mem::swap(&mut waiter.waker, waker);
         }
     }
@@ -277,11 +281,8 @@ impl Line {
     /// Removes a waiter, settled or not.
     pub(super) fn remove(&self, number: u64) -> State {
         let books = &mut *self.books.borrow_mut();
-        match self.find(books, number).and_then(Option::take) {
-            Some(waiter) => {
-                self.tidy(books);
-                State::Waiting(waiter.waker)
-            }
+        match self.take(books, number) {
+            Some(waiter) => State::Waiting(waiter.waker),
             None => State::Settled(books.outcome(number)),
         }
     }
@@ -292,47 +293,49 @@ impl Line {
         self.is_large.get() && self.is_empty()
     }
 
-    /// Gives the memory back, when nobody waits.
+    /// Gives the ring back, when nobody waits.
     pub(super) fn give_back(&self) {
-        let books = &mut *self.books.borrow_mut();
-        books.ring = Vec::new();
-        if let Some(rare) = &mut books.rare {
-            rare.aside = VecDeque::new();
-        }
+        self.books.borrow_mut().ring = Vec::new();
         self.is_large.set(false);
     }
 
-    /// The place of a number, where a waiter stands if it waits.
-    fn find<'books>(&self, books: &'books mut Books, number: u64) -> Option<&'books mut Option<Waiter>> {
+    /// The waiter of this number, if it waits.
+    fn find<'books>(&self, books: &'books mut Books, number: u64) -> Option<&'books mut Waiter> {
         if number >= self.head.get() {
-            return books.place(number);
+            return books.place(number)?.as_mut();
         }
-        let aside = &mut books.rare.as_mut()?.aside;
-        let place = aside.binary_search_by_key(&number, |&(number, _)| number).ok()?;
-        Some(&mut aside[place].1)
+        let (found, waiter) = books.rare.as_mut()?.aside.up_to(number)?;
+        (found == number).then_some(waiter)
     }
 
-    /// Somebody has left: removes the gaps at the ends.
+    /// Takes that waiter out.
+    fn take(&self, books: &mut Books, number: u64) -> Option<Waiter> {
+        let waiter = if number < self.head.get() {
+            books.rare.as_mut()?.aside.take(number)?
+        } else {
+            let waiter = books.place(number)?.take()?;
+            self.gaps.set(self.gaps.get() + 1);
+            waiter
+        };
+        self.tidy(books);
+        Some(waiter)
+    }
+
+    /// Somebody has left the ring or who stands aside: no gaps at the ends.
     fn tidy(&self, books: &mut Books) {
-        let Self { head, next, plain, .. } = self;
+        let Self { head, next, plain, gaps, .. } = self;
         while head.get() < next.get() && matches!(books.place(head.get()), Some(None)) {
             head.set(head.get() + 1);
+            gaps.set(gaps.get() - 1);
         }
         while head.get() < next.get() && matches!(books.place(next.get() - 1), Some(None)) {
             next.set(next.get() - 1);
+            gaps.set(gaps.get() - 1);
         }
-        if let Some(Rare { aside, .. }) = books.rare.as_deref_mut() {
-            while let Some((_, None)) = aside.front() {
-                aside.pop_front();
-            }
-            while let Some((_, None)) = aside.back() {
-                aside.pop_back();
-            }
-            if !aside.is_empty() {
-                plain.set(SOME_ASIDE);
-            } else if plain.get() == SOME_ASIDE {
-                plain.set(head.get());
-            }
+        if books.rare.as_ref().is_some_and(|rare| !rare.aside.is_empty()) {
+            plain.set(SOME_ASIDE);
+        } else if plain.get() == SOME_ASIDE {
+            plain.set(head.get());
         }
         self.open_if_empty();
     }
@@ -340,7 +343,7 @@ impl Line {
 
 /// Who was dismissed, and has to be woken.
 pub(super) struct Dismissed {
-    aside: VecDeque<(u64, Option<Waiter>)>,
+    aside: Sparse<Waiter>,
     ring: Vec<Option<Waiter>>,
     numbers: Range<u64>,
 }
@@ -348,9 +351,7 @@ pub(super) struct Dismissed {
 impl Dismissed {
     /// Wakes them all with `wake`, while others may join the line that they have left.
     pub(super) fn wake(mut self, line: &Line, wake: impl Fn(Waker)) {
-        for waiter in self.aside.into_iter().filter_map(|(_, waiter)| waiter) {
-            wake(waiter.waker);
-        }
+        self.aside.into_values().for_each(|waiter| wake(waiter.waker));
         let size = self.ring.len();
         for number in self.numbers {
             if let Some(waiter) = self.ring[place_in(size, number)].take() {
@@ -388,26 +389,20 @@ impl Rare {
     fn send_away(&mut self, numbers: Range<u64>, left: usize) {
         match self.sent_away.last_mut() {
             _ if left == 0 => {}
-            Some(last) if last.numbers.end == numbers.start => {
-                last.numbers.end = numbers.end;
-                last.left += left;
-            }
-            _ => self.sent_away.push(SentAway { numbers, left }),
+            Some(last) if last.end == numbers.start => (last.end, last.left) = (numbers.end, last.left + left),
+            _ => self.sent_away.push(numbers.start, SentAway { end: numbers.end, left }),
         }
     }
 
     /// Whether this one was, and forgets it.
     fn was_sent_away(&mut self, number: u64) -> bool {
-        let place = self.sent_away.partition_point(|away| away.numbers.end <= number);
-        let Some(away) = self.sent_away.get_mut(place).filter(|away| away.numbers.contains(&number)) else {
+        let Some((start, away)) = self.sent_away.up_to(number) else { return false };
+        if number >= away.end {
             return false;
-        };
+        }
         away.left -= 1;
         if away.left == 0 {
-            self.sent_away.remove(place);
-            if self.sent_away.is_empty() {
-                self.sent_away.shrink_to(KEPT_PLACES);
-            }
+            self.sent_away.take(start);
         }
         true
     }
