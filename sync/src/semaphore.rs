@@ -110,7 +110,7 @@ impl Semaphore {
     /// As [`acquire`](Self::acquire).
     #[track_caller]
     pub fn acquire_many(&self, n: u32) -> Acquire<&Self> {
-        Acquire { semaphore: self, need: n, ticket: Ticket::new() }
+        Acquire { semaphore: self, need: n as usize, ticket: Ticket::new() }
     }
 
     /// [`acquire`](Self::acquire) for a permit that keeps the semaphore alive and can move into a task.
@@ -130,7 +130,7 @@ impl Semaphore {
     /// As [`acquire`](Self::acquire).
     #[track_caller]
     pub fn acquire_many_owned(self: Rc<Self>, n: u32) -> Acquire<Rc<Self>> {
-        Acquire { semaphore: self, need: n, ticket: Ticket::new() }
+        Acquire { semaphore: self, need: n as usize, ticket: Ticket::new() }
     }
 
     /// Takes one permit if there is one that nobody waits for.
@@ -357,12 +357,15 @@ fn acquired(outcome: Outcome) -> Result<(), AcquireError> {
     if outcome == Outcome::Granted { Ok(()) } else { Err(AcquireError(())) }
 }
 
+/// Whether a `u32` can be more than `MAX_PERMITS`: on machines of 32 bits.
+const CAN_EXCEED: bool = u32::MAX as usize > Semaphore::MAX_PERMITS;
+
 /// The future of [`Semaphore::acquire`] and its kin.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
 pub struct Acquire<S: Hold<Semaphore>> {
     semaphore: S,
-    need: u32,
+    need: usize,
     ticket: Ticket,
 }
 
@@ -372,19 +375,18 @@ impl<S: Hold<Semaphore>> Future for Acquire<S> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { semaphore, need, ticket } = &mut *self;
-        let need = *need as usize;
-        if need > Semaphore::MAX_PERMITS && matches!(ticket, Ticket::New(_)) {
+        if CAN_EXCEED && *need > Semaphore::MAX_PERMITS && matches!(ticket, Ticket::New(_)) {
             *ticket = Ticket::Settled(Outcome::Dismissed);
         }
-        let permits = ready!(semaphore.poll_acquire(ticket, need, cx, &ACQUIRE));
-        Poll::Ready(permits.map(|()| Permit::new(semaphore.clone(), need)))
+        let permits = ready!(semaphore.poll_acquire(ticket, *need, cx, &ACQUIRE));
+        Poll::Ready(permits.map(|()| Permit::new(semaphore.clone(), *need)))
     }
 }
 
 impl<S: Hold<Semaphore>> Drop for Acquire<S> {
     #[inline]
     fn drop(&mut self) {
-        self.semaphore.leave(&mut self.ticket, self.need as usize, "acquire");
+        self.semaphore.leave(&mut self.ticket, self.need, "acquire");
     }
 }
 
