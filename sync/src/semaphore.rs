@@ -375,8 +375,8 @@ impl<S: Hold<Semaphore>> Future for Acquire<S> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { semaphore, need, ticket } = &mut *self;
-        if CAN_EXCEED && *need > Semaphore::MAX_PERMITS && matches!(ticket, Ticket::New(_)) {
-            *ticket = Ticket::Settled(Outcome::Dismissed);
+        if CAN_EXCEED && *need > Semaphore::MAX_PERMITS {
+            ticket.refuse();
         }
         let permits = ready!(semaphore.poll_acquire(ticket, *need, cx, &ACQUIRE));
         Poll::Ready(permits.map(|()| Permit::new(semaphore.clone(), *need)))

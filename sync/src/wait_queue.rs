@@ -87,6 +87,13 @@ impl Ticket {
         }
     }
 
+    /// A newcomer asks for what there can never be: it is sent away before it has joined.
+    pub(crate) fn refuse(&mut self) {
+        if let Ticket::New(_) = self {
+            *self = Ticket::Settled(Outcome::Dismissed);
+        }
+    }
+
     /// The future that `what` makes is dropped.
     pub(crate) fn tell_if_unpolled(&self, what: &'static str) {
         if let Ticket::New(Some(made_at)) = *self {

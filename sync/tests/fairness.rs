@@ -126,6 +126,15 @@ fn loops() -> Vec<(&'static str, Boxed<()>)> {
         }),
     ));
     loops.push((
+        "reserve more than there is room for",
+        Box::pin(async {
+            let (sender, _receiver) = mpsc::channel::<()>(2);
+            loop {
+                assert!(sender.reserve_many(3).await.is_err());
+            }
+        }),
+    ));
+    loops.push((
         "recv_many",
         Box::pin(async {
             let (sender, mut receiver) = mpsc::channel(1);

@@ -129,29 +129,41 @@ impl Reference {
     }
 }
 
-/// What is done how often, for some time: a line grows, shrinks and is served by turns.
-fn weights(dice: &mut Dice) -> [usize; 6] {
-    [(); 6].map(|()| [0, 1, 5, 30][dice.below(4)])
+/// Chooses what is done. How often each is changes from time to time: a line grows, shrinks and is served by turns.
+struct Chooser {
+    dice: Dice,
+    weights: [usize; 6],
+    made: usize,
 }
 
-fn choose(dice: &mut Dice, weights: [usize; 6]) -> usize {
-    let throw = dice.below(weights.iter().sum::<usize>().max(1));
-    (0..6).find(|&kind| throw < weights[..=kind].iter().sum()).unwrap_or(0)
+impl Chooser {
+    fn new(seed: u64) -> Self {
+        Self { dice: Dice(seed), weights: [0; 6], made: 0 }
+    }
+
+    fn next(&mut self) -> usize {
+        if self.made.is_multiple_of(200) {
+            self.weights = [(); 6].map(|()| [0, 1, 5, 30][self.dice.below(4)]);
+        }
+        self.made += 1;
+        let throw = self.dice.below(self.weights.iter().sum::<usize>().max(1));
+        (0..6).find(|&kind| throw < self.weights[..=kind].iter().sum()).unwrap_or(0)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        self.dice.below(n)
+    }
 }
 
 #[test]
 fn a_long_line_for_permits_is_served_in_its_order() {
     explore(|seed, of_task| async move {
-        let mut dice = Dice(seed);
+        let mut dice = Chooser::new(seed);
         let semaphore = Rc::new(Semaphore::new(0));
         let mut reference = Reference::new(of_task);
-        let mut weighted = weights(&mut dice);
         for step in 0..3000 {
-            if step % 200 == 0 {
-                weighted = weights(&mut dice);
-            }
             let guests = reference.guests.len();
-            match choose(&mut dice, weighted) {
+            match dice.next() {
                 0 | 1 => {
                     let need = [1, 1, 1, 2, 40][dice.below(5)];
                     let taken = reference.line.is_empty() && need <= reference.permits;
@@ -204,17 +216,13 @@ fn a_long_line_for_permits_is_served_in_its_order() {
 #[test]
 fn a_long_line_for_notifications_tells_them_apart() {
     explore(|seed, of_task| async move {
-        let mut dice = Dice(seed);
+        let mut dice = Chooser::new(seed);
         let notify = Rc::new(Notify::new());
         let mut reference = Reference::new(of_task);
-        let mut weighted = weights(&mut dice);
         for step in 0..3000 {
-            if step % 200 == 0 {
-                weighted = weights(&mut dice);
-            }
             let guests = reference.guests.len();
             let mut notifications = 0;
-            match choose(&mut dice, weighted) {
+            match dice.next() {
                 0 | 1 => {
                     let notify = notify.clone();
                     let wait = async move {

@@ -50,11 +50,12 @@ impl<R: Room> Future for Reserve<R> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { from, slots, ticket } = &mut *self;
         let Some(sender) = from.as_ref().map(R::From::borrow) else { polled_after_ready(RESERVE.future) };
-        // What there can never be room for fails at once.
-        let has_room = *slots <= sender.channel.room();
-        let has_slots = has_room && ready!(sender.channel.slots.poll_acquire(ticket, *slots, cx, &RESERVE)).is_ok();
+        if *slots > sender.channel.room() {
+            ticket.refuse();
+        }
+        let taken = ready!(sender.channel.slots.poll_acquire(ticket, *slots, cx, &RESERVE));
         Poll::Ready(match from.take() {
-            Some(from) if has_slots => Ok(R::new(from, *slots)),
+            Some(from) if taken.is_ok() => Ok(R::new(from, *slots)),
             _ => Err(SendError(())),
         })
     }

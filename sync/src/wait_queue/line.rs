@@ -321,7 +321,7 @@ impl Line {
         Some(waiter)
     }
 
-    /// Somebody has left the ring or who stands aside: no gaps at the ends.
+    /// After somebody has left: no gap stands at an end of the ring, and `plain` and the gate say what is so now.
     fn tidy(&self, books: &mut Books) {
         let Self { head, next, plain, gaps, .. } = self;
         while head.get() < next.get() && matches!(books.place(head.get()), Some(None)) {
