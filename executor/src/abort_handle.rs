@@ -20,7 +20,7 @@ impl AbortHandle {
     /// As [`JoinHandle::cancel`](crate::JoinHandle::cancel).
     #[track_caller]
     pub fn cancel(&self) -> bool {
-        join::cancel(&*self.task, CancelReason::new(CancelKind::Explicit))
+        join::cancel(self.task.header(), CancelReason::new(CancelKind::Explicit))
     }
 
     /// Who the task is.

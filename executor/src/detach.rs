@@ -5,8 +5,9 @@ use std::mem::ManuallyDrop;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::discard::release;
 use crate::machine::header::HasHeader;
-use crate::machine::join::{JoinHandle, release};
+use crate::machine::join::JoinHandle;
 use crate::report::{self, Report};
 
 impl<T> JoinHandle<T> {

@@ -5,13 +5,36 @@ use std::rc::Rc;
 
 use crate::machine::header::HasHeader;
 use crate::machine::task::Run;
+use crate::machine::waker::TaskId;
+
+/// Gives up the result of a task.
+#[inline(always)]
+#[allow(clippy::inline_always)] // into `JoinHandle::detach`, which says why
+pub(crate) fn release(task: Rc<dyn Run>) {
+    let header = task.header();
+    header.joined.set(false);
+    header.joiner.set(TaskId::NONE);
+    if header.is_finished() || header.has_extras() {
+        release_rarely(task);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn release_rarely(task: Rc<dyn Run>) {
+    let header = task.header();
+    header.forget_stranger();
+    if header.is_finished() {
+        discard(task);
+    }
+}
 
 /// Drops the results of finished tasks, one after the other: a result may own the handle of the next finished task, and so
 /// on, a million deep, and none of it may recurse.
 ///
 /// Inside another discard it returns before the result is dropped. A result that borrows cannot wait so long: what it borrows
 /// may be a local of the destructor that drops the handle.
-pub(crate) fn discard(task: Rc<dyn Run>) {
+fn discard(task: Rc<dyn Run>) {
     if task.header().borrows.get() {
         return task.discard();
     }

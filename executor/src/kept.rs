@@ -66,10 +66,17 @@ pub fn let_go(waker: Option<Waker>) {
             None => report::wake(|| drop(waker)),
         }
     }
+    if let Some(waker) = waker {
+        let_go_now(waker);
+    }
+}
+
+/// As [`let_go`], without a call where there is nothing to drop.
+#[inline]
+pub(crate) fn let_go_here(waker: Option<Waker>) {
     match waker {
-        Some(plain) if keep_plain(&plain).is_some() => mem::forget(plain), // a number: there is nothing to drop
-        Some(waker) => let_go_now(waker),
-        None => {}
+        Some(plain) if keep_plain(&plain).is_some() => mem::forget(plain), // a number
+        waker => let_go(waker),
     }
 }
 

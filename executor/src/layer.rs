@@ -163,7 +163,7 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    context::current("spawn").spawn(future, ending, name, at)
+    context::in_current("spawn", |core| core.spawn(future, ending, name, at))
 }
 
 /// Whether that task is the one that is being polled, or destroyed.
@@ -222,7 +222,7 @@ pub fn looked_at() -> Option<Instant> {
 /// Cancels a task for a reason of that kind. False if it has ended or was cancelled before.
 #[track_caller]
 pub fn cancel(task: &AbortHandle, kind: CancelKind) -> bool {
-    join::cancel(&*task.task, CancelReason::new(kind))
+    join::cancel(task.task.header(), CancelReason::new(kind))
 }
 
 /// Cancels every task of the current runtime that ends by a rule of its own, as the runtime's end does.
@@ -255,5 +255,5 @@ pub fn home() -> Option<Spawner> {
 
 /// Reports a panic that nobody will see, as the runtime's `OnPanic` says.
 pub fn report_panic(task: TaskInfo, payload: PanicPayload) {
-    reporter::report_panic(&Reporter::current(), task, payload);
+    Reporter::current().report_panic(task, payload);
 }

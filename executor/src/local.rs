@@ -28,7 +28,6 @@ use crate::machine::join::JoinHandle;
 use crate::machine::task::{Join, Progress, Run, TaskCell};
 use crate::machine::waker::TaskId;
 use crate::question;
-use crate::reporter::Reporter;
 
 /// A new local task, which borrows for `'a`: both halves of it.
 pub struct Local<'a, T> {
@@ -53,8 +52,9 @@ impl<'a, T> Local<'a, T> {
         F: Future<Output = T> + 'a,
         T: 'a,
     {
-        let core = context::current("a child that borrows");
-        let task = TaskCell::new(future, Header::new(at, name, ending, core.address.incarnation), &core.cells);
+        let task = context::in_current("a child that borrows", |core| {
+            TaskCell::new(future, Header::new(at, name, ending, core.address.incarnation), &core.cells)
+        });
         task.header().borrows.set(true);
         Local { run: Rc::clone(&task) as Rc<dyn Run + 'a>, join: task }
     }
@@ -99,10 +99,10 @@ impl Drop for LocalTask {
 
 #[cold]
 fn cut(task: &Rc<dyn Run>) {
-    let Some(core) = context::with_current(Rc::clone) else { return task.cut(&Reporter::default()) };
+    let Some(core) = context::with_current(Rc::clone) else { return task.cut() };
     let before = core.hosted.replace(Some(Rc::clone(task))); // whose destructors these are
     let attention = layer::attention(); // of who drops it: the task may cancel itself yet
-    task.cut(&core.reporter);
+    task.cut();
     layer::set_attention(attention);
     let cut = core.hosted.replace(before);
     drop(cut);
@@ -142,7 +142,7 @@ impl Host {
         task.run.header().id.set(id);
         self.change_to(Some(Rc::clone(&task.run)));
         layer::set_attention(0);
-        match task.run.poll(&self.core, id) {
+        match task.run.poll(id) {
             Progress::Pending => Poll::Pending,
             _ => Poll::Ready(()),
         }

@@ -12,7 +12,6 @@ use crate::machine::header::Header;
 use crate::machine::task::{Progress, Run};
 use crate::machine::waker::TaskId;
 use crate::observe::Event;
-use crate::reporter::Reporter;
 
 /// The place in the run queue of the future that `block_on` was given.
 #[repr(transparent)]
@@ -20,13 +19,13 @@ pub(crate) struct Main(pub(crate) Header);
 
 // SAFETY: it is a header.
 unsafe impl Run for Main {
-    fn poll(&self, _: &Core, _: TaskId) -> Progress {
+    fn poll(&self, _: TaskId) -> Progress {
         Progress::Main
     }
 
     fn discard(&self) {}
 
-    fn cut(&self, _: &Reporter) {}
+    fn cut(&self) {}
 }
 
 impl Core {

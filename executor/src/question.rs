@@ -141,7 +141,7 @@ impl Core {
             return Vec::new();
         };
         self.begin_question(id);
-        if let Progress::Finished | Progress::Over = task.poll(self, id) {
+        if let Progress::Finished | Progress::Over = task.poll(id) {
             self.retire(id);
         }
         self.end_question(id)

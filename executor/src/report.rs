@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::job::JobInfo;
 use crate::join_error::PanicPayload;
-pub(crate) use crate::reporter::{Reporter, deliver, wake};
+pub(crate) use crate::reporter::{Reporter, deliver, wake, wake_one};
 use crate::task_info::TaskInfo;
 
 /// Something that went wrong where nobody waits for the result.

@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
 
 use crate::join_error::PanicPayload;
 use crate::machine::context;
@@ -96,6 +97,18 @@ impl Reporter {
         }
     }
 
+    /// A panic that no handle will see.
+    #[cold]
+    pub(crate) fn report_panic(&self, task: TaskInfo, payload: PanicPayload) {
+        if let Some(fatal) = &self.fatal
+            && !fatal.over.get()
+            && !self.is_fatal()
+        {
+            return *fatal.panic.borrow_mut() = Some((task, payload));
+        }
+        self.report(Report::Panicked { task, payload });
+    }
+
     /// Hands a report to a hook for other threads, or to the default.
     pub(crate) fn tell_from_outside(hook: Option<&OnStuck>, report: Report) {
         match hook {
@@ -144,23 +157,17 @@ pub(crate) fn wake(wake: impl FnOnce()) {
     }
 }
 
-/// A panic that no handle will see.
-#[cold]
-pub(crate) fn report_panic(reporter: &Reporter, task: TaskInfo, payload: PanicPayload) {
-    if let Some(fatal) = &reporter.fatal
-        && !fatal.over.get()
-        && !reporter.is_fatal()
-    {
-        return *fatal.panic.borrow_mut() = Some((task, payload));
-    }
-    reporter.report(Report::Panicked { task, payload });
+/// As [`wake`], in one copy: most who wake somebody through this find that there is nobody, and need no frame then.
+#[inline(never)]
+pub(crate) fn wake_one(waker: Waker) {
+    wake(|| waker.wake());
 }
 
 /// The panic that a finished task ended with, or that its result's destructor did, when nobody takes the result any more.
 #[cold]
 pub(crate) fn report_discarded(header: &Header, payload: PanicPayload) {
     match header.reporter() {
-        Some(reporter) => report_panic(reporter, header.info(), payload),
+        Some(reporter) => reporter.report_panic(header.info(), payload),
         None => deliver(header.address(), Report::Panicked { task: header.info(), payload }),
     }
 }

@@ -226,7 +226,7 @@ impl Core {
         if self.observer.is_some() && !task.header().is_finished() {
             self.observe(|| Event::Polled { task: id });
         }
-        let progress = task.poll(self, id);
+        let progress = task.poll(id);
         if let Progress::Finished | Progress::Over = progress {
             self.retire(id);
         }

@@ -57,9 +57,9 @@ impl Core {
     /// that.
     #[inline(never)] // the wake of a task has no frame
     pub(crate) fn mark_child(&self, id: TaskId) {
-        let parent = self.slots.borrow().wake_child(id);
+        let parent = self.slots.borrow_mut().wake_child(id);
         if let Some(parent) = parent {
-            report::wake(|| parent.wake());
+            report::wake_one(parent);
         }
     }
 }
@@ -110,7 +110,7 @@ impl Delegates {
     pub fn insert(&mut self) -> usize {
         let child = self.insert_before_begin();
         if let Some(parent) = self.ready.parent.take() {
-            report::wake(|| parent.wake());
+            report::wake_one(parent);
         }
         child
     }

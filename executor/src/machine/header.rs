@@ -206,9 +206,8 @@ impl Header {
         }
     }
 
-    /// Wakes nobody at the end.
-    pub(crate) fn forget_joiner(&self) {
-        self.joiner.set(TaskId::NONE);
+    /// Wakes no stranger at the end.
+    pub(crate) fn forget_stranger(&self) {
         let_go(self.take_stranger());
     }
 
@@ -218,8 +217,8 @@ impl Header {
     }
 
     /// Where a panic is to go whose join handle is dropped unread.
-    pub(crate) fn report_to(&self, reporter: &Reporter) {
-        let _ = self.extras().reporter.set(reporter.clone());
+    pub(crate) fn report_to(&self, reporter: Reporter) {
+        let _ = self.extras().reporter.set(reporter);
     }
 
     pub(crate) fn reporter(&self) -> Option<&Reporter> {

@@ -13,10 +13,10 @@ use std::task::{Context, Poll};
 
 use crate::abort_handle::AbortHandle;
 use crate::cells;
-use crate::discard::discard;
+use crate::discard::release;
 use crate::join_error::{CancelKind, CancelReason, JoinError};
 use crate::layer::{self, Ending};
-use crate::machine::header::HasHeader;
+use crate::machine::header::{HasHeader, Header};
 use crate::machine::task::{Join, Run};
 use crate::machine::waker::TaskId;
 use crate::observe::{self, Cause};
@@ -51,7 +51,7 @@ impl<T> JoinHandle<T> {
     /// Cancels the task: its future is dropped at its next turn. False if it has ended or was cancelled before.
     #[track_caller]
     pub fn cancel(&self) -> bool {
-        cancel(&**self.task(), CancelReason::new(CancelKind::Explicit))
+        cancel(self.task().header(), CancelReason::new(CancelKind::Explicit))
     }
 
     /// Cancels the task and waits until its future has been dropped; or for its value, if it ended first.
@@ -120,28 +120,22 @@ impl<T> fmt::Debug for JoinHandle<T> {
 }
 
 /// The handle is dropped, and has not returned the result.
-#[cold]
+#[inline(never)]
 fn give_up(task: Rc<dyn Run>) {
-    if task.header().ending.get() != Ending::Member {
-        cancel(&*task, CancelReason::new(CancelKind::HandleDropped));
+    if task.header().ending.get() == Ending::Member {
+        release(task);
+    } else {
+        cancel_and_release(task);
     }
+}
+
+#[cold]
+fn cancel_and_release(task: Rc<dyn Run>) {
+    cancel(task.header(), CancelReason::new(CancelKind::HandleDropped));
     release(task);
 }
 
-/// Gives up the result.
-#[inline(always)]
-#[allow(clippy::inline_always)] // into `JoinHandle::detach`, which says why
-pub(crate) fn release(task: Rc<dyn Run>) {
-    let header = task.header();
-    header.joined.set(false);
-    header.forget_joiner();
-    if header.is_finished() {
-        discard(task);
-    }
-}
-
-pub(crate) fn cancel(task: &(impl Run + ?Sized), reason: CancelReason) -> bool {
-    let header = task.header();
+pub(crate) fn cancel(header: &Header, reason: CancelReason) -> bool {
     let flagged = header.flag(reason);
     if flagged {
         if header.ending.get() != Ending::Dropped && layer::is_running_header(header) {

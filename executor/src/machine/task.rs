@@ -39,12 +39,11 @@ use pin_project_lite::pin_project;
 use crate::cells::{Cells, words};
 use crate::join_error::{CancelKind, CancelReason, JoinError, PanicPayload};
 use crate::layer;
-use crate::machine::budget;
-use crate::machine::core::Core;
 use crate::machine::header::{HasHeader, Header, state};
 use crate::machine::waker::TaskId;
+use crate::machine::{budget, context};
 use crate::report;
-use crate::reporter::{Reporter, report_discarded, report_panic};
+use crate::reporter::{Reporter, report_discarded};
 
 /// What the loop sees of a task.
 ///
@@ -52,14 +51,14 @@ use crate::reporter::{Reporter, report_discarded, report_panic};
 ///
 /// In memory it begins with its [`Header`], where [`HasHeader`] finds it.
 pub(crate) unsafe trait Run {
-    /// Polls the future, or drops it if it was cancelled. `id` is the header's.
-    fn poll(&self, core: &Core, id: TaskId) -> Progress;
+    /// Polls the future, or drops it if it was cancelled; on the current runtime. `id` is the header's.
+    fn poll(&self, id: TaskId) -> Progress;
 
     /// Drops the result of a finished task for good. Reports it if it was a panic, or if dropping it is one; never panics.
     fn discard(&self);
 
     /// Ends an unfinished task without another poll: drops the future. Never panics.
-    fn cut(&self, reporter: &Reporter);
+    fn cut(&self);
 }
 
 /// What the join handle sees of a task.
@@ -105,13 +104,15 @@ pub(crate) struct TaskCell<F: Future> {
 impl<F: Future> TaskCell<F> {
     #[inline]
     pub(crate) fn new(future: impl FnOnce() -> F, mut header: Header, cells: &Cells) -> Rc<TaskCell<F>> {
-        let mut task = cells.take::<TaskCell<F>>();
-        let place = Rc::get_mut(&mut task).expect("nobody else has it yet");
+        let task = cells.take::<TaskCell<F>>();
+        let place = Rc::as_ptr(&task).cast::<TaskCell<F>>().cast_mut();
         header.words = const { words::<TaskCell<F>>() };
-        place.write(TaskCell { header, stage: UnsafeCell::new(Stage::Running { future: future() }) });
-        // SAFETY: it was written in the line before. (In place, because a cell that is moved there is written in small pieces and
-        // read in big ones, for which processors have to wait.)
-        unsafe { task.assume_init() }
+        // SAFETY: nobody else has the cell yet, and it is written before it counts as written. (In place, because a cell that is moved
+        // there is written in small pieces and read in big ones, for which processors have to wait.)
+        unsafe {
+            place.write(TaskCell { header, stage: UnsafeCell::new(Stage::Running { future: future() }) });
+            task.assume_init()
+        }
     }
 
     /// Lends the stage to `f`: a `RefCell`, but pinned, and with its flag among the header's.
@@ -139,25 +140,25 @@ impl<F: Future> TaskCell<F> {
 
     /// The result is there: tells whoever waits.
     #[inline]
-    fn tell(&self, reporter: &Reporter) {
+    fn tell(&self) {
         self.header.set(state::FINISHED);
         if !self.header.is_awaited_quietly() {
-            self.tell_now(reporter);
+            self.tell_now();
         }
     }
 
     /// Somebody is to be told, or nobody will come for the result.
-    fn tell_now(&self, reporter: &Reporter) {
+    fn tell_now(&self) {
         let header = &self.header;
         if header.has_extras() {
-            tell_rarely(header, reporter);
+            tell_rarely(header);
         } else if header.joiner.get() != TaskId::NONE {
             return report::wake(|| header.joiner.replace(TaskId::NONE).wake());
         }
         if !header.joined.get()
             && let Some(payload) = self.drop_result()
         {
-            report_panic(reporter, header.info(), payload);
+            Reporter::current().report_panic(header.info(), payload);
         }
     }
 
@@ -186,7 +187,7 @@ impl<F: Future> TaskCell<F> {
 
     /// Ends the task without a value: drops the future in place. A panic of its destructor says more than a cancel.
     #[cold]
-    fn end(&self, reporter: &Reporter, error: JoinError) {
+    fn end(&self, error: JoinError) {
         let result = Err(error);
         let drop_future = || self.with_stage(|mut stage| stage.set(Stage::Finished { result }));
         if let Err(payload) = catch_unwind(AssertUnwindSafe(drop_future)) {
@@ -198,28 +199,28 @@ impl<F: Future> TaskCell<F> {
                 _ => Some(payload),
             });
             if let Some(payload) = unreported {
-                report_outside(&self.header, reporter, payload);
+                report_outside(&self.header, payload);
             }
         }
         if self.header.joined.get() {
-            self.header.report_to(reporter);
+            self.header.report_to(Reporter::current());
         }
-        self.tell(reporter);
+        self.tell();
     }
 
-    /// The future has panicked: in its poll, or in its destructor when the result was there already. True if it is polled once more.
+    /// The future has panicked: in its poll, or in its destructor when the result was there already.
     #[cold]
-    fn panicked(&self, core: &Core, payload: Box<dyn Any + Send>) -> bool {
+    fn panicked(&self, payload: Box<dyn Any + Send>) -> Progress {
         if self.with_stage(|stage| !matches!(*stage, Stage::Running { .. })) {
-            report_outside(&self.header, &core.reporter, payload);
-            self.tell(&core.reporter);
-            return false;
+            report_outside(&self.header, payload);
+            self.tell();
+            return Progress::Finished;
         }
         match layer::take_over(self.header.ending.get(), PanicPayload::new(payload)) {
-            Ok(()) => true,
+            Ok(()) => (self as &dyn Run).poll(self.header.id.get()), // once more
             Err(payload) => {
-                self.end(&core.reporter, JoinError::Panicked(payload));
-                false
+                self.end(JoinError::Panicked(payload));
+                Progress::Finished
             }
         }
     }
@@ -237,43 +238,37 @@ impl<F: Future> TaskCell<F> {
 // SAFETY: the header is its first field.
 unsafe impl<F: Future> Run for TaskCell<F> {
     #[inline]
-    fn poll(&self, core: &Core, id: TaskId) -> Progress {
+    fn poll(&self, id: TaskId) -> Progress {
+        if self.header.is(!state::BEGUN)
+            && let Some(progress) = before_poll(self)
+        {
+            return progress;
+        }
         let waker = ManuallyDrop::new(id.waker()); // there is nothing to drop
         let mut cx = Context::from_waker(&waker);
-        loop {
-            if self.header.is(!state::BEGUN)
-                && let Some(progress) = before_poll(self, core)
-            {
-                return progress;
-            }
-            let poll = || {
-                self.with_stage(|mut stage| {
-                    let StageView::Running { future } = stage.as_mut().project() else {
-                        unreachable!("an unfinished task has a future")
-                    };
-                    let result = Ok(ready!(future.poll(&mut cx)));
-                    // This drops the future in place; if its destructor panics, the result is there nevertheless.
-                    stage.set(Stage::Finished { result });
-                    let is_wanted = self.header.joined.get() || self.header.has_extras();
-                    if !is_wanted {
-                        self.header.set(state::FINISHED | state::TAKEN);
-                        stage.set(Stage::Taken);
-                    }
-                    Poll::Ready(is_wanted)
-                })
-            };
-            match catch_unwind(AssertUnwindSafe(poll)) {
-                Ok(Poll::Pending) => return Progress::Pending,
-                Ok(Poll::Ready(false)) => {}
-                Ok(Poll::Ready(true)) => self.tell(&core.reporter),
-                Err(payload) => {
-                    if self.panicked(core, payload) {
-                        continue;
-                    }
+        let poll = || {
+            self.with_stage(|mut stage| {
+                let StageView::Running { future } = stage.as_mut().project() else {
+                    unreachable!("an unfinished task has a future")
+                };
+                let result = Ok(ready!(future.poll(&mut cx)));
+                // This drops the future in place; if its destructor panics, the result is there nevertheless.
+                stage.set(Stage::Finished { result });
+                let is_wanted = self.header.joined.get() || self.header.has_extras();
+                if !is_wanted {
+                    self.header.set(state::FINISHED | state::TAKEN);
+                    stage.set(Stage::Taken);
                 }
-            }
-            return Progress::Finished;
+                Poll::Ready(is_wanted)
+            })
+        };
+        match catch_unwind(AssertUnwindSafe(poll)) {
+            Ok(Poll::Pending) => return Progress::Pending,
+            Ok(Poll::Ready(false)) => {}
+            Ok(Poll::Ready(true)) => self.tell(),
+            Err(payload) => return self.panicked(payload),
         }
+        Progress::Finished
     }
 
     fn discard(&self) {
@@ -283,9 +278,9 @@ unsafe impl<F: Future> Run for TaskCell<F> {
     }
 
     #[cold]
-    fn cut(&self, reporter: &Reporter) {
+    fn cut(&self) {
         let unflagged = CancelReason { kind: CancelKind::HandleDropped, at: self.header.spawned_at };
-        self.end(reporter, JoinError::Cancelled(self.header.cancelled().unwrap_or(unflagged)));
+        self.end(JoinError::Cancelled(self.header.cancelled().unwrap_or(unflagged)));
     }
 }
 
@@ -323,44 +318,45 @@ impl<F: Future> Join<F::Output> for TaskCell<F> {
 /// Tells of the end of a task of which there is more to tell than that.
 #[cold]
 #[inline(never)]
-fn tell_rarely(header: &Header, reporter: &Reporter) {
+fn tell_rarely(header: &Header) {
     if let Some(at_end) = header.take_at_end()
         && let Err(payload) = catch_unwind(AssertUnwindSafe(at_end))
     {
-        report_outside(header, reporter, payload);
+        report_outside(header, payload);
     }
     if header.joiner.get() != TaskId::NONE {
         report::wake(|| header.joiner.replace(TaskId::NONE).wake());
     }
     if let Some(stranger) = header.take_stranger() {
-        report::wake(|| stranger.wake());
+        report::wake_one(stranger);
     }
 }
 
 /// The future is gone: whoever hears of this hears it outside the task.
 #[cold]
-fn report_outside(header: &Header, reporter: &Reporter, payload: Box<dyn Any + Send>) {
+fn report_outside(header: &Header, payload: Box<dyn Any + Send>) {
     header.set(state::FINISHED);
-    report_panic(reporter, header.info(), PanicPayload::new(payload));
+    Reporter::current().report_panic(header.info(), PanicPayload::new(payload));
 }
 
 /// Something is to be known of the task before it is polled, or it is not polled.
 #[cold]
 #[inline(never)]
-fn before_poll(task: &dyn Run, core: &Core) -> Option<Progress> {
+fn before_poll(task: &dyn Run) -> Option<Progress> {
     let header = task.header();
     if header.is_finished() {
         return Some(Progress::Over);
     }
     let mut bits = if header.is(state::KEPT) { layer::KEPT } else { 0 };
     if header.cancelled().is_some() {
+        let core = context::current("a task");
         if !header.is(state::BEGUN) {
             bits |= layer::NEW;
             core.report_unpolled(header);
         }
         if core.drops(header) {
             layer::set_attention(bits | layer::CUT);
-            task.cut(&core.reporter);
+            task.cut();
             return Some(Progress::Finished);
         }
         bits |= layer::FLAGGED;

@@ -21,9 +21,10 @@
 //! until that has come from memory was half the time of a removal among a hundred thousand.
 
 use std::cell::{Cell, RefCell};
+use std::mem;
 use std::task::{Context, Poll, Waker};
 
-use crate::kept::keep;
+use crate::kept::{keep, let_go_here};
 use crate::time::clock::{Clock, Instant};
 
 /// Children of a heap entry.
@@ -107,9 +108,15 @@ impl Timers {
         armed
     }
 
-    /// Removes a timer and returns whom it would have woken, to be dropped or armed elsewhere. Every key is removed once, by
-    /// the future that got it.
-    pub(crate) fn disarm(&self, key: u32) -> Option<Waker> {
+    /// Removes a timer. Every key is removed once, by the future that got it.
+    #[inline(never)] // one copy, with what lets its waker go
+    pub(crate) fn disarm(&self, key: u32) {
+        let_go_here(self.take(key));
+    }
+
+    /// Removes a timer and returns whom it would have woken, to be armed elsewhere.
+    #[inline]
+    pub(crate) fn take(&self, key: u32) -> Option<Waker> {
         let mut books = self.books.borrow_mut();
         let (waker, word) = books.leave(key);
         if waker.is_some() {
@@ -170,7 +177,7 @@ impl Timers {
     pub(crate) fn settle(&self, now: Instant) {
         self.looked_at.set(now);
         let mut books = self.books.borrow_mut();
-        let mut staged = std::mem::take(&mut books.staged);
+        let mut staged = mem::take(&mut books.staged);
         for entry in staged.drain(..) {
             books.push_entry(Entry { nanos: now.nanos().saturating_add(entry.nanos), ..entry });
         }
@@ -213,8 +220,8 @@ impl Books {
     /// Leaves a key. Returns what its timer was.
     fn leave(&mut self, key: u32) -> (Option<Waker>, u64) {
         let timer = &mut self.table[key as usize];
-        let before = std::mem::replace(&mut self.left, key);
-        (timer.waker.take(), std::mem::replace(&mut timer.word, before.into()))
+        let before = mem::replace(&mut self.left, key);
+        (timer.waker.take(), mem::replace(&mut timer.word, before.into()))
     }
 
     /// The place of a timer, if it is armed.

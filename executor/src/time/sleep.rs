@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::kept::{keep, let_go};
+use crate::kept::keep;
 use crate::machine::timers::Timers;
 use crate::machine::{budget, context};
 use crate::question;
@@ -62,9 +62,14 @@ impl Alarm {
     }
 
     fn arm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(timers) = context::with_current(|core| Rc::clone(&core.timers)) else {
+        let Some(armed) = context::with_current(|core| self.arm_with(&core.timers, cx)) else {
             panic!("a timer was polled outside a runtime: await it inside `handcar::run` or `Runtime::block_on`")
         };
+        armed
+    }
+
+    #[inline]
+    fn arm_with(&mut self, timers: &Rc<Timers>, cx: &Context<'_>) -> Poll<()> {
         self.key = match self.due {
             Due::After(0) => {
                 self.due = Due::At(timers.looked_at());
@@ -74,7 +79,7 @@ impl Alarm {
             Due::After(nanos) => timers.arm_after(nanos, keep(cx.waker())),
             Due::At(deadline) => timers.arm_at(deadline, keep(cx.waker())),
         };
-        self.timers = Some(timers);
+        self.timers = Some(Rc::clone(timers));
         Poll::Pending
     }
 
@@ -106,7 +111,7 @@ impl Alarm {
             self.timers = Some(timers);
             return armed;
         }
-        let Some(waiting) = timers.disarm(self.key) else { return false };
+        let Some(waiting) = timers.take(self.key) else { return false };
         self.key = here.arm_at(deadline, waiting);
         self.timers = Some(here);
         true
@@ -154,7 +159,7 @@ impl Alarm {
     #[inline]
     pub fn disarm(&mut self) {
         if let Some(timers) = self.timers.take() {
-            let_go(timers.disarm(self.key));
+            timers.disarm(self.key);
         }
     }
 }

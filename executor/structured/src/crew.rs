@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Context;
 
-use handcar_executor::{self as kernel, JoinHandle, PanicPayload, Report, layer, question};
+use handcar_executor::{self as kernel, AbortHandle, JoinHandle, PanicPayload, Report, layer, question};
 
 use crate::gate::{Gate, Pass};
 use crate::group_builder::{GroupBuilder, OnChildPanic, OnError};
@@ -90,7 +90,7 @@ impl<E: fmt::Display + 'static> Crew<E> {
     pub(crate) fn take_on<T>(&self, seat: SeatNumber, task: JoinHandle<Result<T, TaskEnd>>) -> GroupHandle<T> {
         self.node.members.borrow_mut().sit(seat, task.abort_handle());
         if self.node.is_cancelled() {
-            layer::cancel(&task.abort_handle(), kernel::CancelKind::Parent);
+            cancel(&task.abort_handle());
         }
         GroupHandle::new(task)
     }
@@ -220,25 +220,27 @@ impl<E> Crew<E> {
         let member = members.leave(seat);
         let is_last = members.is_empty();
         drop(members);
+        if is_last || self.gate.is_some() {
+            self.left_rarely(member, seat, pass, is_last);
+        }
+    }
+
+    /// Takes the member, which a caller would have to keep meanwhile.
+    #[cold]
+    fn left_rarely(&self, member: Option<AbortHandle>, seat: SeatNumber, pass: Pass, is_last: bool) {
         drop(member);
-        if self.gate.is_some() {
-            self.leave_gate(seat, pass);
-        }
-        if is_last {
-            self.last_left();
-        }
-    }
-
-    #[cold]
-    fn leave_gate(&self, seat: SeatNumber, pass: Pass) {
         self.gate.iter().for_each(|gate| gate.leave(seat, pass));
+        if is_last {
+            self.node.release_parent();
+            self.wake();
+        }
     }
+}
 
-    #[cold]
-    fn last_left(&self) {
-        self.node.release_parent();
-        self.wake();
-    }
+/// A child was spawned into a group that is cancelled.
+#[cold]
+fn cancel(child: &AbortHandle) {
+    layer::cancel(child, kernel::CancelKind::Parent);
 }
 
 /// An error that may not leave its thread, as it prints.

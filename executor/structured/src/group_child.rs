@@ -112,17 +112,17 @@ impl<T, E: fmt::Display + 'static, F: Future<Output = Result<T, E>>> Future for 
     type Output = Result<T, TaskEnd>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, TaskEnd>> {
-        let mut this = self.project();
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, TaskEnd>> {
+        let this = self.as_mut().project();
         if this.own.is_some() || layer::attention() != 0 || this.seat.pass.is_outside() {
-            return unboxed(poll_rarely(this.own, this.seat, this.stage, cx));
+            return unboxed(self.poll_rarely(cx));
         }
         this.seat.pass = this.seat.pass.begun();
-        let (node, stepped) = polls::under(this.seat.frame(), || step(this.stage.as_mut(), cx));
+        let (node, stepped) = polls::under(this.seat.frame(), || step(this.stage, cx));
         match (node, stepped) {
             (None, None) if layer::attention() == 0 => Poll::Pending,
-            (None, Some(outcome)) => Poll::Ready(this.seat.ended(outcome)),
-            polled => unboxed(attend(polled, this.own, this.seat, this.stage, cx)),
+            (None, Some(outcome)) => Poll::Ready(self.project().seat.ended(outcome)),
+            polled => unboxed(self.attend(polled, cx)),
         }
     }
 }
@@ -139,60 +139,58 @@ fn unboxed<T>(result: Boxed<T>) -> Poll<Result<T, TaskEnd>> {
     }
 }
 
-/// A child that has a node, was cancelled, or stands outside the gate.
-#[inline(never)]
-fn poll_rarely<T, E: fmt::Display + 'static, F: Future<Output = Result<T, E>>>(
-    own: &mut Option<Rc<Node>>,
-    seat: &mut Seat<E>,
-    mut stage: Pin<&mut Stage<F>>,
-    cx: &mut Context<'_>,
-) -> Boxed<T> {
-    if let Some(node) = own
-        && seat.pass.has_begun()
-    {
-        return boxed(seat, poll_node(node, stage, false, cx));
-    }
-    let mut polled = (None, None);
-    if !polls::is_task_flagged() && !seat.crew.enters(seat.number, &mut seat.pass, cx) {
-        return None;
-    }
-    if !polls::is_task_flagged() || seat.pass.has_begun() {
-        seat.pass = seat.pass.begun();
-        if let Some(node) = own {
-            return boxed(seat, poll_node(node, stage, false, cx)); // it has one to inherit by
-        }
-        polled = polls::under(seat.frame(), || step(stage.as_mut(), cx));
-    }
-    attend(polled, own, seat, stage, cx)
-}
+/// What a poll came to: the node that the child has got meanwhile, and how its body has ended.
+type Polled<T, E> = (Option<Rc<Node>>, Option<Outcome<Result<T, E>>>);
 
-/// A child without a node was polled, and something happened to it.
-#[cold]
-fn attend<T, E: fmt::Display + 'static, F: Future<Output = Result<T, E>>>(
-    mut polled: (Option<Rc<Node>>, Option<Outcome<F::Output>>),
-    own: &mut Option<Rc<Node>>,
-    seat: &Seat<E>,
-    mut stage: Pin<&mut Stage<F>>,
-    cx: &mut Context<'_>,
-) -> Boxed<T> {
-    if let (None, None) = polled
-        && polls::is_task_flagged()
-    {
-        if !seat.pass.has_begun() {
-            unpolled::report_task();
+impl<T, E: fmt::Display + 'static, F: Future<Output = Result<T, E>>> Child<F, E> {
+    /// A child that has a node, was cancelled, or stands outside the gate.
+    #[inline(never)]
+    fn poll_rarely(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Boxed<T> {
+        let this = self.as_mut().project();
+        let seat = this.seat;
+        if let Some(node) = this.own
+            && seat.pass.has_begun()
+        {
+            return boxed(seat, poll_node(node, this.stage, false, cx));
         }
-        let _context = own.as_ref().and_then(|node| node.enter_context());
-        let cancelled = Outcome::Cancelled(Some(seat.reason()));
-        let (left, outcome) = polls::under(seat.frame(), || drop_body(stage.as_mut(), cancelled));
-        polled = (left, Some(outcome)); // the body's destructor may have left a cleanup
+        let mut polled = (None, None);
+        if !polls::is_task_flagged() && !seat.crew.enters(seat.number, &mut seat.pass, cx) {
+            return None;
+        }
+        if !polls::is_task_flagged() || seat.pass.has_begun() {
+            seat.pass = seat.pass.begun();
+            if let Some(node) = this.own {
+                return boxed(seat, poll_node(node, this.stage, false, cx)); // it has one to inherit by
+            }
+            polled = polls::under(seat.frame(), || step(this.stage, cx));
+        }
+        self.attend(polled, cx)
     }
-    let (Some(node), stepped) = polled else {
-        return polled.1.map(|outcome| Box::new(seat.ended(outcome)));
-    };
-    if let Some(outcome) = stepped {
-        stage.set(Stage::Drain { outcome: Box::new(outcome) });
+
+    /// A child without a node was polled, and something happened to it.
+    #[cold]
+    fn attend(self: Pin<&mut Self>, mut polled: Polled<T, E>, cx: &mut Context<'_>) -> Boxed<T> {
+        let mut this = self.project();
+        let seat = this.seat;
+        if let (None, None) = polled
+            && polls::is_task_flagged()
+        {
+            if !seat.pass.has_begun() {
+                unpolled::report_task();
+            }
+            let _context = this.own.as_ref().and_then(|node| node.enter_context());
+            let cancelled = Outcome::Cancelled(Some(seat.reason()));
+            let (left, outcome) = polls::under(seat.frame(), || drop_body(this.stage.as_mut(), cancelled));
+            polled = (left, Some(outcome)); // the body's destructor may have left a cleanup
+        }
+        let (Some(node), stepped) = polled else {
+            return polled.1.map(|outcome| Box::new(seat.ended(outcome)));
+        };
+        if let Some(outcome) = stepped {
+            this.stage.set(Stage::Drain { outcome: Box::new(outcome) });
+        }
+        boxed(seat, poll_node(this.own.insert(node), this.stage, true, cx))
     }
-    boxed(seat, poll_node(own.insert(node), stage, true, cx))
 }
 
 fn boxed<T, E: fmt::Display + 'static>(seat: &Seat<E>, polled: Poll<Outcome<Result<T, E>>>) -> Boxed<T> {

@@ -60,10 +60,7 @@ pub(crate) struct Node {
     /// The line that made the scope.
     pub(crate) at: &'static Location<'static>,
     links: RefCell<Links>,
-    /// Cancelled itself.
-    own: RefCell<Option<CancelReason>>,
-    /// Cancelled by something around it.
-    below: RefCell<Option<CancelReason>>,
+    causes: RefCell<Causes>,
     /// What its group's children are told, where that is not "the group was cancelled".
     pub(crate) for_children: RefCell<Option<CancelReason>>,
     closed: Cell<bool>,
@@ -87,6 +84,15 @@ pub(crate) struct Node {
     pub(crate) context: OnceCell<Context>,
 }
 
+/// Why it is cancelled.
+#[derive(Default)]
+struct Causes {
+    /// Itself.
+    own: Option<CancelReason>,
+    /// By something around it.
+    below: Option<CancelReason>,
+}
+
 #[derive(Default)]
 struct Links {
     parent: Option<Rc<Node>>,
@@ -108,8 +114,7 @@ impl Node {
             rule: &RULE,
             at,
             links: RefCell::default(),
-            own: RefCell::default(),
-            below: RefCell::default(),
+            causes: RefCell::default(),
             for_children: RefCell::default(),
             closed: Cell::new(false),
             protected: Cell::new(0),
@@ -150,7 +155,8 @@ impl Node {
             let key = parent.links.borrow_mut().children.insert(Rc::downgrade(self));
             self.links.borrow_mut().key = key;
             if !self.kind.is_shield() {
-                self.below.replace(parent.in_force());
+                let cause = parent.in_force();
+                self.causes.borrow_mut().below = cause;
             }
         }
         if !self.sets_grace.get() {
@@ -224,29 +230,31 @@ impl Node {
 
     /// Whether it counts as cancelled, by itself or by something around it.
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.own.borrow().is_some() || self.below.borrow().is_some()
+        let causes = self.causes.borrow();
+        causes.own.is_some() || causes.below.is_some()
     }
 
     pub(crate) fn is_cancelled_itself(&self) -> bool {
-        self.own.borrow().is_some()
+        self.causes.borrow().own.is_some()
     }
 
     pub(crate) fn is_cancelled_from_above(&self) -> bool {
-        self.below.borrow().is_some()
+        self.causes.borrow().below.is_some()
     }
 
     /// The cause for what lives in it.
     fn in_force(&self) -> Option<CancelReason> {
-        self.own.borrow().clone().or_else(|| self.below.borrow().clone())
+        let causes = self.causes.borrow();
+        causes.own.clone().or_else(|| causes.below.clone())
     }
 
     pub(crate) fn reason(&self) -> Option<CancelReason> {
-        let own = self.own.borrow().clone();
-        own.or_else(|| self.below.borrow().as_ref().map(CancelReason::below))
+        let causes = self.causes.borrow();
+        causes.own.clone().or_else(|| causes.below.as_ref().map(CancelReason::below))
     }
 
     pub(crate) fn own_reason(&self) -> Option<CancelReason> {
-        self.own.borrow().clone()
+        self.causes.borrow().own.clone()
     }
 
     pub(crate) fn reason_for_children(&self) -> Option<CancelReason> {
@@ -258,7 +266,7 @@ impl Node {
         if self.closed.get() || self.is_cancelled_itself() {
             return false;
         }
-        *self.own.borrow_mut() = Some(reason);
+        self.causes.borrow_mut().own = Some(reason);
         self.wake();
         self.spread();
         true
@@ -277,7 +285,7 @@ impl Node {
             if was == is {
                 continue;
             }
-            child.below.replace(cause);
+            child.causes.borrow_mut().below = cause;
             if is {
                 child.wake();
             }

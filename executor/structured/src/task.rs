@@ -33,17 +33,16 @@ use crate::scoped::{Outcome, Stage, close, drain_from, drop_body, drop_node, pol
 pin_project! {
     /// What the kernel polls.
     pub(crate) struct Task<F: Future> {
+        // In this order: what the body's destructor has attached is closed after it.
         #[pin]
         stage: Stage<F>,
+        close: CloseAttached,
     }
 
     impl<F: Future> PinnedDrop for Task<F> {
         fn drop(this: Pin<&mut Self>) {
-            let mut stage = this.project().stage;
-            let _close = CloseAttached;
-            match layer::attention() & (layer::CUT | layer::KEPT) {
-                0 => stage.set(Stage::Over),
-                _ => cut(stage),
+            if layer::attention() & (layer::CUT | layer::KEPT) != 0 {
+                cut(this.project().stage);
             }
         }
     }
@@ -62,6 +61,7 @@ fn cut<F: Future>(mut stage: Pin<&mut Stage<F>>) {
 struct CloseAttached;
 
 impl Drop for CloseAttached {
+    #[inline]
     fn drop(&mut self) {
         if let Some(node) = attached() {
             close(&node);
@@ -74,7 +74,7 @@ pub(crate) type Ended<T> = Result<T, CancelReason>;
 
 impl<F: Future> Task<F> {
     pub(crate) fn new(future: F) -> Task<F> {
-        Task { stage: Stage::Body { body: future } }
+        Task { stage: Stage::Body { body: future }, close: CloseAttached }
     }
 }
 
