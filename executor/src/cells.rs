@@ -52,7 +52,7 @@ impl Cells {
         Cells { lists: [const { Cell::new(None) }; BIGGEST + 1] }
     }
 
-    /// A cell for a `T`.
+    /// A cell for a `T`, which nobody else has.
     #[inline]
     pub(crate) fn take<T>(&self) -> Rc<MaybeUninit<T>> {
         let list = self.lists.get(const { words::<T>() } as usize);

@@ -163,7 +163,7 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    context::in_current("spawn", |core| core.spawn(future, ending, name, at))
+    context::current("spawn").spawn(future, ending, name, at)
 }
 
 /// Whether that task is the one that is being polled, or destroyed.

@@ -52,9 +52,8 @@ impl<'a, T> Local<'a, T> {
         F: Future<Output = T> + 'a,
         T: 'a,
     {
-        let task = context::in_current("a child that borrows", |core| {
-            TaskCell::new(future, Header::new(at, name, ending, core.address.incarnation), &core.cells)
-        });
+        let core = context::current("a child that borrows");
+        let task = TaskCell::new(future, Header::new(at, name, ending, core.address.incarnation), &core.cells);
         task.header().borrows.set(true);
         Local { run: Rc::clone(&task) as Rc<dyn Run + 'a>, join: task }
     }

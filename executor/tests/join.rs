@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::panic::Location;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -474,6 +475,28 @@ fn a_detached_task_runs_on() {
             yield_now().await;
         }
         assert_eq!(done.get(), 2);
+    });
+}
+
+#[test]
+fn whoever_has_given_up_a_handle_is_not_woken_by_its_task() {
+    let _dog = watchdog();
+    test_run(async {
+        for detaches in [true, false] {
+            let mut task = Some(spawn(yield_now()));
+            let mut polls = 0;
+            let mut rest = pin!(sleep(Duration::from_secs(1)));
+            poll_fn(|cx| {
+                polls += 1;
+                if let Some(mut task) = task.take() {
+                    assert!(Pin::new(&mut task).poll(cx).is_pending());
+                    if detaches { task.detach() } else { drop(task) }
+                }
+                rest.as_mut().poll(cx)
+            })
+            .await;
+            assert_eq!(polls, 2, "at first, and when the time is up; detaches: {detaches}");
+        }
     });
 }
 

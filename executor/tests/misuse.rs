@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 use std::rc::Rc;
+use std::thread;
 use std::time::Duration;
 
 use handcar_executor::{
@@ -43,4 +44,23 @@ fn a_call_outside_a_runtime_is_blamed_on_the_caller() {
     for (what, misuse) in misuses {
         assert_eq!(blamed(misuse), file!(), "{what}");
     }
+}
+
+/// Dropped by the panic, and not before it: a destructor that looks knows that something has gone wrong already.
+#[test]
+fn a_future_that_cannot_be_spawned_is_dropped_by_the_panic() {
+    struct Asks(Rc<RefCell<Vec<bool>>>);
+    impl Drop for Asks {
+        fn drop(&mut self) {
+            self.0.borrow_mut().push(thread::panicking());
+        }
+    }
+    let was_panicking = Rc::new(RefCell::new(Vec::new()));
+    for named in [false, true] {
+        let asks = Asks(Rc::clone(&was_panicking));
+        let future = async move { drop(asks) };
+        let task = AssertUnwindSafe(|| if named { spawn_named("lost", future) } else { spawn(future) });
+        catch_unwind(task).map(|task| task.detach()).expect_err("there is no runtime");
+    }
+    assert_eq!(*was_panicking.borrow(), [true, true]);
 }

@@ -39,11 +39,12 @@ pub(super) fn render(results: &Results, judged: &[Judged<'_>], machines: &[Machi
     text
 }
 
-/// Where they were measured, and how many were lost, tied and won.
+/// Where and of which commits they were measured, and how many were lost, tied and won.
 fn came_to(results: &Results, rows: &[&Judged<'_>]) -> String {
     format!(
-        "{}, {}, {}, {}. Of {} rows, beside tokio at its fastest: {}. Beside the fastest of the others, on each row another: {}.\n\n",
+        "{}, at {}, {}, {}, {}. Of {} rows, beside tokio at its fastest: {}. Beside the fastest of the others, on each row another: {}.\n\n",
         results.fact("date"),
+        results.fact("commit"),
         results.fact("cpu"),
         results.fact("kernel"),
         results.fact("rustc"),

@@ -31,15 +31,8 @@ pub(crate) fn with_current<R>(look: impl FnOnce(&Rc<Core>) -> R) -> Option<R> {
 /// The current core, or a panic that names `what` was called and the caller's line.
 #[track_caller]
 pub(crate) fn current(what: &str) -> Rc<Core> {
-    in_current(what, Rc::clone)
-}
-
-/// As [`current`], for a call that needs the core no longer than `look` runs.
-#[inline]
-#[track_caller]
-pub(crate) fn in_current<R>(what: &str, look: impl FnOnce(&Rc<Core>) -> R) -> R {
-    let Some(found) = with_current(look) else { outside(what) };
-    found
+    let Some(core) = with_current(Rc::clone) else { outside(what) };
+    core
 }
 
 #[cold]

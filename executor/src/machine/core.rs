@@ -191,10 +191,11 @@ impl Core {
             if progress != Progress::Over {
                 self.pace.count();
             }
-            match progress {
-                Progress::Finished | Progress::Over if Rc::strong_count(&task) == 1 => self.cells.keep(task),
-                Progress::Pending | Progress::Finished | Progress::Over => {}
-                Progress::Main => return Ok(Turned::Main),
+            if progress == Progress::Main {
+                return Ok(Turned::Main);
+            }
+            if progress != Progress::Pending && Rc::strong_count(&task) == 1 {
+                self.cells.keep(task);
             }
         }
         self.look(may_block)?;

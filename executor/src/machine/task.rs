@@ -57,7 +57,7 @@ pub(crate) unsafe trait Run {
     /// Drops the result of a finished task for good. Reports it if it was a panic, or if dropping it is one; never panics.
     fn discard(&self);
 
-    /// Ends an unfinished task without another poll: drops the future. Never panics.
+    /// Ends an unfinished task without another poll: drops the future. Never panics. Reports to the current runtime, or to the default.
     fn cut(&self);
 }
 
@@ -107,8 +107,8 @@ impl<F: Future> TaskCell<F> {
         let task = cells.take::<TaskCell<F>>();
         let place = Rc::as_ptr(&task).cast::<TaskCell<F>>().cast_mut();
         header.words = const { words::<TaskCell<F>>() };
-        // SAFETY: nobody else has the cell yet, and it is written before it counts as written. (In place, because a cell that is moved
-        // there is written in small pieces and read in big ones, for which processors have to wait.)
+        // SAFETY: what `take` returns has one owner, this one. `write` fills it, before which nobody assumes that it is filled. (In place,
+        // because a cell that is moved there is written in small pieces and read in big ones, for which processors have to wait.)
         unsafe {
             place.write(TaskCell { header, stage: UnsafeCell::new(Stage::Running { future: future() }) });
             task.assume_init()
