@@ -7,7 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use handcar_executor::{
-    Builder, Clock, Instant, Runtime, Spawner, interval, run, sleep, spawn, spawn_named, to_thread, yield_now,
+    Builder, Clock, Instant, JoinHandle, Runtime, Spawner, interval, run, sleep, spawn, spawn_named, to_thread,
+    yield_now,
 };
 
 thread_local!(static PANICKED_IN: RefCell<Option<String>> = const { RefCell::new(None) });
@@ -60,7 +61,7 @@ fn a_future_that_cannot_be_spawned_is_dropped_by_the_panic() {
         let asks = Asks(Rc::clone(&was_panicking));
         let future = async move { drop(asks) };
         let task = AssertUnwindSafe(|| if named { spawn_named("lost", future) } else { spawn(future) });
-        catch_unwind(task).map(|task| task.detach()).expect_err("there is no runtime");
+        catch_unwind(task).map(JoinHandle::detach).expect_err("there is no runtime");
     }
     assert_eq!(*was_panicking.borrow(), [true, true]);
 }
