@@ -1,4 +1,4 @@
-//! Results that nobody wants, dropped without recursion.
+//! Results that nobody wants: given up by their handles, and dropped without recursion.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -19,6 +19,7 @@ pub(crate) fn release(task: Rc<dyn Run>) {
     }
 }
 
+/// A stranger may wait for it, or the result is there already.
 #[cold]
 #[inline(never)]
 fn release_rarely(task: Rc<dyn Run>) {

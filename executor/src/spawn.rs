@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use futures_task::{LocalFutureObj, LocalSpawn, SpawnError};
 
-use crate::layer::{self, Ending};
+use crate::layer::Ending;
 use crate::machine::context;
 use crate::machine::core::Core;
 use crate::machine::join::JoinHandle;
@@ -33,7 +33,7 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    layer::spawn(|| future, Ending::Dropped, None, Location::caller())
+    context::current("spawn").spawn(|| future, Ending::Dropped, None, Location::caller())
 }
 
 /// As [`spawn`], with a name for reports, events and errors.

@@ -120,7 +120,7 @@ impl<T> fmt::Debug for JoinHandle<T> {
 }
 
 /// The handle is dropped, and has not returned the result.
-#[inline(never)]
+#[inline(never)] // so that the drop of a handle saves nothing for it
 fn give_up(task: Rc<dyn Run>) {
     if task.header().ending.get() == Ending::Member {
         release(task);

@@ -107,8 +107,8 @@ impl<F: Future> TaskCell<F> {
         let task = cells.take::<TaskCell<F>>();
         let place = Rc::as_ptr(&task).cast::<TaskCell<F>>().cast_mut();
         header.words = const { words::<TaskCell<F>>() };
-        // SAFETY: what `take` returns has one owner, this one. `write` fills it, before which nobody assumes that it is filled. (In place,
-        // because a cell that is moved there is written in small pieces and read in big ones, for which processors have to wait.)
+        // SAFETY: what `take` returns nobody else has, so nobody looks while `write` fills it; `assume_init` comes after. (In place, because
+        // a cell that is moved there is written in small pieces and read in big ones, for which processors have to wait.)
         unsafe {
             place.write(TaskCell { header, stage: UnsafeCell::new(Stage::Running { future: future() }) });
             task.assume_init()
@@ -217,7 +217,7 @@ impl<F: Future> TaskCell<F> {
             return Progress::Finished;
         }
         match layer::take_over(self.header.ending.get(), PanicPayload::new(payload)) {
-            Ok(()) => (self as &dyn Run).poll(self.header.id.get()), // once more
+            Ok(()) => (self as &dyn Run).poll(self.header.id.get()), // once more, and no deeper: the next panic is the end
             Err(payload) => {
                 self.end(JoinError::Panicked(payload));
                 Progress::Finished

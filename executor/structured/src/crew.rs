@@ -225,7 +225,7 @@ impl<E> Crew<E> {
         }
     }
 
-    /// Takes the member, which a caller would have to keep meanwhile.
+    /// That was the last one, or there is a gate. It gets the member as well: else every child that leaves would save registers for it.
     #[cold]
     fn left_rarely(&self, member: Option<AbortHandle>, seat: SeatNumber, pass: Pass, is_last: bool) {
         drop(member);

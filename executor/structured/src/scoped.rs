@@ -139,7 +139,7 @@ pub(crate) fn poll_body<F: Future>(stage: Pin<&mut Stage<F>>, cx: &mut Context<'
 pub(crate) fn step<F: Future>(mut stage: Pin<&mut Stage<F>>, cx: &mut Context<'_>) -> Option<Outcome<F::Output>> {
     match catch_unwind(AssertUnwindSafe(|| poll_body(stage.as_mut(), cx))) {
         Ok(Poll::Pending) => None,
-        Ok(Poll::Ready(value)) => Some(drop_body_inline(stage, Outcome::Value(value))),
+        Ok(Poll::Ready(value)) => Some(drop_body(stage, Outcome::Value(value))),
         Err(payload) => Some(step_panicked(stage, payload)),
     }
 }
@@ -150,19 +150,16 @@ pub(crate) fn step_panicked<F: Future>(stage: Pin<&mut Stage<F>>, payload: Box<d
 }
 
 /// Drops the body. A panic of its destructor takes the place of `outcome`, or is reported where that is a panic already.
-pub(crate) fn drop_body<F: Future>(stage: Pin<&mut Stage<F>>, outcome: Outcome<F::Output>) -> Outcome<F::Output> {
-    drop_body_inline(stage, outcome)
-}
-
 #[inline(always)]
 #[allow(clippy::inline_always)] // into `step`: ten instructions of a child
-fn drop_body_inline<F: Future>(mut stage: Pin<&mut Stage<F>>, outcome: Outcome<F::Output>) -> Outcome<F::Output> {
+pub(crate) fn drop_body<F: Future>(mut stage: Pin<&mut Stage<F>>, outcome: Outcome<F::Output>) -> Outcome<F::Output> {
     match catch_unwind(AssertUnwindSafe(|| stage.set(Stage::Over))) {
         Ok(()) => outcome,
         Err(payload) => drop_panicked(outcome, payload),
     }
 }
 
+/// The body's destructor has panicked.
 #[cold]
 fn drop_panicked<T>(outcome: Outcome<T>, payload: Box<dyn Any + Send>) -> Outcome<T> {
     let at = polls::at().unwrap_or(Location::caller()); // it has a frame
