@@ -30,10 +30,12 @@
 //! * `shutdown`, `detach`, `discard`, `cells`: how it ends, what becomes of results that nobody wants, and of the memory of tasks
 //! * `report`, `reporter`, `observe`, `watch`, [`question`], `kept`: what nobody waits for, looking on, polls that take too long, what a
 //!   deadlock report knows, and when it is one
+//! * `timer_heap`, `ready_list`, `deque`, `unchecked`: the lists behind timers, combinators and channels, and how they are borrowed
 //! * [`layer`], `local`: what structured concurrency, which stands on top, hooks into
 
 mod abort_handle;
 mod cells;
+mod deque;
 mod detach;
 mod discard;
 mod job;
@@ -56,11 +58,15 @@ mod spawn;
 mod task_info;
 mod thread_parker;
 mod time;
+mod timer_heap;
+mod unchecked;
 pub mod unpolled;
 mod wake_handle;
 mod watch;
 
 pub use abort_handle::AbortHandle;
+#[doc(hidden)] // for channels
+pub use deque::Deque;
 pub use job::{JobInfo, ToThread, to_thread, try_to_thread};
 pub use join_error::{CancelKind, CancelReason, JoinError, PanicPayload};
 pub use kept::{Lent, is_same, keep, keep_plain, let_go};

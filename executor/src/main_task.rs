@@ -34,9 +34,9 @@ impl Core {
         self.asked.set(0);
         self.main_at.set(Some(at));
         if self.main.get() == TaskId::NONE {
-            self.slots.borrow().expect_room();
+            self.slots.expect_room();
             let main = Rc::new(Main(Header::new(at, None, Ending::Dropped, self.address.incarnation)));
-            let id = self.slots.borrow_mut().insert_task(Rc::clone(&main) as Rc<dyn Run>);
+            let id = self.slots.insert_task(Rc::clone(&main) as Rc<dyn Run>);
             main.0.id.set(id);
             self.main.set(id);
             self.observe(|| Event::Spawned { task: id, name: Some("main"), at });

@@ -130,13 +130,13 @@ impl Core {
     /// Whether nobody can wake any task. Who lets go of a waker, or of the clock, sends its wake first: so the mail is looked at last. And
     /// who has no waker any more does not get one from the clock's hold: so that is looked at second.
     fn is_hopeless(&self, kept: &Kept) -> bool {
-        let is_kept = kept.any(|id| self.slots.borrow().reaches(id));
+        let is_kept = kept.any(|id| self.slots.reaches(id));
         !is_kept && !self.timers.clock.is_held() && !self.parker().is_watching() && !self.has_work()
     }
 
     /// What a task waits for. Main is on `block_on`'s stack and is asked there.
     fn ask(&self, id: TaskId) -> Vec<String> {
-        let task = self.slots.borrow().task(id).cloned();
+        let task = self.slots.task(id);
         let Some(task) = task.filter(|task| id != self.main.get() && !task.header().is_finished()) else {
             return Vec::new();
         };
@@ -157,7 +157,7 @@ impl Core {
     /// What was answered, and whose end the task waits for.
     fn end_question(&self, id: TaskId) -> Vec<String> {
         let mut answers = answers();
-        let tasks: Vec<_> = self.slots.borrow().tasks().cloned().collect();
+        let tasks = self.slots.tasks();
         let awaited = tasks.iter().filter(|task| self.task_of(task.header().joiner.get()) == Some(id));
         answers.extend(awaited.map(|task| format!("the end of {}", self.info(task))));
         answers
@@ -168,11 +168,10 @@ impl Core {
         if !id.is_child() {
             return Some(id);
         }
-        let slots = self.slots.borrow();
-        let parent = &slots.child(id)?.0.parent;
-        let waker = parent.take();
+        let (combinator, _) = self.slots.child(id)?;
+        let waker = combinator.parent.take();
         let number = waker.as_ref().and_then(kept::number_of);
-        parent.set(waker);
+        combinator.parent.set(waker);
         self.task_of(number?)
     }
 }

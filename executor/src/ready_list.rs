@@ -51,17 +51,21 @@ impl ReadyList {
         (self.tail != END).then_some(self.tail)
     }
 
-    /// There is such a child now, and it is in the list; if the one that had its index is there still, then in its place.
+    /// There is such a child now, and it is in the list; if the one that had its index is there still, then in its place. False if there is
+    /// no room for it.
     #[inline]
-    pub(crate) fn insert(&mut self, child: u32) {
+    pub(crate) fn insert(&mut self, child: u32) -> bool {
         if let Some(link) = self.links.get_mut(child as usize) {
             *link &= !GONE;
             self.push(child);
-        } else {
-            assert!(self.links.len() == child as usize && child < IDLE, "a combinator has no room for more children");
+            return true;
+        }
+        let is_room = self.links.len() == child as usize && child < IDLE;
+        if is_room {
             self.links.push(END);
             self.append(child);
         }
+        is_room
     }
 
     pub(crate) fn remove(&mut self, child: u32) {

@@ -439,7 +439,7 @@ impl Drop for Runtime {
 impl Core {
     /// Whether a turn would find something to do at once.
     pub(crate) fn has_work(&self) -> bool {
-        self.slots.borrow().has_queued() || self.mailbox.has_mail()
+        self.slots.has_queued() || self.mailbox.has_mail()
     }
 
     /// The deadline of the earliest timer, as the clock stands.

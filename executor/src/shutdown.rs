@@ -8,7 +8,6 @@
 //! ```
 
 use std::mem;
-use std::rc::Rc;
 use std::time::Duration;
 
 use crate::join_error::{CancelKind, CancelReason};
@@ -16,7 +15,6 @@ use crate::layer::Ending;
 use crate::machine::core::Core;
 use crate::machine::header::{HasHeader, Header};
 use crate::machine::mailbox;
-use crate::machine::task::Run;
 use crate::machine::waker::TaskId;
 use crate::observe::{Cause, Event};
 use crate::report::Report;
@@ -93,8 +91,8 @@ impl Core {
         let end = self.grace.map(|grace| self.timers.clock.now() + grace + DRAIN_SLACK);
         let alarm = end.map(|end| self.timers.arm_at(end, TaskId::NONE.waker()));
         let mut stands = Standstill::new(&self.timers.clock);
-        while self.slots.borrow().has_queued() || self.task_count() > 0 {
-            let may_block = !self.slots.borrow().has_queued(); // else the last one may end in this turn
+        while self.slots.has_queued() || self.task_count() > 0 {
+            let may_block = !self.slots.has_queued(); // else the last one may end in this turn
             if self.turn(may_block).is_err() || end.is_some_and(|end| self.timers.looked_at() >= end) {
                 break;
             }
@@ -128,16 +126,20 @@ impl Core {
 
     /// Leaks every task but main, because their destructors do not come to an end.
     fn forget_tasks(&self) -> Vec<TaskInfo> {
-        let slots = self.slots.borrow();
-        let left = slots.tasks().filter(|task| task.header().id.get() != self.main.get());
-        left.inspect(|task| mem::forget(Rc::clone(task))).map(|task| task.header().info()).collect()
+        let left = self.slots.tasks().into_iter().filter(|task| task.header().id.get() != self.main.get());
+        let forgotten = left.map(|task| {
+            let info = task.header().info();
+            mem::forget(task);
+            info
+        });
+        forgotten.collect()
     }
 
     /// Flags and queues every task that `is_meant`, and says how many there are. Main is not meant: it is `block_on`'s.
     pub(crate) fn cancel_all(&self, is_meant: &dyn Fn(&Header) -> bool) -> usize {
         let main = self.main.get();
-        let is_left = |task: &&Rc<dyn Run>| task.header().id.get() != main && is_meant(task.header());
-        let tasks: Vec<_> = self.slots.borrow().tasks().filter(is_left).cloned().collect();
+        let mut tasks = self.slots.tasks();
+        tasks.retain(|task| task.header().id.get() != main && is_meant(task.header()));
         for task in &tasks {
             task.header().flag(CancelReason::new(CancelKind::Shutdown));
             self.because(Cause::Cancel, || self.mark(task.header().id.get()));
@@ -147,14 +149,13 @@ impl Core {
 
     /// Main first.
     pub(crate) fn waiting_tasks(&self) -> Vec<TaskInfo> {
-        let slots = self.slots.borrow();
-        let others = slots.tasks().filter(|task| task.header().id.get() != self.main.get());
-        slots.task(self.main.get()).into_iter().chain(others).map(|task| self.info(task)).collect()
+        let others = self.slots.tasks().into_iter().filter(|task| task.header().id.get() != self.main.get());
+        self.slots.task(self.main.get()).into_iter().chain(others).map(|task| self.info(&task)).collect()
     }
 
     /// How many tasks there are, main not counted.
     pub(crate) fn task_count(&self) -> usize {
-        self.slots.borrow().tasks().filter(|task| task.header().id.get() != self.main.get()).count()
+        self.slots.len() - usize::from(self.slots.task(self.main.get()).is_some())
     }
 }
 

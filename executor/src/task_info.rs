@@ -63,7 +63,7 @@ impl Core {
     pub(crate) fn ask_running<R>(&self, ask: impl FnOnce(&Rc<dyn Run>) -> R) -> Option<R> {
         match &*self.hosted.borrow() {
             Some(hosted) => Some(ask(hosted)),
-            None => self.slots.borrow().task(self.running.get()).map(ask),
+            None => self.slots.task(self.running.get()).map(|task| ask(&task)),
         }
     }
 

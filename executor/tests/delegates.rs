@@ -3,7 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::mem::ManuallyDrop;
-use std::pin::Pin;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::mpsc::channel;
 use std::task::{Context, Poll, Waker};
@@ -617,4 +618,44 @@ fn a_wake_inside_the_clone_of_the_parents_waker_is_not_lost() {
         assert!(polls.take() == [1] || woken.get());
         assert_eq!(Instant::now(), Instant::START);
     });
+}
+
+thread_local!(static WOKEN_BY_HOOK: RefCell<Vec<Waker>> = const { RefCell::new(Vec::new()) });
+
+/// A panic's hook is a program's code, too: nothing of ours is borrowed while it runs.
+#[test]
+fn a_panic_hook_may_use_the_runtime_and_the_combinator_that_was_misused() {
+    let _dog = watchdog();
+    let before = take_hook();
+    set_hook(Box::new(move |info| {
+        let wakers = WOKEN_BY_HOOK.take();
+        if wakers.is_empty() {
+            return before(info);
+        }
+        wakers.iter().for_each(Waker::wake_by_ref);
+        spawn(yield_now()).detach();
+        assert!(pin!(sleep(Duration::from_secs(1))).poll(&mut Context::from_waker(&wakers[0])).is_pending());
+    }));
+    let (runtime, _clock) = simulated();
+    for what in ["waker", "remove"] {
+        let mut delegates = Delegates::new();
+        runtime.block_on(poll_fn(|cx| {
+            if delegates.is_empty() {
+                delegates.insert();
+            }
+            delegates.begin(cx);
+            while let Some(child) = delegates.next() {
+                let waker = delegates.waker(child).clone();
+                WOKEN_BY_HOOK.set(vec![waker.clone(), cx.waker().clone()]);
+                let panic = catch_unwind(AssertUnwindSafe(|| match what {
+                    "waker" => assert!(delegates.waker(1).will_wake(&waker)),
+                    _ => delegates.remove(1),
+                }));
+                assert!(panic.is_err(), "{what}");
+                assert!(delegates.has_woken(), "{what}: the hook has woken it");
+                delegates.remove(child);
+            }
+            Poll::Ready(())
+        }));
+    }
 }

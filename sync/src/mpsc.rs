@@ -1,6 +1,6 @@
 //! A channel of messages from many senders to one receiver.
 //!
-//! It is a `VecDeque` and a [`Semaphore`] whose permits are the free slots: who sends takes one, who receives gives one back.
+//! It is a `VecDeque` (shared, as a [`Deque`]) and a [`Semaphore`] whose permits are the free slots: who sends takes one, who receives gives one back.
 //! The single receiver needs no queue, only a cell for its waker, and is woken on the edge from empty to not empty. A sender
 //! that waits is granted its slot by the receiver; being polled, it moves its message in. So the message stays with the sender
 //! until there is room for it, and in the channel until the poll of `recv` that returns it.
@@ -24,11 +24,12 @@
 //! # });
 //! ```
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
+
+use handcar_executor::Deque;
 
 use crate::event::Event;
 use crate::semaphore::Semaphore;
@@ -88,7 +89,7 @@ fn make<T, L>(capacity: usize, has_limit: bool) -> (Sender<T, L>, Receiver<T>) {
     let made_at = Location::caller();
     // Cyclic only to be made in its place, not moved there.
     let channel = Rc::new_cyclic(|_| Channel {
-        messages: RefCell::new(VecDeque::new()),
+        messages: Deque::new(),
         slots: Semaphore::new_at(capacity.max(1), made_at),
         capacity,
         has_limit,
@@ -103,7 +104,7 @@ fn make<T, L>(capacity: usize, has_limit: bool) -> (Sender<T, L>, Receiver<T>) {
 }
 
 struct Channel<T> {
-    messages: RefCell<VecDeque<T>>,
+    messages: Deque<T>,
     slots: Semaphore,
     /// What the user asked for: 0 has one slot all the same.
     capacity: usize,
@@ -137,24 +138,22 @@ impl<T> Channel<T> {
     /// channel grows: one of three words took 13 ns in place of 9.)
     #[inline]
     fn push_from(&self, take: impl FnOnce() -> Option<T>) {
-        let mut messages = self.messages.borrow_mut();
-        if messages.len() == messages.capacity() {
-            drop(messages);
+        let queued = self.messages.len();
+        if queued == self.messages.capacity() {
             return self.grow_and_push_from(take);
         }
-        let was_empty = messages.is_empty();
         if let Some(message) = take() {
-            messages.push_back(message);
+            let pushed = self.messages.push_within_capacity(message);
+            debug_assert!(pushed.is_ok());
         }
-        drop(messages);
-        if was_empty {
+        if queued == 0 {
             self.receiver.wake();
         }
     }
 
     #[cold]
     fn grow_and_push_from(&self, take: impl FnOnce() -> Option<T>) {
-        self.messages.borrow_mut().reserve(1);
+        self.messages.grow();
         self.push_from(take);
     }
 
@@ -173,14 +172,12 @@ impl<T> Channel<T> {
     #[inline(always)]
     #[allow(clippy::inline_always)] // a call less for each wait: 848 to 810 instructions a ping-pong
     fn pop(&self) -> Option<T> {
-        let mut messages = self.messages.borrow_mut();
-        let Some(message) = messages.pop_front() else {
-            if is_large(&messages) {
-                *messages = VecDeque::new();
+        let Some(message) = self.messages.pop() else {
+            if is_large(&self.messages) {
+                drop(self.messages.take());
             }
             return None;
         };
-        drop(messages);
         if self.is_offered() {
             self.hand_over();
         }
@@ -237,7 +234,7 @@ impl<T> Channel<T> {
         if self.has_limit {
             self.slots.available_permits().min(self.capacity)
         } else {
-            self.capacity - self.messages.borrow().len()
+            self.capacity - self.messages.len()
         }
     }
 
@@ -249,7 +246,7 @@ impl<T> Channel<T> {
 
 /// Whether that is the memory of a burst, which is given back when the receiver finds the channel empty.
 #[inline]
-fn is_large<T>(messages: &VecDeque<T>) -> bool {
+fn is_large<T>(messages: &Deque<T>) -> bool {
     size_of::<T>() > 0 && messages.capacity() > KEPT_MESSAGES.min(KEPT_BYTES / size_of::<T>())
 }
 
@@ -265,7 +262,7 @@ fn leave<T>(channel: &Channel<T>, ticket: &mut Ticket, n: usize, what: &'static 
 impl<T> fmt::Debug for Channel<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Channel")
-            .field("messages", &self.messages.borrow().len())
+            .field("messages", &self.messages.len())
             .field("capacity", &self.capacity)
             .field("senders", &self.senders.get())
             .field("closed", &self.slots.is_closed())

@@ -18,7 +18,7 @@
 
 #![allow(clippy::cast_possible_truncation)] // memory ends before 2^31 children
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fmt;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Waker};
@@ -30,25 +30,33 @@ use crate::machine::waker::{BLOCK, TaskId};
 use crate::question;
 use crate::ready_list::ReadyList;
 use crate::report;
+use crate::unchecked::{Borrow, UncheckedRefCell};
 
 /// The wake side of a combinator: shared by its blocks.
 #[derive(Default)]
 pub(crate) struct Ready {
-    list: RefCell<ReadyList>,
+    list: UncheckedRefCell<ReadyList>,
     /// Taken by the first wake after a poll.
     pub(crate) parent: Cell<Option<Waker>>,
 }
 
 impl Ready {
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // it is nothing
+    fn list(&self) -> Borrow<'_, ReadyList> {
+        // SAFETY: each use, all in this file, has let go at the end of its statement, and calls nothing but one method of the list.
+        unsafe { self.list.borrow_mut() }
+    }
+
     /// Puts a child into the list; returns the parent's waker if that has to be woken.
     #[inline]
     pub(crate) fn push(&self, child: u32) -> Option<Waker> {
-        if self.list.borrow_mut().push(child) { self.parent.take() } else { None }
+        if self.list().push(child) { self.parent.take() } else { None }
     }
 
     /// Whether a wake would put `child` into the list.
     pub(crate) fn is_idle(&self, child: u32) -> bool {
-        self.list.borrow().is_idle(child)
+        self.list().is_idle(child)
     }
 }
 
@@ -57,7 +65,7 @@ impl Core {
     /// that.
     #[inline(never)] // the wake of a task has no frame
     pub(crate) fn mark_child(&self, id: TaskId) {
-        let parent = self.slots.borrow_mut().wake_child(id);
+        let parent = self.slots.wake_child(id);
         if let Some(parent) = parent {
             report::wake_one(parent);
         }
@@ -116,11 +124,16 @@ impl Delegates {
     }
 
     /// As [`insert`](Delegates::insert), for the parent itself, before it begins a poll: it need not be woken.
+    ///
+    /// # Panics
+    ///
+    /// If there are two thousand million children.
     #[inline]
     pub fn insert_before_begin(&mut self) -> usize {
         let child = self.free.pop().unwrap_or(self.len as u32);
         self.len += 1;
-        self.ready.list.borrow_mut().insert(child);
+        let is_there = self.ready.list().insert(child);
+        assert!(is_there, "a combinator has no room for more children");
         child as usize
     }
 
@@ -135,21 +148,21 @@ impl Delegates {
         if !std::ptr::eq(self.core.as_ptr(), Rc::as_ptr(&core)) {
             self.move_to(&core);
         }
-        let indices = self.ready.list.borrow().indices();
+        let indices = self.ready.list().indices();
         while self.blocks.len() * BLOCK < indices {
             let first = (self.blocks.len() * BLOCK) as u32;
-            self.blocks.push(core.slots.borrow_mut().insert_block(Rc::clone(&self.ready), first));
+            self.blocks.push(core.slots.insert_block(Rc::clone(&self.ready), first));
         }
         let waker = match self.ready.parent.take() {
             Some(kept) if kept.will_wake(cx.waker()) => kept,
             _ => keep(cx.waker()),
         };
         if question::is_question() {
-            self.ready.list.borrow_mut().push_all(); // each is to be asked; the parent is being polled already
+            self.ready.list().push_all(); // each is to be asked; the parent is being polled already
         }
         let crossed = self.ready.parent.replace(Some(waker));
         drop(crossed);
-        self.last = self.ready.list.borrow().last();
+        self.last = self.ready.list().last();
     }
 
     #[cold]
@@ -158,7 +171,7 @@ impl Delegates {
         self.release();
         self.core = Rc::downgrade(core);
         if !is_first {
-            self.ready.list.borrow_mut().push_all();
+            self.ready.list().push_all();
         }
     }
 
@@ -168,7 +181,7 @@ impl Delegates {
     #[inline]
     pub fn next(&mut self) -> Option<usize> {
         while self.last.is_some() {
-            let (child, is_there) = self.ready.list.borrow_mut().pop()?;
+            let (child, is_there) = self.ready.list().pop()?;
             if self.last == Some(child) {
                 self.last = None;
             }
@@ -186,7 +199,8 @@ impl Delegates {
     /// If there is no such child.
     #[inline]
     pub fn waker(&self, child: usize) -> Lent {
-        assert!(self.ready.list.borrow().is_child(child as u32), "there is no child {child}");
+        let is_there = self.ready.list().is_child(child as u32);
+        assert!(is_there, "there is no child {child}");
         Lent::new(self.id(child))
     }
 
@@ -198,7 +212,7 @@ impl Delegates {
 
     /// Whether a woken child waits to be returned by [`next`](Delegates::next), or did until it was removed.
     pub fn has_woken(&self) -> bool {
-        self.ready.list.borrow().last().is_some()
+        self.ready.list().last().is_some()
     }
 
     /// Removes a child; its waker is inert until the index is used again, and then may cost the new child a poll.
@@ -207,14 +221,14 @@ impl Delegates {
     ///
     /// If there is no such child.
     pub fn remove(&mut self, child: usize) {
-        let mut list = self.ready.list.borrow_mut();
-        assert!(list.is_child(child as u32), "there is no child {child}");
-        list.remove(child as u32);
+        let is_there = self.ready.list().is_child(child as u32);
+        assert!(is_there, "there is no child {child}");
+        self.ready.list().remove(child as u32);
         self.free.push(child as u32);
         self.len -= 1;
         if self.len == 0 {
             self.last = None;
-            while list.pop().is_some() {}
+            while self.ready.list().pop().is_some() {}
         }
     }
 
@@ -230,8 +244,7 @@ impl Delegates {
 
     fn release(&mut self) {
         if let Some(core) = self.core.upgrade() {
-            let mut slots = core.slots.borrow_mut();
-            self.blocks.iter().for_each(|&first| slots.remove_block(first));
+            self.blocks.iter().for_each(|&first| core.slots.remove_block(first));
         }
         self.blocks.clear();
     }

@@ -33,6 +33,7 @@ use crate::machine::delegate::Ready;
 use crate::machine::header::HasHeader;
 use crate::machine::task::Run;
 use crate::machine::waker::{MAX_BLOCKS, MAX_SLOTS, TaskId};
+use crate::unchecked::{Borrow, UncheckedRefCell};
 
 /// The end of a list: no slot has this number.
 const NONE: u32 = u32::MAX;
@@ -61,6 +62,10 @@ const _: () = assert!(usize::BITS != 64 || size_of::<Slot>() == 24);
 
 pub(crate) struct Slots {
     executor: TaskId,
+    books: UncheckedRefCell<Books>,
+}
+
+struct Books {
     table: Vec<Slot>,
     /// The first that is empty.
     empty: u32,
@@ -75,57 +80,66 @@ pub(crate) struct Slots {
 
 impl Slots {
     pub(crate) fn new(executor: u16) -> Slots {
-        let executor = TaskId::of_executor(executor);
         let (table, blocks) = (Vec::new(), Slab::new());
-        Slots { executor, table, empty: NONE, head: NONE, tail: NONE, before: NONE, blocks, generation: 0 }
+        let books = Books { table, empty: NONE, head: NONE, tail: NONE, before: NONE, blocks, generation: 0 };
+        Slots { executor: TaskId::of_executor(executor), books: UncheckedRefCell::new(books) }
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // it is nothing
+    fn books(&self) -> Borrow<'_, Books> {
+        // SAFETY: each method below has let go when it returns. Until then it calls nothing that could come back here: no destructor, no
+        // panic, and of other files `Ready::push` and the clock. (Nor does an allocator: whoever writes one keeps to what does not allocate.)
+        unsafe { self.books.borrow_mut() }
     }
 
     /// Whether there is room for one more task.
     #[inline]
     #[track_caller]
     pub(crate) fn expect_room(&self) {
-        let is_room = self.empty != NONE || self.table.len() < MAX_SLOTS;
+        let is_room = self.has_room();
         assert!(is_room, "a runtime holds at most {MAX_SLOTS} tasks: wait for some to end");
+    }
+
+    #[inline]
+    fn has_room(&self) -> bool {
+        let books = self.books();
+        books.empty != NONE || books.table.len() < MAX_SLOTS
     }
 
     /// A slot for a task, queued for its first poll.
     #[inline(never)] // one copy for all types of tasks
-    pub(crate) fn insert_task(&mut self, task: Rc<dyn Run>) -> TaskId {
-        let number = self.empty;
-        let Some(slot) = self.table.get_mut(number as usize) else {
-            return self.insert_as_last(task); // NONE is no slot's number
+    pub(crate) fn insert_task(&self, task: Rc<dyn Run>) -> TaskId {
+        let books = &mut *self.books();
+        let number = books.empty;
+        let Some(slot) = books.table.get_mut(number as usize) else {
+            return self.executor.at(1, books.insert_as_last(task)); // NONE is no slot's number
         };
-        self.empty = slot.link;
+        books.empty = slot.link;
         slot.link = NONE;
         mem::forget(slot.task.replace(task)); // it had none
         let id = self.executor.at(slot.generation, number);
-        self.append(number);
+        books.append(number);
         id
-    }
-
-    /// No slot is empty: one more.
-    #[cold]
-    #[allow(clippy::cast_possible_truncation)] // a slot's number is below MAX_SLOTS
-    fn insert_as_last(&mut self, task: Rc<dyn Run>) -> TaskId {
-        self.empty = self.table.len() as u32;
-        self.table.push(Slot { generation: 1, queued: true, slow: false, link: NONE, task: None });
-        self.insert_task(task)
     }
 
     /// A block for children from `first` on. Returns the number of the first.
     #[track_caller]
-    pub(crate) fn insert_block(&mut self, ready: Rc<Ready>, first: u32) -> TaskId {
-        assert!(self.blocks.len() < MAX_BLOCKS, "a runtime has no room for more children: wait for some to end");
-        self.generation = TaskId::next_generation(self.generation);
-        let block = self.blocks.insert(Block { generation: self.generation, first, ready });
-        self.executor.at_block(self.generation, block)
+    pub(crate) fn insert_block(&self, ready: Rc<Ready>, first: u32) -> TaskId {
+        let is_room = self.books().blocks.len() < MAX_BLOCKS;
+        assert!(is_room, "a runtime has no room for more children: wait for some to end");
+        let books = &mut *self.books();
+        books.generation = TaskId::next_generation(books.generation);
+        let block = books.blocks.insert(Block { generation: books.generation, first, ready });
+        self.executor.at_block(books.generation, block)
     }
 
     /// Queues the task that `id` names. False if it was queued already, or lives no more.
     #[inline(always)]
     #[allow(clippy::inline_always)] // into `Core::mark`, which is its only caller
-    pub(crate) fn wake(&mut self, id: TaskId) -> bool {
-        let Some(slot) = self.table.get_mut(id.slot() as usize) else {
+    pub(crate) fn wake(&self, id: TaskId) -> bool {
+        let books = &mut *self.books();
+        let Some(slot) = books.table.get_mut(id.slot() as usize) else {
             return false;
         };
         if slot.generation != id.generation() || slot.queued {
@@ -133,19 +147,122 @@ impl Slots {
         }
         slot.queued = true;
         slot.link = NONE;
-        self.append(id.slot());
+        books.append(id.slot());
         true
     }
 
-    /// Puts a child into its parent's ready list. Who has ended the borrow wakes the parent.
+    /// Puts a child into its parent's ready list. The caller wakes the parent.
     pub(crate) fn wake_child(&self, id: TaskId) -> Option<Waker> {
-        let (ready, child) = self.child(id)?;
+        let books = self.books();
+        let (ready, child) = books.child(id)?;
         ready.push(child)
     }
 
     /// The combinator that a child belongs to, if it lives, and the child's index there.
+    pub(crate) fn child(&self, id: TaskId) -> Option<(Rc<Ready>, u32)> {
+        self.books().child(id).map(|(ready, child)| (Rc::clone(ready), child))
+    }
+
+    /// Takes the last task out of the run queue, if that is `id`. It still counts as queued, and has to be put back.
+    pub(crate) fn set_aside(&self, id: TaskId) -> bool {
+        let books = &mut *self.books();
+        let is_last = id != TaskId::NONE && books.tail == id.slot();
+        if is_last && books.head == books.tail {
+            (books.head, books.tail) = (NONE, NONE);
+        } else if is_last {
+            books.tail = books.before;
+            books.table[books.tail as usize].link = NONE;
+        }
+        is_last
+    }
+
+    /// Puts it at the end.
+    pub(crate) fn put_back(&self, id: TaskId) {
+        self.books().append(id.slot());
+    }
+
+    /// Takes the next task from the run queue; it stays in its slot.
+    #[inline]
+    pub(crate) fn pop(&self, if_slow: impl FnOnce()) -> Option<Rc<dyn Run>> {
+        let books = &mut *self.books();
+        let slot = books.table.get_mut(books.head as usize)?; // NONE is no slot's number
+        slot.queued = false;
+        books.head = slot.link;
+        if slot.link == NONE {
+            books.tail = NONE;
+        }
+        if slot.slow {
+            slot.slow = false;
+            if_slow();
+        }
+        slot.task.clone()
+    }
+
+    /// Empties a finished task's slot, unless it is queued: then it comes by once more.
+    #[inline]
+    pub(crate) fn retire(&self, id: TaskId) -> Option<Rc<dyn Run>> {
+        let books = &mut *self.books();
+        let slot = &mut books.table[id.slot() as usize];
+        if slot.queued {
+            return None;
+        }
+        slot.generation = TaskId::next_generation(slot.generation);
+        (slot.queued, slot.slow) = (true, false);
+        slot.link = mem::replace(&mut books.empty, id.slot());
+        slot.task.take()
+    }
+
+    /// Notes that the polls of a task are slow, if it lives.
+    pub(crate) fn note_slow(&self, id: TaskId) {
+        if let Some(slot) = self.books().table.get_mut(id.slot() as usize)
+            && slot.generation == id.generation()
+            && id != TaskId::NONE
+        {
+            slot.slow = true;
+        }
+    }
+
+    /// Gives back the block whose first child has this number.
+    pub(crate) fn remove_block(&self, first: TaskId) {
+        let block = self.books().blocks.try_remove(first.block_and_place().0);
+        drop(block);
+    }
+
+    #[inline]
+    pub(crate) fn has_queued(&self) -> bool {
+        self.books().head != NONE
+    }
+
+    /// Every task, in the order of their slots.
+    pub(crate) fn tasks(&self) -> Vec<Rc<dyn Run>> {
+        self.books().table.iter().filter_map(|slot| slot.task.clone()).collect()
+    }
+
+    /// How many tasks there are.
+    pub(crate) fn len(&self) -> usize {
+        self.books().table.iter().filter(|slot| slot.task.is_some()).count()
+    }
+
+    /// The task that `id` names, if it lives.
+    pub(crate) fn task(&self, id: TaskId) -> Option<Rc<dyn Run>> {
+        let task = self.books().table.get(id.slot() as usize)?.task.clone()?;
+        (task.header().id.get() == id).then_some(task)
+    }
+}
+
+impl Books {
+    /// No slot is empty: one more. Returns its number.
+    #[cold]
+    #[allow(clippy::cast_possible_truncation)] // a slot's number is below MAX_SLOTS
+    fn insert_as_last(&mut self, task: Rc<dyn Run>) -> u32 {
+        let number = self.table.len() as u32;
+        self.table.push(Slot { generation: 1, queued: true, slow: false, link: NONE, task: Some(task) });
+        self.append(number);
+        number
+    }
+
     #[allow(clippy::cast_possible_truncation)]
-    pub(crate) fn child(&self, id: TaskId) -> Option<(&Ready, u32)> {
+    fn child(&self, id: TaskId) -> Option<(&Rc<Ready>, u32)> {
         let (block, place) = id.block_and_place();
         let block = self.blocks.get(block).filter(|block| block.generation == id.generation())?;
         Some((&block.ready, block.first + place as u32))
@@ -157,83 +274,5 @@ impl Slots {
             None => self.head = slot, // the queue was empty: NONE is no slot's number
         }
         self.before = mem::replace(&mut self.tail, slot);
-    }
-
-    /// Takes the last task out of the run queue, if that is `id`. It still counts as queued, and has to be put back.
-    pub(crate) fn set_aside(&mut self, id: TaskId) -> bool {
-        let is_last = id != TaskId::NONE && self.tail == id.slot();
-        if is_last && self.head == self.tail {
-            (self.head, self.tail) = (NONE, NONE);
-        } else if is_last {
-            self.tail = self.before;
-            self.table[self.tail as usize].link = NONE;
-        }
-        is_last
-    }
-
-    /// Puts it at the end.
-    pub(crate) fn put_back(&mut self, id: TaskId) {
-        self.append(id.slot());
-    }
-
-    /// Takes the next task from the run queue; it stays in its slot.
-    #[inline]
-    pub(crate) fn pop(&mut self, if_slow: impl FnOnce()) -> Option<Rc<dyn Run>> {
-        let slot = self.table.get_mut(self.head as usize)?; // NONE is no slot's number
-        slot.queued = false;
-        self.head = slot.link;
-        if slot.link == NONE {
-            self.tail = NONE;
-        }
-        if slot.slow {
-            slot.slow = false;
-            if_slow();
-        }
-        slot.task.clone()
-    }
-
-    /// Empties a finished task's slot, unless it is queued: then it comes by once more. The caller drops what it gets after
-    /// the borrow.
-    #[inline]
-    pub(crate) fn retire(&mut self, id: TaskId) -> Option<Rc<dyn Run>> {
-        let slot = &mut self.table[id.slot() as usize];
-        if slot.queued {
-            return None;
-        }
-        slot.generation = TaskId::next_generation(slot.generation);
-        (slot.queued, slot.slow) = (true, false);
-        slot.link = mem::replace(&mut self.empty, id.slot());
-        slot.task.take()
-    }
-
-    /// Notes that the polls of a task are slow, if it lives.
-    pub(crate) fn note_slow(&mut self, id: TaskId) {
-        if let Some(slot) = self.table.get_mut(id.slot() as usize)
-            && slot.generation == id.generation()
-            && id != TaskId::NONE
-        {
-            slot.slow = true;
-        }
-    }
-
-    /// Gives back the block whose first child has this number.
-    pub(crate) fn remove_block(&mut self, first: TaskId) {
-        self.blocks.remove(first.block_and_place().0);
-    }
-
-    #[inline]
-    pub(crate) fn has_queued(&self) -> bool {
-        self.head != NONE
-    }
-
-    /// Every task, in the order of their slots.
-    pub(crate) fn tasks(&self) -> impl Iterator<Item = &Rc<dyn Run>> {
-        self.table.iter().filter_map(|slot| slot.task.as_ref())
-    }
-
-    /// The task that `id` names, if it lives.
-    pub(crate) fn task(&self, id: TaskId) -> Option<&Rc<dyn Run>> {
-        let task = self.table.get(id.slot() as usize)?.task.as_ref()?;
-        (task.header().id.get() == id).then_some(task)
     }
 }

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::iter;
-use std::mem;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -78,7 +77,7 @@ impl<T> Receiver<T> {
         if !question::has_left() || channel.is_attended() {
             return self.poll_slow(cx);
         }
-        let Some(message) = channel.messages.borrow_mut().pop_front() else {
+        let Some(message) = channel.messages.pop() else {
             return self.poll_slow(cx);
         };
         if channel.has_limit {
@@ -106,10 +105,7 @@ impl<T> Receiver<T> {
     #[inline(never)]
     fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let channel = &*self.channel;
-        let nothing_to_do = || {
-            let messages = channel.messages.borrow();
-            messages.is_empty() && !is_large(&messages) && !channel.is_finished()
-        };
+        let nothing_to_do = || channel.messages.is_empty() && !is_large(&channel.messages) && !channel.is_finished();
         if question::has_left() && nothing_to_do() && channel.receiver.register_first(cx.waker()) {
             return Poll::Pending;
         }
@@ -125,7 +121,7 @@ impl<T> Receiver<T> {
         if message.is_none() && !channel.is_finished() {
             channel.receiver.register(cx.waker());
             // Registering runs foreign code: look again.
-            if channel.messages.borrow().is_empty() && !channel.is_finished() {
+            if channel.messages.is_empty() && !channel.is_finished() {
                 return Poll::Pending;
             }
             return self.take_after_all();
@@ -153,7 +149,7 @@ impl<T> Receiver<T> {
 
     /// How many messages are in the channel.
     pub fn len(&self) -> usize {
-        self.channel.messages.borrow().len()
+        self.channel.messages.len()
     }
 
     /// Whether no message is in the channel.
@@ -200,8 +196,7 @@ impl<T> Drop for Receiver<T> {
             // The message of a rendezvous goes back to its sender.
             self.channel.handover.wake();
         } else {
-            let unread = mem::take(&mut *self.channel.messages.borrow_mut());
-            drop(unread);
+            drop(self.channel.messages.take());
         }
     }
 }
