@@ -132,7 +132,7 @@ pub fn end_with(panic: PanicPayload) -> ! {
 /// Keeps something with the task that is being polled, until `None` is: from its next poll on its attention has [`KEPT`]. Returns what
 /// was kept before.
 pub fn keep(kept: Option<Rc<dyn Any>>) -> Option<Rc<dyn Any>> {
-    let task = context::with_current(|core| core.ask_running(Rc::clone)).flatten()?;
+    let task = context::with_current(|core| core.running_task()).flatten()?;
     task.header().keep(kept)
 }
 

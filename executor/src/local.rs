@@ -137,7 +137,7 @@ impl Host {
     /// Polls `task`, which is the delegate `child`. Ready when it has ended: then its future is gone.
     #[inline]
     pub fn poll(&self, task: &LocalTask, delegates: &Delegates, child: usize) -> Poll<()> {
-        let id = delegates.id(child);
+        let id = delegates.id_of_next(child);
         task.run.header().id.set(id);
         self.change_to(Some(Rc::clone(&task.run)));
         layer::set_attention(0);

@@ -51,21 +51,23 @@ impl ReadyList {
         (self.tail != END).then_some(self.tail)
     }
 
-    /// There is such a child now, and it is in the list; if the one that had its index is there still, then in its place. False if there is
-    /// no room for it.
+    /// One more child, which is in the list. Nothing if there is no room for it.
     #[inline]
-    pub(crate) fn insert(&mut self, child: u32) -> bool {
-        if let Some(link) = self.links.get_mut(child as usize) {
-            *link &= !GONE;
-            self.push(child);
-            return true;
+    pub(crate) fn add(&mut self) -> Option<u32> {
+        let child = self.links.len();
+        if child >= IDLE as usize {
+            return None;
         }
-        let is_room = self.links.len() == child as usize && child < IDLE;
-        if is_room {
-            self.links.push(END);
-            self.append(child);
-        }
-        is_room
+        self.links.push(END);
+        self.append(child as u32);
+        Some(child as u32)
+    }
+
+    /// A child with the index of one that was removed. It is in the list; if the other one is there still, then in its place.
+    #[inline]
+    pub(crate) fn add_again(&mut self, child: u32) {
+        self.links[child as usize] &= !GONE;
+        self.push(child);
     }
 
     pub(crate) fn remove(&mut self, child: u32) {

@@ -59,19 +59,18 @@ impl Core {
         info
     }
 
-    /// Asks the task that is being polled, if one is; `ask` runs no user code.
-    pub(crate) fn ask_running<R>(&self, ask: impl FnOnce(&Rc<dyn Run>) -> R) -> Option<R> {
-        match &*self.hosted.borrow() {
-            Some(hosted) => Some(ask(hosted)),
-            None => self.slots.task(self.running.get()).map(|task| ask(&task)),
-        }
+    /// The task that is being polled, if one is.
+    pub(crate) fn running_task(&self) -> Option<Rc<dyn Run>> {
+        let hosted = self.hosted.take();
+        self.hosted.set(hosted.clone());
+        hosted.or_else(|| self.slots.task(self.running.get()))
     }
 
     pub(crate) fn running(&self) -> Option<TaskInfo> {
-        self.ask_running(|task| self.info(task))
+        self.running_task().map(|task| self.info(&task))
     }
 
     pub(crate) fn of_running<R>(&self, ask: impl FnOnce(&Header) -> R) -> Option<R> {
-        self.ask_running(|task| ask(task.header()))
+        self.running_task().map(|task| ask(task.header()))
     }
 }

@@ -72,7 +72,7 @@ pub(crate) struct Core {
     /// The task that is being polled.
     pub(crate) running: Cell<TaskId>,
     /// The local task that it polls, if it polls one.
-    pub(crate) hosted: RefCell<Option<Rc<dyn Run>>>,
+    pub(crate) hosted: Cell<Option<Rc<dyn Run>>>,
     /// What else wakes tasks at this moment.
     pub(crate) cause: Cell<Cause>,
     pace: Pace,
@@ -117,7 +117,7 @@ impl Core {
             main: Cell::new(TaskId::NONE),
             main_at: Cell::new(None),
             running: Cell::new(TaskId::NONE),
-            hosted: RefCell::default(),
+            hosted: Cell::default(),
             cause: Cell::new(Cause::Outside),
             pace: Pace::default(),
             closing: Cell::new(Closing::Open),

@@ -130,11 +130,21 @@ impl Delegates {
     /// If there are two thousand million children.
     #[inline]
     pub fn insert_before_begin(&mut self) -> usize {
-        let child = self.free.pop().unwrap_or(self.len as u32);
+        let child = match self.free.pop() {
+            Some(child) => {
+                self.ready.list().add_again(child);
+                child
+            }
+            None => self.add(),
+        };
         self.len += 1;
-        let is_there = self.ready.list().insert(child);
-        assert!(is_there, "a combinator has no room for more children");
         child as usize
+    }
+
+    #[inline]
+    fn add(&self) -> u32 {
+        let added = self.ready.list().add();
+        added.expect("a combinator holds two thousand million children: wait for some to end")
     }
 
     /// Begins a poll of the parent: from now on a woken child wakes `cx`.
@@ -204,10 +214,15 @@ impl Delegates {
         Lent::new(self.id(child))
     }
 
-    /// What a child's [`waker`](Delegates::waker) carries, for those who know that there is such a child.
     #[inline]
-    pub(crate) fn id(&self, child: usize) -> TaskId {
+    fn id(&self, child: usize) -> TaskId {
         self.blocks.get(child / BLOCK).map_or(TaskId::NONE, |first| first.at_place(child % BLOCK))
+    }
+
+    /// What the [`waker`](Delegates::waker) carries of a child that [`next`](Delegates::next) has returned: since then it has a number.
+    #[inline]
+    pub(crate) fn id_of_next(&self, child: usize) -> TaskId {
+        self.blocks[child / BLOCK].at_place(child % BLOCK)
     }
 
     /// Whether a woken child waits to be returned by [`next`](Delegates::next), or did until it was removed.

@@ -3,6 +3,8 @@
 //! Not in a `slab`, which takes what it is given through memory, in one piece that was written in two just before; for that
 //! processors have to wait, a tenth of what a child took.
 
+use std::mem;
+
 use handcar_executor::AbortHandle;
 
 /// There are never more children than a runtime has slots.
@@ -48,7 +50,7 @@ impl Members {
     /// The child that a seat was reserved for.
     #[inline]
     pub(crate) fn sit(&mut self, seat: SeatNumber, child: AbortHandle) {
-        self.seats[seat as usize].child = Some(child);
+        mem::forget(self.seats[seat as usize].child.replace(child)); // there was none
     }
 
     /// The child has ended. The caller drops what it gets after the borrow.
