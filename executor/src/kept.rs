@@ -55,6 +55,12 @@ pub fn keep_plain(waker: &Waker) -> Option<Waker> {
     TaskId::of(waker).filter(|id| !id.is_counted()).map(TaskId::waker)
 }
 
+/// Whether a waker is a number, and nothing else: it may be forgotten in place of being dropped.
+#[inline]
+pub(crate) fn is_plain(waker: &Waker) -> bool {
+    TaskId::of(waker).is_some_and(|id| !id.is_counted())
+}
+
 /// Drops a waker that was [kept](keep). If it is a stranger's and panics, that is reported, and does not strike who has come to the
 /// end of a wait, perhaps with a value in hand.
 #[inline]
@@ -75,7 +81,7 @@ pub fn let_go(waker: Option<Waker>) {
 #[inline]
 pub(crate) fn let_go_here(waker: Option<Waker>) {
     match waker {
-        Some(plain) if keep_plain(&plain).is_some() => mem::forget(plain), // a number
+        Some(plain) if is_plain(&plain) => mem::forget(plain),
         waker => let_go(waker),
     }
 }

@@ -7,10 +7,12 @@
 //! An entry that moves within the heap writes its new place down without reading what is there: its timer may lie anywhere, and to wait
 //! until that has come from memory was half the time of a removal among a hundred thousand.
 //!
-//! Nothing here calls anybody: no waker is cloned, woken or dropped.
+//! Nothing here calls anybody: no waker is woken or dropped, and none cloned that is more than a number.
 
 use std::mem;
 use std::task::Waker;
+
+use crate::kept::{is_plain, keep_plain};
 
 /// Children of a heap entry.
 const ARITY: usize = 4;
@@ -72,6 +74,36 @@ impl TimerHeap {
         let entry = self.entry(nanos, key);
         self.staged.push(entry);
         key
+    }
+
+    /// As [`stage`](TimerHeap::stage), where that is short: the waker is a plain number, and nothing has to grow.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation)]
+    pub(crate) fn stage_shortly(&mut self, nanos: u64, waker: &Waker) -> Option<u32> {
+        let (key, staged) = (self.left, self.staged.len());
+        if nanos == NEVER || staged == self.staged.capacity() {
+            return None;
+        }
+        let timer = self.table.get_mut(key as usize)?; // u32::MAX is no key
+        mem::forget(timer.waker.replace(keep_plain(waker)?)); // there was none
+        self.left = mem::replace(&mut timer.word, STAGED + staged as u64) as u32;
+        let entry = self.entry(nanos, key);
+        self.staged.push(entry);
+        Some(key)
+    }
+
+    /// As [`remove`](TimerHeap::remove), where that is short: it was staged last, and its waker, a plain number, need not be dropped.
+    #[inline]
+    pub(crate) fn remove_shortly(&mut self, key: u32) -> bool {
+        let Some(timer) = self.table.get_mut(key as usize) else { return false };
+        let is_last = timer.word == STAGED + self.staged.len() as u64 - 1;
+        let is_short = is_last && timer.waker.as_ref().is_some_and(is_plain);
+        if is_short {
+            mem::forget(timer.waker.take());
+            timer.word = mem::replace(&mut self.left, key).into();
+            self.staged.pop();
+        }
+        is_short
     }
 
     /// Arms a timer with a deadline.

@@ -48,6 +48,12 @@ impl Timers {
         self.heap().stage(nanos, waker)
     }
 
+    /// As [`arm_after`](Timers::arm_after), where that is short and needs no frame: mostly.
+    #[inline]
+    pub(crate) fn arm_shortly(&self, nanos: u64, waker: &Waker) -> Option<u32> {
+        self.heap().stage_shortly(nanos, waker)
+    }
+
     /// Arms a timer that fires at `deadline`.
     pub(crate) fn arm_at(&self, deadline: Instant, waker: Waker) -> u32 {
         self.heap().arm(deadline.nanos(), waker)
@@ -62,6 +68,12 @@ impl Timers {
     #[inline(never)] // one copy, with what lets its waker go
     pub(crate) fn disarm(&self, key: u32) {
         let_go_here(self.take(key));
+    }
+
+    /// As [`disarm`](Timers::disarm), where that is short and needs no frame: of what was armed last.
+    #[inline]
+    pub(crate) fn disarm_shortly(&self, key: u32) -> bool {
+        self.heap().remove_shortly(key)
     }
 
     /// Removes a timer and returns whom it would have woken, to be armed elsewhere.

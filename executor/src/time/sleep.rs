@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::mem;
 use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -62,13 +63,28 @@ impl Alarm {
     }
 
     fn arm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let is_armed = context::with_current(|core| self.arm_shortly(&core.timers, cx)) == Some(true);
+        if is_armed { Poll::Pending } else { self.arm_rarely(cx) }
+    }
+
+    /// Mostly it is relative, and a task's.
+    #[inline]
+    fn arm_shortly(&mut self, timers: &Rc<Timers>, cx: &Context<'_>) -> bool {
+        let Due::After(nanos @ 1..) = self.due else { return false };
+        let Some(key) = timers.arm_shortly(nanos, cx.waker()) else { return false };
+        self.key = key;
+        mem::forget(self.timers.replace(Rc::clone(timers))); // there was none
+        true
+    }
+
+    #[inline(never)]
+    fn arm_rarely(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(armed) = context::with_current(|core| self.arm_with(&core.timers, cx)) else {
             panic!("a timer was polled outside a runtime: await it inside `handcar::run` or `Runtime::block_on`")
         };
         armed
     }
 
-    #[inline]
     fn arm_with(&mut self, timers: &Rc<Timers>, cx: &Context<'_>) -> Poll<()> {
         self.key = match self.due {
             Due::After(0) => {
@@ -156,10 +172,17 @@ impl Alarm {
     }
 
     /// Forgets the timer; the next poll arms it anew.
-    #[inline]
+    #[inline(never)] // one copy
     pub fn disarm(&mut self) {
-        if let Some(timers) = self.timers.take() {
-            timers.disarm(self.key);
+        #[cold]
+        #[inline(never)]
+        fn disarm_rarely(timers: Rc<Timers>, key: u32) {
+            timers.disarm(key);
+        }
+        if let Some(timers) = self.timers.take()
+            && !timers.disarm_shortly(self.key)
+        {
+            disarm_rarely(timers, self.key);
         }
     }
 }
