@@ -66,6 +66,8 @@ mod watch;
 
 pub use abort_handle::AbortHandle;
 #[doc(hidden)] // for channels
+pub use cells::{recycle, recycled};
+#[doc(hidden)] // for channels
 pub use deque::Deque;
 pub use job::{JobInfo, ToThread, to_thread, try_to_thread};
 pub use join_error::{CancelKind, CancelReason, JoinError, PanicPayload};

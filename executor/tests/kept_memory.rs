@@ -4,10 +4,13 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::task::Poll;
 
-use handcar_executor::{AbortHandle, Builder, Event, JoinHandle, Runtime, layer, spawn, spawn_named, yield_now};
+use handcar_executor::{
+    AbortHandle, Builder, Event, JoinHandle, Runtime, layer, recycle, recycled, run, spawn, spawn_named, yield_now,
+};
 
 struct Counting;
 
@@ -153,4 +156,41 @@ fn what_is_kept_with_a_task_at_its_very_end_is_dropped_with_it() {
         assert!(last.borrow().is_none(), "it was seen to end");
     });
     assert_eq!(Rc::strong_count(&kept), 1);
+}
+
+#[test]
+fn what_is_recycled_is_dropped_once_and_its_memory_is_used_again() {
+    struct Counts(Rc<Cell<u32>>, bool);
+    impl Drop for Counts {
+        fn drop(&mut self) {
+            self.0.set(self.0.get() + 1);
+            if self.1 {
+                resume_unwind(Box::new(()));
+            }
+        }
+    }
+    run(async {
+        let drops = Rc::new(Cell::new(0));
+        let make = |falls| Counts(Rc::clone(&drops), falls);
+        let first = recycled(|| make(false));
+        let second = Rc::clone(&first);
+        recycle(first);
+        assert_eq!(drops.get(), 0, "there is another one");
+        let place = Rc::as_ptr(&second);
+        recycle(second);
+        assert_eq!(drops.get(), 1);
+
+        let before = CALLS.get();
+        let third = recycled(|| make(true));
+        assert_eq!((Rc::as_ptr(&third), CALLS.get()), (place, before));
+        let live = LIVE.get();
+        let fallen = catch_unwind(AssertUnwindSafe(|| recycle(third)));
+        assert!(fallen.is_err());
+        drop(fallen);
+        assert_eq!(drops.get(), 2);
+        assert!(LIVE.get() < live, "it is freed");
+    });
+    let live = LIVE.get();
+    recycle(recycled(|| [0_u64; 4]));
+    assert_eq!(LIVE.get(), live, "outside a runtime nobody keeps it");
 }

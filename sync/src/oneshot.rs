@@ -20,7 +20,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use handcar_executor::unpolled::Unpolled;
-use handcar_executor::{budget, question};
+use handcar_executor::{budget, question, recycle, recycled};
 
 use crate::wait_queue::{Wait, polled_after_ready};
 use crate::waker_cell::WakerCell;
@@ -36,26 +36,22 @@ pub mod error {
 /// Creates the two ends.
 #[track_caller]
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
-    // Not `Rc::new`, which would make it on the stack and copy it.
-    let shared = Rc::<Shared<T>>::default();
-    shared.made_at.set(Some(Location::caller()));
+    let made_at = Location::caller();
+    let shared = recycled(|| Shared {
+        message: Cell::new(None),
+        made_at,
+        receiver: WakerCell::default(),
+        sender: WakerCell::default(),
+    });
     (Sender { shared: Some(shared.clone()) }, Receiver { shared: Some(shared), finished: false })
 }
 
 struct Shared<T> {
     message: Cell<Option<T>>,
-    made_at: Cell<Option<&'static Location<'static>>>,
+    made_at: &'static Location<'static>,
     receiver: WakerCell,
     /// Set while the sender waits for the receiver to go.
     sender: WakerCell,
-}
-
-// By hand: derived, it would ask for a default message.
-impl<T> Default for Shared<T> {
-    fn default() -> Self {
-        let (receiver, sender) = (WakerCell::default(), WakerCell::default());
-        Self { message: Cell::new(None), made_at: Cell::new(None), receiver, sender }
-    }
 }
 
 /// The end that sends.
@@ -140,7 +136,7 @@ impl<T> Sender<T> {
     fn leave(shared: Rc<Shared<T>>) {
         // Its own waker is not left for the receiver to drop, with the message in hand: the drop may panic.
         let (receiver, _sender) = (shared.receiver.take(), shared.sender.take());
-        drop(shared);
+        recycle(shared);
         receiver.wake();
     }
 }
@@ -179,7 +175,9 @@ impl<T> Receiver<T> {
                 _ => TryRecvError::Empty,
             });
         };
-        self.shared = None;
+        if let Some(shared) = self.shared.take() {
+            recycle(shared);
+        }
         Ok(message)
     }
 
@@ -198,7 +196,7 @@ impl<T> Receiver<T> {
         let Some(shared) = self.shared.take() else { return };
         // Its own waker is not left for the sender to drop: it may hold the task, and the task the sender.
         let (_receiver, sender) = (shared.receiver.take(), shared.sender.take());
-        drop(shared);
+        recycle(shared);
         sender.wake();
     }
 
@@ -305,8 +303,7 @@ impl<T> Drop for Closed<'_, T> {
 
 /// For a deadlock report.
 fn told<T>(shared: Option<&Rc<Shared<T>>>, wait: &'static Wait) -> String {
-    let made_at = shared.and_then(|shared| shared.made_at.get());
-    made_at.map_or_else(String::new, |made_at| wait.told(made_at))
+    shared.map_or_else(String::new, |shared| wait.told(shared.made_at))
 }
 
 shows!(Sender<T> is_closed);

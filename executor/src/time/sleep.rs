@@ -176,6 +176,7 @@ impl Alarm {
     pub fn disarm(&mut self) {
         #[cold]
         #[inline(never)]
+        #[allow(clippy::needless_pass_by_value)] // as the last thing, and so without a frame
         fn disarm_rarely(timers: Rc<Timers>, key: u32) {
             timers.disarm(key);
         }
