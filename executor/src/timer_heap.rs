@@ -76,10 +76,10 @@ impl TimerHeap {
         key
     }
 
-    /// As [`stage`](TimerHeap::stage), where that is short: the waker is a plain number, and nothing has to grow.
+    /// As [`stage`](TimerHeap::stage), the fast path: the waker is a plain number, and nothing has to grow.
     #[inline]
     #[allow(clippy::cast_possible_truncation)]
-    pub(crate) fn stage_shortly(&mut self, nanos: u64, waker: &Waker) -> Option<u32> {
+    pub(crate) fn stage_fast(&mut self, nanos: u64, waker: &Waker) -> Option<u32> {
         let (key, staged) = (self.left, self.staged.len());
         if nanos == NEVER || staged == self.staged.capacity() {
             return None;
@@ -92,18 +92,18 @@ impl TimerHeap {
         Some(key)
     }
 
-    /// As [`remove`](TimerHeap::remove), where that is short: it was staged last, and its waker, a plain number, need not be dropped.
+    /// As [`remove`](TimerHeap::remove), the fast path: it was staged last, and its waker, a plain number, need not be dropped.
     #[inline]
-    pub(crate) fn remove_shortly(&mut self, key: u32) -> bool {
+    pub(crate) fn remove_fast(&mut self, key: u32) -> bool {
         let Some(timer) = self.table.get_mut(key as usize) else { return false };
         let is_last = timer.word == STAGED + self.staged.len() as u64 - 1;
-        let is_short = is_last && timer.waker.as_ref().is_some_and(is_plain);
-        if is_short {
+        let is_fast = is_last && timer.waker.as_ref().is_some_and(is_plain);
+        if is_fast {
             mem::forget(timer.waker.take());
             timer.word = mem::replace(&mut self.left, key).into();
             self.staged.pop();
         }
-        is_short
+        is_fast
     }
 
     /// Arms a timer with a deadline.

@@ -1,15 +1,16 @@
-//! Random operations on timers, compared with a plain list.
+//! Random operations on timers, compared with a plain list: of tasks, whose wakers are plain numbers, and of strangers.
 
 use std::cell::RefCell;
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use handcar_executor::{Clock, Instant, Runtime, sleep, sleep_until};
+use handcar_executor::{Builder, Clock, Delegates, Instant, Runtime, Sleep, sleep, sleep_until};
 use proptest::prelude::*;
 
 mod common;
-use common::{Call, calling, simulated};
+use common::{Call, CallingWaker, calling};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -118,21 +119,64 @@ struct Real {
     runtime: Runtime,
     clock: Clock,
     woken: Rc<RefCell<Vec<u64>>>,
-    sleeps: Vec<(handcar_executor::Sleep, common::CallingWaker)>,
+    sleeps: Vec<(Sleep, Whose)>,
+    delegates: Delegates,
+}
+
+/// Whose waker a timer is polled with.
+enum Whose {
+    Stranger(CallingWaker),
+    /// Of the delegate with this index, which is the timer's number, too.
+    Plain(usize),
 }
 
 impl Real {
+    fn new() -> Real {
+        let clock = Clock::simulated();
+        // With detection of deadlocks a number is counted, and so not plain.
+        let runtime = Builder::new().clock(clock.clone()).detect_deadlocks(false).build().unwrap();
+        Real { runtime, clock, woken: Rc::default(), sleeps: Vec::new(), delegates: Delegates::new() }
+    }
+
+    fn stranger(&self, id: u64) -> Whose {
+        let woken = Rc::clone(&self.woken);
+        Whose::Stranger(calling(move |call| {
+            if matches!(call, Call::Wake | Call::WakeByRef) {
+                woken.borrow_mut().push(id);
+            }
+        }))
+    }
+
+    fn plain(&mut self, id: u64) -> Whose {
+        let child = self.delegates.insert();
+        assert_eq!(child as u64, id);
+        assert_eq!(self.woken(), [id], "a new delegate is to be polled");
+        Whose::Plain(child)
+    }
+
     fn poll(&mut self, which: usize) -> Poll<()> {
-        let (asleep, waker) = &mut self.sleeps[which];
-        self.runtime.enter(|| waker.poll(asleep))
+        let (asleep, whose) = &mut self.sleeps[which];
+        self.runtime.enter(|| match whose {
+            Whose::Stranger(waker) => waker.poll(asleep),
+            Whose::Plain(child) => Pin::new(asleep).poll(&mut Context::from_waker(&self.delegates.waker(*child))),
+        })
+    }
+
+    /// Who was woken since the last call.
+    fn woken(&mut self) -> Vec<u64> {
+        let mut woken = self.woken.take();
+        if !self.delegates.is_empty() {
+            self.runtime.enter(|| self.delegates.begin(&Context::from_waker(Waker::noop())));
+            woken.extend(std::iter::from_fn(|| self.delegates.next()).map(|child| child as u64));
+        }
+        woken
     }
 }
 
 #[allow(clippy::too_many_lines)] // one arm per step reads best in one place
-fn follow(steps: &[Step]) {
+fn follow(steps: &[Step], plain: bool) {
     let nanos = Duration::from_nanos;
-    let (runtime, clock) = simulated();
-    let mut real = Real { runtime, clock, woken: Rc::default(), sleeps: Vec::new() };
+    let mut real = Real::new();
     let mut model = Model::default();
     let mut ids = 0..;
     for step in steps {
@@ -148,13 +192,8 @@ fn follow(steps: &[Step]) {
                     Step::At(deadline) => (sleep_until(Instant::START + nanos(deadline)), model.arm_at(deadline)),
                     _ => (sleep(Duration::MAX), Expected::Never),
                 };
-                let woken = Rc::clone(&real.woken);
-                let waker = calling(move |call| {
-                    if matches!(call, Call::Wake | Call::WakeByRef) {
-                        woken.borrow_mut().push(id);
-                    }
-                });
-                real.sleeps.push((asleep, waker));
+                let whose = if plain { real.plain(id) } else { real.stranger(id) };
+                real.sleeps.push((asleep, whose));
                 assert!(real.poll(count).is_pending());
                 model.timers.push((id, state));
                 if state == Expected::Woken {
@@ -230,7 +269,7 @@ fn follow(steps: &[Step]) {
             }
             _ => {}
         }
-        assert_eq!(real.woken.take(), expected, "after {step:?}");
+        assert_eq!(real.woken(), expected, "after {step:?}");
         assert_eq!(real.runtime.metrics().timers, model.armed(), "after {step:?}");
     }
     drop(real.sleeps);
@@ -241,6 +280,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn timers_do_what_a_sorted_list_would_do(steps in steps()) {
-        follow(&steps);
+        follow(&steps, false);
+        follow(&steps, true);
     }
 }

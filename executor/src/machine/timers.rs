@@ -48,10 +48,10 @@ impl Timers {
         self.heap().stage(nanos, waker)
     }
 
-    /// As [`arm_after`](Timers::arm_after), where that is short and needs no frame: mostly.
+    /// As [`arm_after`](Timers::arm_after), the fast path, which needs no frame.
     #[inline]
-    pub(crate) fn arm_shortly(&self, nanos: u64, waker: &Waker) -> Option<u32> {
-        self.heap().stage_shortly(nanos, waker)
+    pub(crate) fn arm_fast(&self, nanos: u64, waker: &Waker) -> Option<u32> {
+        self.heap().stage_fast(nanos, waker)
     }
 
     /// Arms a timer that fires at `deadline`.
@@ -70,10 +70,10 @@ impl Timers {
         let_go_here(self.take(key));
     }
 
-    /// As [`disarm`](Timers::disarm), where that is short and needs no frame: of what was armed last.
+    /// As [`disarm`](Timers::disarm), the fast path, which needs no frame: of what was armed last.
     #[inline]
-    pub(crate) fn disarm_shortly(&self, key: u32) -> bool {
-        self.heap().remove_shortly(key)
+    pub(crate) fn disarm_fast(&self, key: u32) -> bool {
+        self.heap().remove_fast(key)
     }
 
     /// Removes a timer and returns whom it would have woken, to be armed elsewhere.

@@ -63,15 +63,15 @@ impl Alarm {
     }
 
     fn arm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let is_armed = context::with_current(|core| self.arm_shortly(&core.timers, cx)) == Some(true);
+        let is_armed = context::with_current(|core| self.arm_fast(&core.timers, cx)) == Some(true);
         if is_armed { Poll::Pending } else { self.arm_rarely(cx) }
     }
 
     /// Mostly it is relative, and a task's.
     #[inline]
-    fn arm_shortly(&mut self, timers: &Rc<Timers>, cx: &Context<'_>) -> bool {
+    fn arm_fast(&mut self, timers: &Rc<Timers>, cx: &Context<'_>) -> bool {
         let Due::After(nanos @ 1..) = self.due else { return false };
-        let Some(key) = timers.arm_shortly(nanos, cx.waker()) else { return false };
+        let Some(key) = timers.arm_fast(nanos, cx.waker()) else { return false };
         self.key = key;
         mem::forget(self.timers.replace(Rc::clone(timers))); // there was none
         true
@@ -181,7 +181,7 @@ impl Alarm {
             timers.disarm(key);
         }
         if let Some(timers) = self.timers.take()
-            && !timers.disarm_shortly(self.key)
+            && !timers.disarm_fast(self.key)
         {
             disarm_rarely(timers, self.key);
         }
