@@ -97,13 +97,13 @@ impl TimerHeap {
     pub(crate) fn remove_fast(&mut self, key: u32) -> bool {
         let Some(timer) = self.table.get_mut(key as usize) else { return false };
         let is_last = timer.word == STAGED + self.staged.len() as u64 - 1;
-        let is_fast = is_last && timer.waker.as_ref().is_some_and(is_plain);
-        if is_fast {
-            mem::forget(timer.waker.take());
-            timer.word = mem::replace(&mut self.left, key).into();
-            self.staged.pop();
+        if !is_last || !timer.waker.as_ref().is_some_and(is_plain) {
+            return false;
         }
-        is_fast
+        mem::forget(timer.waker.take());
+        timer.word = mem::replace(&mut self.left, key).into();
+        self.staged.pop();
+        true
     }
 
     /// Arms a timer with a deadline.
