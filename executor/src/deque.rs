@@ -20,7 +20,6 @@ use crate::unchecked::{Borrow, UncheckedRefCell};
 /// assert_eq!(deque.push_within_capacity("a"), Ok(()));
 /// assert_eq!(deque.pop(), Some("a"));
 /// ```
-#[derive(Default)]
 pub struct Deque<T> {
     items: UncheckedRefCell<VecDeque<T>>,
 }
@@ -82,12 +81,27 @@ impl<T> Deque<T> {
         let mut items = self.take();
         items.reserve(1);
         let came = mem::replace(&mut *self.items(), items);
-        drop(came); // nothing: only an allocator that uses its program's queues would have put something there
+        for item in came {
+            self.push(item); // of an allocator that uses its program's queues
+        }
+    }
+
+    fn push(&self, item: T) {
+        if let Err(item) = self.push_within_capacity(item) {
+            self.grow();
+            self.push(item);
+        }
     }
 
     /// Takes all items out, with their memory.
     pub fn take(&self) -> VecDeque<T> {
         mem::take(&mut *self.items())
+    }
+}
+
+impl<T> Default for Deque<T> {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -25,6 +25,9 @@ const END: u32 = GONE - 1;
 /// Not in the list.
 const IDLE: u32 = END - 1;
 
+/// So many children there may be.
+pub(crate) const MOST: usize = IDLE as usize;
+
 impl Default for ReadyList {
     fn default() -> ReadyList {
         ReadyList { links: Vec::new(), head: END, tail: END }
@@ -32,6 +35,11 @@ impl Default for ReadyList {
 }
 
 impl ReadyList {
+    /// What has to grow for more children.
+    pub(crate) fn links(&mut self) -> &mut Vec<u32> {
+        &mut self.links
+    }
+
     /// Every child's index is below this.
     pub(crate) fn indices(&self) -> usize {
         self.links.len()
@@ -51,11 +59,11 @@ impl ReadyList {
         (self.tail != END).then_some(self.tail)
     }
 
-    /// One more child, which is in the list. Nothing if there is no room for it.
+    /// One more child, which is in the list. Nothing if there is no memory for it.
     #[inline]
-    pub(crate) fn add(&mut self) -> Option<u32> {
+    pub(crate) fn add_within_capacity(&mut self) -> Option<u32> {
         let child = self.links.len();
-        if child >= IDLE as usize {
+        if child == self.links.capacity() {
             return None;
         }
         self.links.push(END);

@@ -7,7 +7,8 @@
 //! An entry that moves within the heap writes its new place down without reading what is there: its timer may lie anywhere, and to wait
 //! until that has come from memory was half the time of a removal among a hundred thousand.
 //!
-//! Nothing here calls anybody: no waker is woken or dropped, and none cloned that is more than a number.
+//! Nothing here calls anybody: no waker is woken or dropped, and none cloned that is more than a number; and nothing grows, if
+//! what it [`lacks`](TimerHeap::lacks) was given it before.
 
 use std::mem;
 use std::task::Waker;
@@ -26,7 +27,7 @@ pub(crate) struct TimerHeap {
     next_order: u32,
 }
 
-struct Timer {
+pub(crate) struct Timer {
     /// Whom an armed one wakes.
     waker: Option<Waker>,
     /// Of an armed one: its place in the heap, or [`STAGED`] and its place there, or [`NEVER`]. Of one that has fired: its deadline. Of a
@@ -42,7 +43,7 @@ const NEVER: u64 = u64::MAX;
 const _: () = assert!(usize::BITS != 64 || size_of::<Timer>() == 24);
 
 #[derive(Clone, Copy)]
-struct Entry {
+pub(crate) struct Entry {
     /// Nanoseconds: a deadline in the heap, a duration among the staged.
     nanos: u64,
     /// The order of arming, which may wrap: only entries of equal deadlines are compared by it.
@@ -65,6 +66,26 @@ impl Default for TimerHeap {
 }
 
 impl TimerHeap {
+    /// The capacity that its lists have to be given before one more timer is armed, if they lack room for it. Each entry belongs to a key in the
+    /// table. So if each list has room for as many as the table, nothing else here allocates.
+    pub(crate) fn lacks(&self) -> Option<usize> {
+        let room = self.table.capacity().min(self.heap.capacity()).min(self.staged.capacity());
+        let is_full = self.left == u32::MAX && self.table.len() >= room;
+        is_full.then(|| (2 * self.table.len()).max(4))
+    }
+
+    pub(crate) fn table(&mut self) -> &mut Vec<Timer> {
+        &mut self.table
+    }
+
+    pub(crate) fn heap(&mut self) -> &mut Vec<Entry> {
+        &mut self.heap
+    }
+
+    pub(crate) fn staged(&mut self) -> &mut Vec<Entry> {
+        &mut self.staged
+    }
+
     /// Arms a timer that gets its deadline, `nanos` from then on, when it is [settled](TimerHeap::settle).
     pub(crate) fn stage(&mut self, nanos: u64, waker: Waker) -> u32 {
         if nanos == NEVER {
@@ -117,7 +138,6 @@ impl TimerHeap {
     pub(crate) fn rearm(&mut self, key: u32, nanos: u64) -> bool {
         let Some(place) = self.place(key) else { return false };
         self.clear(place);
-        self.set_place(key, NEVER);
         self.push(nanos, key);
         true
     }
@@ -153,16 +173,13 @@ impl TimerHeap {
         self.staged = staged; // its memory is used again
     }
 
-    /// Takes out those that are due, in order: whom they wake goes into `due`.
-    pub(crate) fn fire(&mut self, now: u64, due: &mut Vec<Waker>) {
-        while let Some(&first) = self.heap.first()
-            && first.nanos <= now
-        {
-            self.take_out(0);
-            let timer = &mut self.table[first.key as usize];
-            timer.word = first.nanos;
-            due.extend(timer.waker.take());
-        }
+    /// Takes out the next one that is due, and returns whom it wakes.
+    pub(crate) fn fire(&mut self, now: u64) -> Option<Waker> {
+        let first = *self.heap.first().filter(|first| first.nanos <= now)?;
+        self.take_out(0);
+        let timer = &mut self.table[first.key as usize];
+        timer.word = first.nanos;
+        timer.waker.take()
     }
 
     /// The earliest deadline of those that have one.

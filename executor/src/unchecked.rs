@@ -1,15 +1,20 @@
 //! A `RefCell` that counts its borrows in debug builds only.
 //!
-//! The run queue, the timers and the lists of combinators are borrowed several times in each poll, for a few instructions each time. To count that
-//! was a twentieth of them, and it is not by the count that they are never borrowed twice: each is a few methods in one file, which let go
-//! before they call anything else (see `core.rs`: no user code runs under a borrow). So those say so, in an unsafe block, and debug builds,
-//! in which the tests run, count all the same.
+//! The run queue, the timers, the lists of combinators and the messages of a channel are borrowed several times in each poll, for a few
+//! instructions each time. To count that was a twentieth of them, and it is not by the count that they are never borrowed twice: each is
+//! reached through the methods of one type, which let go before they call anything else (see `core.rs`: no user code runs under a borrow).
+//! So those say so, in an unsafe block, and where this crate is built with `debug_assertions`, as for its tests, the borrows are counted
+//! all the same.
+//!
+//! An allocator is user code, too: one that tells a task of memory pressure wakes it. So nothing grows under a borrow, see
+//! [`grow`](UncheckedRefCell::grow).
 
 #![allow(clippy::inline_always)] // each is nothing
 
 use std::cell::UnsafeCell;
 #[cfg(debug_assertions)]
 use std::cell::{RefCell, RefMut};
+use std::mem;
 use std::ops::{Deref, DerefMut};
 
 #[derive(Default)]
@@ -47,6 +52,29 @@ impl<T> UncheckedRefCell<T> {
             // SAFETY: nobody else has a reference: each is within a borrow, and the caller has promised that there is no other.
             value: unsafe { &mut *self.value.get() },
         }
+    }
+}
+
+impl<T> UncheckedRefCell<T> {
+    /// Gives the vector that `list` names a capacity of `capacity`, if that is enough for what is in it by then. Nothing is borrowed
+    /// while the allocator runs.
+    ///
+    /// # Safety
+    ///
+    /// There is no borrow, and `list` makes none.
+    #[cold]
+    pub(crate) unsafe fn grow<V>(&self, capacity: usize, list: fn(&mut T) -> &mut Vec<V>) {
+        let mut larger = Vec::with_capacity(capacity);
+        {
+            // SAFETY: the caller's promise; this one ends with the block.
+            let mut value = unsafe { self.borrow_mut() };
+            let list = list(&mut value);
+            if list.len() <= larger.capacity() {
+                larger.append(list);
+                mem::swap(list, &mut larger);
+            }
+        }
+        drop(larger); // the memory from before
     }
 }
 

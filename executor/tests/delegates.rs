@@ -659,3 +659,80 @@ fn a_panic_hook_may_use_the_runtime_and_the_combinator_that_was_misused() {
         }));
     }
 }
+
+#[test]
+fn a_childs_waker_does_nothing_to_the_next_combinator_that_has_its_block() {
+    let _dog = watchdog();
+    let (runtime, _clock) = simulated();
+    runtime.block_on(poll_fn(|cx| {
+        let mut late = None;
+        for _ in 0..2 {
+            let mut delegates = Delegates::new();
+            let child = delegates.insert();
+            delegates.begin(cx);
+            assert_eq!(delegates.next(), Some(child));
+            if let Some(late) = late.replace(delegates.waker(child).clone()) {
+                late.wake();
+                assert!(!delegates.has_woken(), "it was another's");
+            }
+        }
+        Poll::Ready(())
+    }));
+}
+
+#[test]
+fn who_comes_in_a_poll_that_has_removed_all_others_waits_for_the_next_one() {
+    let _dog = watchdog();
+    let (runtime, _clock) = simulated();
+    runtime.block_on(poll_fn(|cx| {
+        let mut delegates = Delegates::new();
+        let children = [delegates.insert(), delegates.insert()];
+        delegates.begin(cx);
+        assert_eq!(delegates.next(), Some(0));
+        for child in children {
+            delegates.remove(child);
+        }
+        let new = delegates.insert();
+        assert_eq!(delegates.next(), None);
+        delegates.begin(cx);
+        assert_eq!(delegates.next(), Some(new));
+        Poll::Ready(())
+    }));
+}
+
+#[test]
+fn the_waker_of_a_child_that_was_removed_or_is_in_the_list_does_not_wake_the_parent() {
+    let _dog = watchdog();
+    let (runtime, _clock) = simulated();
+    let woken = Rc::new(Cell::new(0));
+    let counted = Rc::clone(&woken);
+    let parent = calling(move |call| {
+        if matches!(call, Call::Wake | Call::WakeByRef) {
+            counted.set(counted.get() + 1);
+        }
+    });
+    runtime.enter(|| {
+        let mut delegates = Delegates::new();
+        let children = [delegates.insert(), delegates.insert()];
+        delegates.begin(&Context::from_waker(&parent.waker));
+        assert_eq!(delegates.next(), Some(0));
+        delegates.waker(children[1]).wake_by_ref(); // is in the list
+        let removed = delegates.waker(0).clone();
+        delegates.remove(0);
+        removed.wake();
+        assert_eq!(woken.get(), 0);
+    });
+}
+
+#[test]
+fn a_combinator_that_is_asked_asks_its_children() {
+    let _dog = watchdog();
+    let (runtime, _clock) = simulated();
+    let mut all = All::new();
+    all.push(poll_fn(|cx| {
+        let _ = handcar_executor::question::poll_telling(cx, || String::from("a bell"));
+        Poll::Pending
+    }));
+    let error = runtime.try_block_on(all).unwrap_err().to_string();
+    assert!(error.contains("a bell"), "{error}");
+}

@@ -578,3 +578,28 @@ fn each_child_of_a_join_shares_the_budget_of_its_task() {
         assert_eq!((first, second), (budget::DEFAULT, 0));
     });
 }
+
+#[test]
+fn who_gets_the_slot_of_a_slow_task_that_has_ended_is_looked_at_as_any_other() {
+    let _dog = watchdog();
+    let clock = Clock::simulated();
+    let (runtime, looks) = counting_looks(&clock);
+    runtime.block_on(async {
+        for _ in 0..5 {
+            let time = clock.clone();
+            spawn(async move { time.advance(Duration::from_millis(1)) }).await.unwrap();
+        }
+        for _ in 0..2000 {
+            yield_now().await;
+        }
+        looks.take();
+        for _ in 0..5 {
+            spawn(async {}).await.unwrap();
+            for _ in 0..500 {
+                yield_now().await;
+            }
+        }
+        let looks = looks.take();
+        assert!(looks.iter().all(|&polls| polls == 128), "{looks:?}");
+    });
+}

@@ -3,13 +3,16 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::{Cell, RefCell};
-use std::future::{pending, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use handcar_executor::{
-    AbortHandle, Builder, Event, JoinHandle, Runtime, layer, recycle, recycled, run, spawn, spawn_named, yield_now,
+    AbortHandle, Builder, Event, JoinHandle, Runtime, layer, recycle, recycled, run, sleep, spawn, spawn_named,
+    yield_now,
 };
 
 struct Counting;
@@ -193,4 +196,13 @@ fn what_is_recycled_is_dropped_once_and_its_memory_is_used_again() {
     let live = LIVE.get();
     recycle(recycled(|| [0_u64; 4]));
     assert_eq!(LIVE.get(), live, "outside a runtime nobody keeps it");
+}
+
+#[test]
+fn timers_use_the_memory_of_timers_that_have_gone() {
+    let one = || {
+        let mut asleep = pin!(sleep(Duration::from_secs(1)));
+        assert!(asleep.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    };
+    assert_eq!(calls(one), 0);
 }

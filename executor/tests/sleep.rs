@@ -478,3 +478,17 @@ fn ten_thousand_timers_fire_in_order() {
     assert_eq!(order.len(), 10_000);
     assert!(order.is_sorted());
 }
+
+#[test]
+fn the_deadline_of_a_sleep_that_fired_late_is_what_it_was() {
+    let _dog = watchdog();
+    let (runtime, clock) = simulated();
+    runtime.block_on(async {
+        let mut asleep = sleep(ms(10));
+        assert!(poll_once(&mut asleep).is_pending());
+        assert_eq!(asleep.deadline(), at(10));
+        clock.advance(ms(500));
+        (&mut asleep).await;
+        assert_eq!((asleep.deadline(), Instant::now()), (at(10), at(500)));
+    });
+}

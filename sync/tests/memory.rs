@@ -289,3 +289,10 @@ fn a_task_that_receives_a_rush_gives_its_memory_back_before_it_waits() {
         task.await.unwrap();
     });
 }
+
+#[test]
+fn a_channel_grows_in_few_steps() {
+    let (sender, _receiver) = mpsc::unbounded_channel();
+    let (allocations, _, ()) = cost(|| (0..4000).for_each(|number| sender.send(number).unwrap()));
+    assert!(allocations < 20, "{allocations}");
+}

@@ -28,7 +28,7 @@ use crate::machine::context;
 use crate::machine::core::Core;
 use crate::machine::waker::{BLOCK, TaskId};
 use crate::question;
-use crate::ready_list::ReadyList;
+use crate::ready_list::{self, ReadyList};
 use crate::report;
 use crate::unchecked::{Borrow, UncheckedRefCell};
 
@@ -44,8 +44,24 @@ impl Ready {
     #[inline(always)]
     #[allow(clippy::inline_always)] // it is nothing
     fn list(&self) -> Borrow<'_, ReadyList> {
-        // SAFETY: each use, all in this file, has let go at the end of its statement, and calls nothing but one method of the list.
+        // SAFETY: each use, all in this file, has let go at the end of its statement, and calls nothing but one method of the list, which
+        // neither allocates nor calls anybody. (`push` is also called under the borrow of the slots.)
         unsafe { self.list.borrow_mut() }
+    }
+
+    #[cold]
+    fn grow_and_add(&self) -> u32 {
+        let children = self.list().indices();
+        assert!(children < ready_list::MOST, "a combinator has no room for more children: wait for some to end");
+        // SAFETY: nothing is borrowed, as in `list`.
+        unsafe { self.list.grow((4 * children).clamp(4, ready_list::MOST), ReadyList::links) }; // four bytes each
+        self.add()
+    }
+
+    #[inline]
+    fn add(&self) -> u32 {
+        let added = self.list().add_within_capacity();
+        added.unwrap_or_else(|| self.grow_and_add())
     }
 
     /// Puts a child into the list; returns the parent's waker if that has to be woken.
@@ -115,6 +131,10 @@ impl Delegates {
     }
 
     /// Adds a child and marks it as woken. Indices of removed children are used again.
+    ///
+    /// # Panics
+    ///
+    /// If there are two thousand million children.
     pub fn insert(&mut self) -> usize {
         let child = self.insert_before_begin();
         if let Some(parent) = self.ready.parent.take() {
@@ -135,16 +155,10 @@ impl Delegates {
                 self.ready.list().add_again(child);
                 child
             }
-            None => self.add(),
+            None => self.ready.add(),
         };
         self.len += 1;
         child as usize
-    }
-
-    #[inline]
-    fn add(&self) -> u32 {
-        let added = self.ready.list().add();
-        added.expect("a combinator holds two thousand million children: wait for some to end")
     }
 
     /// Begins a poll of the parent: from now on a woken child wakes `cx`.

@@ -88,8 +88,9 @@ impl Slots {
     #[inline(always)]
     #[allow(clippy::inline_always)] // it is nothing
     fn books(&self) -> Borrow<'_, Books> {
-        // SAFETY: each method below has let go when it returns. Until then it calls nothing that could come back here: no destructor, no
-        // panic, and of other files `Ready::push` and the clock. (Nor does an allocator: whoever writes one keeps to what does not allocate.)
+        // SAFETY: each method below has let go when it returns, and those that grow before they allocate. Until then it calls
+        // nothing that could come back here: no destructor, no allocator, and no panic, for what it indexes is a living task's slot;
+        // of other files `Ready::push`, which says the same, and what `Core` gives to `pop`.
         unsafe { self.books.borrow_mut() }
     }
 
@@ -110,17 +111,37 @@ impl Slots {
     /// A slot for a task, queued for its first poll.
     #[inline(never)] // one copy for all types of tasks
     pub(crate) fn insert_task(&self, task: Rc<dyn Run>) -> TaskId {
+        {
+            let books = &mut *self.books();
+            let number = books.empty;
+            if let Some(slot) = books.table.get_mut(number as usize) {
+                books.empty = slot.link;
+                slot.link = NONE;
+                mem::forget(slot.task.replace(task)); // it had none
+                let id = self.executor.at(slot.generation, number);
+                books.append(number);
+                return id;
+            }
+        }
+        self.insert_as_last(task) // NONE is no slot's number
+    }
+
+    /// No slot is empty: one more.
+    #[cold]
+    #[inline(never)]
+    #[allow(clippy::cast_possible_truncation)] // a slot's number is below MAX_SLOTS
+    fn insert_as_last(&self, task: Rc<dyn Run>) -> TaskId {
+        let number = self.books().table.len();
+        let capacity = self.books().table.capacity();
+        if number == capacity {
+            // SAFETY: nothing is borrowed, as in `books`.
+            unsafe { self.books.grow((2 * number).max(4), |books| &mut books.table) };
+            return self.insert_task(task);
+        }
         let books = &mut *self.books();
-        let number = books.empty;
-        let Some(slot) = books.table.get_mut(number as usize) else {
-            return self.executor.at(1, books.insert_as_last(task)); // NONE is no slot's number
-        };
-        books.empty = slot.link;
-        slot.link = NONE;
-        mem::forget(slot.task.replace(task)); // it had none
-        let id = self.executor.at(slot.generation, number);
-        books.append(number);
-        id
+        books.table.push(Slot { generation: 1, queued: true, slow: false, link: NONE, task: Some(task) });
+        books.append(number as u32);
+        self.executor.at(1, number as u32)
     }
 
     /// A block for children from `first` on. Returns the number of the first.
@@ -128,10 +149,30 @@ impl Slots {
     pub(crate) fn insert_block(&self, ready: Rc<Ready>, first: u32) -> TaskId {
         let is_room = self.books().blocks.len() < MAX_BLOCKS;
         assert!(is_room, "a runtime has no room for more children: wait for some to end");
+        while self.books().has_only_taken_blocks() {
+            self.grow_blocks();
+        }
         let books = &mut *self.books();
         books.generation = TaskId::next_generation(books.generation);
         let block = books.blocks.insert(Block { generation: books.generation, first, ready });
         self.executor.at_block(books.generation, block)
+    }
+
+    /// As [`grow`](UncheckedRefCell::grow), of a slab.
+    #[cold]
+    fn grow_blocks(&self) {
+        let capacity = (2 * self.books().blocks.len()).max(4);
+        let mut larger = Slab::with_capacity(capacity);
+        {
+            let books = &mut *self.books();
+            if books.has_only_taken_blocks() && books.blocks.len() < larger.capacity() {
+                for block in books.blocks.drain() {
+                    larger.insert(block); // at the place that it had
+                }
+                mem::swap(&mut books.blocks, &mut larger);
+            }
+        }
+        drop(larger); // the memory from before
     }
 
     /// Queues the task that `id` names. False if it was queued already, or lives no more.
@@ -181,7 +222,7 @@ impl Slots {
         self.books().append(id.slot());
     }
 
-    /// Takes the next task from the run queue; it stays in its slot.
+    /// Takes the next task from the run queue; it stays in its slot. `if_slow` is called under the borrow: it may not come back here.
     #[inline]
     pub(crate) fn pop(&self, if_slow: impl FnOnce()) -> Option<Rc<dyn Run>> {
         let books = &mut *self.books();
@@ -224,7 +265,7 @@ impl Slots {
 
     /// Gives back the block whose first child has this number.
     pub(crate) fn remove_block(&self, first: TaskId) {
-        let block = self.books().blocks.try_remove(first.block_and_place().0);
+        let block = self.books().blocks.try_remove(first.block_and_place().0); // it is there; a panic would be one under the borrow
         drop(block);
     }
 
@@ -235,7 +276,10 @@ impl Slots {
 
     /// Every task, in the order of their slots.
     pub(crate) fn tasks(&self) -> Vec<Rc<dyn Run>> {
-        self.books().table.iter().filter_map(|slot| slot.task.clone()).collect()
+        let mut tasks = Vec::with_capacity(self.len());
+        let room = tasks.capacity();
+        tasks.extend(self.books().table.iter().filter_map(|slot| slot.task.clone()).take(room));
+        tasks
     }
 
     /// How many tasks there are.
@@ -251,14 +295,8 @@ impl Slots {
 }
 
 impl Books {
-    /// No slot is empty: one more. Returns its number.
-    #[cold]
-    #[allow(clippy::cast_possible_truncation)] // a slot's number is below MAX_SLOTS
-    fn insert_as_last(&mut self, task: Rc<dyn Run>) -> u32 {
-        let number = self.table.len() as u32;
-        self.table.push(Slot { generation: 1, queued: true, slow: false, link: NONE, task: Some(task) });
-        self.append(number);
-        number
+    fn has_only_taken_blocks(&self) -> bool {
+        self.blocks.len() == self.blocks.capacity()
     }
 
     #[allow(clippy::cast_possible_truncation)]

@@ -39,12 +39,28 @@ impl Timers {
     #[inline(always)]
     #[allow(clippy::inline_always)] // it is nothing
     fn heap(&self) -> Borrow<'_, TimerHeap> {
-        // SAFETY: each use has let go at the end of its statement, and calls nothing but methods of the heap, which call nobody.
+        // SAFETY: each use has let go at the end of its statement, and calls nothing but methods of the heap, which call nobody, `will_wake`
+        // and `swap`. Nor do those panic: a key is that of a timer which the `Alarm` that has it has armed, here, and not removed.
         unsafe { self.heap.borrow_mut() }
+    }
+
+    /// Sees to it that there is room for one more timer.
+    fn make_room(&self) {
+        loop {
+            let lacks = self.heap().lacks();
+            let Some(capacity) = lacks else { return };
+            // SAFETY: nothing is borrowed, as in `heap`.
+            unsafe {
+                self.heap.grow(capacity, TimerHeap::table);
+                self.heap.grow(capacity, TimerHeap::heap);
+                self.heap.grow(capacity, TimerHeap::staged);
+            }
+        }
     }
 
     /// Arms a timer that fires `nanos` after the next look. `u64::MAX` is never.
     pub(crate) fn arm_after(&self, nanos: u64, waker: Waker) -> u32 {
+        self.make_room();
         self.heap().stage(nanos, waker)
     }
 
@@ -56,6 +72,7 @@ impl Timers {
 
     /// Arms a timer that fires at `deadline`.
     pub(crate) fn arm_at(&self, deadline: Instant, waker: Waker) -> u32 {
+        self.make_room();
         self.heap().arm(deadline.nanos(), waker)
     }
 
@@ -137,6 +154,10 @@ impl Timers {
 
     /// Takes the timers that are due out of the heap, their wakers into `due`, in order.
     pub(crate) fn fire(&self, now: Instant, due: &mut Vec<Waker>) {
-        self.heap().fire(now.nanos(), due);
+        loop {
+            let fired = self.heap().fire(now.nanos());
+            let Some(waker) = fired else { return };
+            due.push(waker);
+        }
     }
 }
