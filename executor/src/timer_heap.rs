@@ -1,5 +1,11 @@
 //! The heap of deadlines: which timer is due next, and where each one is.
 //!
+//! ```text
+//!     entries    0 . . heap . . | settled . . staged . .      to settle one is to let the heap grow by it
+//!                 ^  ^     ^         ^
+//!     table      each armed timer knows the place of its entry
+//! ```
+//!
 //! The heap is 4-ary and holds 16-byte entries; a table by key knows each one's place, so that dropping a timer removes it
 //! at once and leaves no tombstone. Equal deadlines fire in the order in which they were armed. A hierarchical wheel was
 //! measured beside it and gained nothing once arming was staged.
@@ -22,21 +28,21 @@ pub(crate) struct TimerHeap {
     table: Vec<Timer>,
     /// The key in the table that was left last: the first of a list, which `u32::MAX` ends.
     left: u32,
-    heap: Vec<Entry>,
-    staged: Vec<Entry>,
+    /// The heap, and behind it those that are staged.
+    entries: Vec<Entry>,
+    /// How many the heap has.
+    settled: usize,
     next_order: u32,
 }
 
 pub(crate) struct Timer {
     /// Whom an armed one wakes.
     waker: Option<Waker>,
-    /// Of an armed one: its place in the heap, or [`STAGED`] and its place there, or [`NEVER`]. Of one that has fired: its deadline. Of a
-    /// key that nobody has: the one that was left before it.
+    /// Of an armed one: the place of its entry, or [`NEVER`]. Of one that has fired: its deadline. Of a key that nobody has: the one that
+    /// was left before it.
     word: u64,
 }
 
-/// Added to a place among the staged; those in the heap are less.
-const STAGED: u64 = 1 << 32;
 /// A place, a duration or a deadline that does not come.
 const NEVER: u64 = u64::MAX;
 
@@ -61,15 +67,15 @@ impl Entry {
 
 impl Default for TimerHeap {
     fn default() -> TimerHeap {
-        TimerHeap { table: Vec::new(), left: u32::MAX, heap: Vec::new(), staged: Vec::new(), next_order: 0 }
+        TimerHeap { table: Vec::new(), left: u32::MAX, entries: Vec::new(), settled: 0, next_order: 0 }
     }
 }
 
 impl TimerHeap {
-    /// The capacity that its lists have to be given before one more timer is armed, if they lack room for it. Each entry belongs to a key in the
-    /// table. So if each list has room for as many as the table, nothing else here allocates.
+    /// The capacity that table and entries have to be given before one more timer is armed, if there is no room for it. Each entry belongs
+    /// to a key: so there is room for an entry where there is one for a key, if both have the same.
     pub(crate) fn lacks(&self) -> Option<usize> {
-        let room = self.table.capacity().min(self.heap.capacity()).min(self.staged.capacity());
+        let room = self.table.capacity().min(self.entries.capacity());
         let is_full = self.left == u32::MAX && self.table.len() >= room;
         is_full.then(|| (2 * self.table.len()).max(4))
     }
@@ -78,12 +84,8 @@ impl TimerHeap {
         &mut self.table
     }
 
-    pub(crate) fn heap(&mut self) -> &mut Vec<Entry> {
-        &mut self.heap
-    }
-
-    pub(crate) fn staged(&mut self) -> &mut Vec<Entry> {
-        &mut self.staged
+    pub(crate) fn entries(&mut self) -> &mut Vec<Entry> {
+        &mut self.entries
     }
 
     /// Arms a timer that gets its deadline, `nanos` from then on, when it is [settled](TimerHeap::settle).
@@ -91,9 +93,9 @@ impl TimerHeap {
         if nanos == NEVER {
             return self.insert(NEVER, waker);
         }
-        let key = self.insert(STAGED + self.staged.len() as u64, waker);
+        let key = self.insert(self.entries.len() as u64, waker);
         let entry = self.entry(nanos, key);
-        self.staged.push(entry);
+        self.entries.push(entry);
         key
     }
 
@@ -101,15 +103,15 @@ impl TimerHeap {
     #[inline]
     #[allow(clippy::cast_possible_truncation)]
     pub(crate) fn stage_fast(&mut self, nanos: u64, waker: &Waker) -> Option<u32> {
-        let (key, staged) = (self.left, self.staged.len());
-        if nanos == NEVER || staged == self.staged.capacity() {
+        let (key, place) = (self.left, self.entries.len());
+        if nanos == NEVER || place == self.entries.capacity() {
             return None;
         }
         let timer = self.table.get_mut(key as usize)?; // u32::MAX is no key
         mem::forget(timer.waker.replace(keep_plain(waker)?)); // there was none
-        self.left = mem::replace(&mut timer.word, STAGED + staged as u64) as u32;
+        self.left = mem::replace(&mut timer.word, place as u64) as u32;
         let entry = self.entry(nanos, key);
-        self.staged.push(entry);
+        self.entries.push(entry);
         Some(key)
     }
 
@@ -117,13 +119,13 @@ impl TimerHeap {
     #[inline]
     pub(crate) fn remove_fast(&mut self, key: u32) -> bool {
         let Some(timer) = self.table.get_mut(key as usize) else { return false };
-        let is_last = timer.word == STAGED + self.staged.len() as u64 - 1;
+        let is_last = self.settled < self.entries.len() && timer.word == self.entries.len() as u64 - 1;
         if !is_last || !timer.waker.as_ref().is_some_and(is_plain) {
             return false;
         }
         mem::forget(timer.waker.take());
         timer.word = mem::replace(&mut self.left, key).into();
-        self.staged.pop();
+        self.entries.pop();
         true
     }
 
@@ -166,16 +168,21 @@ impl TimerHeap {
 
     /// Gives those that are staged their deadlines.
     pub(crate) fn settle(&mut self, now: u64) {
-        let mut staged = mem::take(&mut self.staged);
-        for entry in staged.drain(..) {
-            self.push_entry(Entry { nanos: now.saturating_add(entry.nanos), ..entry });
+        while let Some(&staged) = self.entries.get(self.settled) {
+            let entry = Entry { nanos: now.saturating_add(staged.nanos), ..staged };
+            if entry.nanos == NEVER {
+                self.set_place(entry.key, NEVER);
+                self.unstage(self.settled);
+            } else {
+                self.settled += 1;
+                self.sift_up(self.settled - 1, entry);
+            }
         }
-        self.staged = staged; // its memory is used again
     }
 
     /// Takes out the next one that is due, and returns whom it wakes.
     pub(crate) fn fire(&mut self, now: u64) -> Option<Waker> {
-        let first = *self.heap.first().filter(|first| first.nanos <= now)?;
+        let first = *self.heap().first().filter(|first| first.nanos <= now)?;
         self.take_out(0);
         let timer = &mut self.table[first.key as usize];
         timer.word = first.nanos;
@@ -184,24 +191,28 @@ impl TimerHeap {
 
     /// The earliest deadline of those that have one.
     pub(crate) fn first(&self) -> Option<u64> {
-        self.heap.first().map(|entry| entry.nanos)
+        self.heap().first().map(|entry| entry.nanos)
     }
 
+    #[allow(clippy::cast_possible_truncation)] // a place is a u32
     pub(crate) fn deadline(&self, key: u32) -> u64 {
         match self.place(key) {
             None => self.table[key as usize].word,
-            Some(at @ ..STAGED) => self.heap[usize::try_from(at).expect("a place is a u32")].nanos,
-            Some(_) => NEVER,
+            Some(place) => self.heap().get(place as usize).map_or(NEVER, |entry| entry.nanos),
         }
     }
 
     pub(crate) fn is_staged(&self, key: u32) -> bool {
-        self.place(key).is_some_and(|place| (STAGED..NEVER).contains(&place))
+        self.place(key).is_some_and(|place| (self.settled as u64..NEVER).contains(&place))
     }
 
     /// How many are armed, those not counted that never fire.
     pub(crate) fn len(&self) -> usize {
-        self.heap.len() + self.staged.len()
+        self.entries.len()
+    }
+
+    fn heap(&self) -> &[Entry] {
+        &self.entries[..self.settled]
     }
 
     #[allow(clippy::cast_possible_truncation)] // four thousand million timers do not fit into memory
@@ -231,9 +242,9 @@ impl TimerHeap {
     #[allow(clippy::cast_possible_truncation)] // a place is a u32
     fn clear(&mut self, place: u64) {
         match place {
-            ..STAGED => self.take_out(place as usize),
-            STAGED..NEVER => self.unstage((place - STAGED) as usize),
             NEVER => {}
+            _ if place < self.settled as u64 => self.take_out(place as usize),
+            _ => self.unstage(place as usize),
         }
     }
 
@@ -242,34 +253,36 @@ impl TimerHeap {
         Entry { nanos, order: self.next_order, key }
     }
 
+    /// Removes the entry at `at`, which is staged, or no more of the heap. The last one of all takes its place.
     fn unstage(&mut self, at: usize) {
-        if at + 1 == self.staged.len() {
-            self.staged.truncate(at); // most often: a timeout around something short
-            return;
+        self.entries.swap_remove(at);
+        if let Some(moved) = self.entries.get(at) {
+            self.set_place(moved.key, at as u64);
         }
-        self.staged.swap_remove(at);
-        self.set_place(self.staged[at].key, STAGED + at as u64);
     }
 
+    /// Puts a timer into the heap. The first that is staged moves to the end.
     fn push(&mut self, nanos: u64, key: u32) {
         let entry = self.entry(nanos, key);
-        self.push_entry(entry);
-    }
-
-    fn push_entry(&mut self, entry: Entry) {
-        if entry.nanos == NEVER {
-            return self.set_place(entry.key, NEVER);
+        if nanos == NEVER {
+            return self.set_place(key, NEVER);
         }
-        self.heap.push(entry);
-        self.sift_up(self.heap.len() - 1, entry);
+        let (at, end) = (self.settled, self.entries.len());
+        self.entries.push(entry);
+        self.entries.swap(at, end);
+        self.set_place(self.entries[end].key, end as u64);
+        self.settled += 1;
+        self.sift_up(at, entry);
     }
 
     fn take_out(&mut self, at: usize) {
-        let Some(last) = self.heap.pop() else { return };
-        if at == self.heap.len() {
+        self.settled -= 1;
+        let last = self.entries[self.settled];
+        self.unstage(self.settled);
+        if at == self.settled {
             return; // it was the last one
         }
-        if at > 0 && last.is_before(self.heap[(at - 1) / ARITY]) {
+        if at > 0 && last.is_before(self.entries[(at - 1) / ARITY]) {
             self.sift_up(at, last);
         } else {
             self.sift_down(at, last);
@@ -280,10 +293,10 @@ impl TimerHeap {
     fn sift_up(&mut self, mut at: usize, entry: Entry) {
         while at > 0 {
             let parent = (at - 1) / ARITY;
-            if !entry.is_before(self.heap[parent]) {
+            if !entry.is_before(self.entries[parent]) {
                 break;
             }
-            self.put(at, self.heap[parent]);
+            self.put(at, self.entries[parent]);
             at = parent;
         }
         self.put(at, entry);
@@ -293,22 +306,23 @@ impl TimerHeap {
     fn sift_down(&mut self, mut at: usize, entry: Entry) {
         loop {
             let first = at * ARITY + 1;
-            let end = (first + ARITY).min(self.heap.len());
-            let Some(least) = (first..end).reduce(|a, b| if self.heap[b].is_before(self.heap[a]) { b } else { a })
+            let end = (first + ARITY).min(self.settled);
+            let Some(least) =
+                (first..end).reduce(|a, b| if self.entries[b].is_before(self.entries[a]) { b } else { a })
             else {
                 break;
             };
-            if !self.heap[least].is_before(entry) {
+            if !self.entries[least].is_before(entry) {
                 break;
             }
-            self.put(at, self.heap[least]);
+            self.put(at, self.entries[least]);
             at = least;
         }
         self.put(at, entry);
     }
 
     fn put(&mut self, at: usize, entry: Entry) {
-        self.heap[at] = entry;
+        self.entries[at] = entry;
         self.set_place(entry.key, at as u64);
     }
 }

@@ -52,8 +52,7 @@ impl Timers {
             // SAFETY: nothing is borrowed, as in `heap`.
             unsafe {
                 self.heap.grow(capacity, TimerHeap::table);
-                self.heap.grow(capacity, TimerHeap::heap);
-                self.heap.grow(capacity, TimerHeap::staged);
+                self.heap.grow(capacity, TimerHeap::entries);
             }
         }
     }
