@@ -75,10 +75,8 @@ impl Cells {
             && let Some(room) = self.room(words)
             && Rc::get_mut(&mut task).is_some()
         {
-            #[allow(clippy::cast_ptr_alignment)] // `words` has looked
-            let cell = Rc::into_raw(task).cast::<Kept>().cast_mut();
             // SAFETY: nobody else has it, as `get_mut` says, and there is nothing left in it to drop.
-            unsafe { self.put(words, cell, room) };
+            unsafe { self.put(words, task, room) };
         }
     }
 
@@ -91,11 +89,14 @@ impl Cells {
         (bytes <= MOST).then_some(Kept { next, bytes })
     }
 
+    /// Keeps a cell, which begins with `room` from now on.
+    ///
     /// # Safety
     ///
-    /// `cell` came from [`Rc::into_raw`] of something of so many `words`, nobody else has it, and there is nothing in it.
+    /// It has so many [`words`], nobody else has it, and there is nothing in it.
     #[inline]
-    unsafe fn put(&self, words: u8, cell: *mut Kept, room: Kept) {
+    unsafe fn put<T: ?Sized>(&self, words: u8, cell: Rc<T>, room: Kept) {
+        let cell = Rc::into_raw(cell).cast::<Kept>().cast_mut();
         // SAFETY: it is big enough and aligned for a `Kept`, as `words` has seen to.
         unsafe { cell.write(room) };
         self.lists[words as usize].set(NonNull::new(cell));
@@ -149,8 +150,6 @@ pub fn recycle<T>(mut rc: Rc<T>) {
     let words = const { words::<T>() };
     context::with_current(|core| {
         if let Some(room) = core.cells.room(words) {
-            #[allow(clippy::cast_ptr_alignment)] // `words` has looked
-            let cell = Rc::into_raw(cell).cast::<Kept>().cast_mut();
             // SAFETY: as above, and the value is gone.
             unsafe { core.cells.put(words, cell, room) };
         }

@@ -1,6 +1,7 @@
 //! A channel of messages from many senders to one receiver.
 //!
-//! It is a `VecDeque` (shared, as a [`Deque`]) and a [`Semaphore`] whose permits are the free slots: who sends takes one, who receives gives one back.
+//! It is a [`Deque`], a `VecDeque` that is shared, and a [`Semaphore`] whose permits are the free slots: who sends takes one, who receives
+//! gives one back.
 //! The single receiver needs no queue, only a cell for its waker, and is woken on the edge from empty to not empty. A sender
 //! that waits is granted its slot by the receiver; being polled, it moves its message in. So the message stays with the sender
 //! until there is room for it, and in the channel until the poll of `recv` that returns it.
