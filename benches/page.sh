@@ -12,6 +12,9 @@ rounds() { echo --rounds "$1"; }
 if [[ ${1:-} == --smoke ]]; then
   rounds() { echo --rounds 1; }
   shift
+elif ! git diff --quiet HEAD -- . ':!docs/benchmarks' ':!README.md'; then
+  echo "there are changes that no commit has: nobody could measure these figures again" >&2
+  exit 1
 fi
 out=${1:-docs/benchmarks}
 mkdir -p "$out" target/runners
@@ -50,6 +53,7 @@ build peers peers
 
 # What is counted minds no company, not even that of a compiler.
 both=(--entrant handcar --entrant "tokio LocalRuntime")
+all_of_tokio=("${both[@]}" --entrant "tokio LocalSet" --entrant "tokio spawn" --entrant "tokio LocalSet, handles in turn")
 hot=(spawn-join spawn-detached switch-1 yield-now oneshot ping-pong mpsc- unbounded-short semaphore mutex timeout- sleep-dropped gather group scope)
 hot=("${hot[@]/#/--only=}")
 if command -v valgrind >/dev/null; then measure peers instructions --instructions "${both[@]}" "${hot[@]}"; fi
@@ -65,7 +69,7 @@ wait "$lane"
   measure peers theirs --quick $(rounds 2) --only=tokio- --only=compio- --only=smol-
   measure peers curves --quick $(rounds 2) --only=tasks- --only=timers- --only=waiters- --only=connections-
   for other in release jemalloc mimalloc; do
-    measure "$other" "$other" --quick $(rounds 2) "${both[@]}" "${hot[@]}" --only=tcp-
+    measure "$other" "$other" --quick $(rounds 2) "${all_of_tokio[@]}" "${hot[@]}" --only=tcp-
   done
 }
 

@@ -18,7 +18,6 @@ mod time;
 pub use self::tails::Capacity;
 
 use crate::bencher::{Bencher, Effort, Quantiles};
-use crate::workloads::tails::QUANTILES;
 
 /// All rows, in the order of the tables.
 pub fn all() -> Vec<Row> {
@@ -203,9 +202,8 @@ impl Row {
         self.unit != Unit::Bytes && !self.slow()
     }
 
-    fn quantiles(mut self) -> Row {
-        self.parts = QUANTILES;
-        self
+    fn quantiles(self, parts: Quantiles) -> Row {
+        Row { parts, ..self }
     }
 
     fn point(mut self, of: &'static str, many: u64) -> Row {

@@ -3,17 +3,14 @@
 //! A workload is written once, against this trait, and compiled once for each runtime. So the trait says only what every
 //! runtime has, hands out each runtime's own types without wrapping them, and does nothing by itself.
 
-use std::cell::Cell;
 use std::fmt::Debug;
 use std::future::Future;
-use std::hint::black_box;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::time::Duration;
 
-use crate::workloads::several::yield_once;
+use crate::workloads::several;
 
 /// A runtime that can be measured: a type without values, whose functions are the runtime's own.
 pub(crate) trait Runtime: 'static {
@@ -113,7 +110,7 @@ pub(crate) trait Net: Timers {
 }
 
 /// A runtime's ways to wait for several things; where it brings none, what its programs do instead.
-pub(crate) trait Several: Runtime {
+pub(crate) trait Several: Runtime + Sized {
     /// Waits for many futures in one task: with futures' `join_all`, which works on any runtime.
     fn all<F: Future>(futures: impl Iterator<Item = F>) -> impl Future<Output = Vec<F::Output>> {
         futures::future::join_all(futures)
@@ -126,30 +123,12 @@ pub(crate) trait Several: Runtime {
 
     /// Spawns so many children, each of which returns its number, and adds the numbers up.
     fn group(children: u64) -> impl Future<Output = u64> {
-        async move {
-            let tasks: Vec<_> = (0..children).map(|number| Self::spawn(async move { black_box(number) })).collect();
-            let mut sum = 0;
-            for task in tasks {
-                sum += task.await.expect("it neither panics nor is cancelled");
-            }
-            sum
-        }
+        several::in_turn::<Self>(children)
     }
 
     /// Spawns so many children, each of which yields once and adds one to a counter outside, and waits for them. Where children
     /// may borrow it they do.
     fn counted(children: u64) -> impl Future<Output = u64> {
-        async move {
-            let count = Rc::new(Cell::new(0));
-            let add = |count: Rc<Cell<u64>>| async move {
-                let one = yield_once().await;
-                count.set(count.get() + one);
-            };
-            let tasks: Vec<_> = (0..children).map(|_| Self::spawn(add(Rc::clone(&count)))).collect();
-            for task in tasks {
-                task.await.expect("it neither panics nor is cancelled");
-            }
-            count.get()
-        }
+        several::counted_in_turn::<Self>(children)
     }
 }

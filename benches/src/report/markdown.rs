@@ -6,10 +6,11 @@ use super::judge::{Against, Judged};
 use super::machines::Machine;
 use super::results::Results;
 use super::style::figure;
+use super::table::number;
 use crate::interval::Interval;
 use crate::standing::Standing;
 
-/// Every row of the main tables, losses first.
+/// Every row of the main tables, losses first, and below them what one must know to read some.
 pub(super) fn render(results: &Results, judged: &[Judged<'_>], machines: &[Machine<'_>]) -> String {
     let rows: Vec<_> = judged.iter().filter(|judged| judged.is_main()).collect();
     let mut text = came_to(results, &rows);
@@ -22,12 +23,15 @@ pub(super) fn render(results: &Results, judged: &[Judged<'_>], machines: &[Machi
         let _ = write!(text, " *{}*: of tokio's | of the best other's |", machine.directory);
     }
     let _ = writeln!(text, "\n|---|---:|---:|---:|---:|{}", "---:|---:|".repeat(machines.len()));
+    let mut notes: Vec<&str> = Vec::new();
     for judged in rows {
+        let numbers: Vec<_> = judged.row.notes.iter().map(|note| number(&mut notes, note).to_string()).collect();
+        let numbers = if numbers.is_empty() { String::new() } else { format!(" <sup>{}</sup>", numbers.join(" ")) };
         let noise = judged.noise.map_or(String::new(), |Interval { low, high, .. }| format!("{low:.2} to {high:.2}"));
         let peer =
             judged.peer.as_ref().map_or(String::new(), |peer| format!("{}, {}", share(peer), peer.other.entrant));
         let (title, ours, unit) = (&judged.row.title, figure(judged.ours.median()), &judged.row.unit);
-        let _ = write!(text, "| {title} | {ours} {unit} | {} | {noise} | {peer} |", share(&judged.tokio));
+        let _ = write!(text, "| {title}{numbers} | {ours} {unit} | {} | {noise} | {peer} |", share(&judged.tokio));
         for there in machines.iter().map(|machine| machine.of(judged)) {
             let tokio = there.map_or(String::new(), |there| median(&there.tokio));
             let peer = there.and_then(|there| there.peer.as_ref());
@@ -35,6 +39,12 @@ pub(super) fn render(results: &Results, judged: &[Judged<'_>], machines: &[Machi
             let _ = write!(text, " {tokio} | {peer} |");
         }
         text.push('\n');
+    }
+    if !notes.is_empty() {
+        text.push('\n');
+    }
+    for (place, note) in notes.iter().enumerate() {
+        let _ = writeln!(text, "{}. {note}", place + 1);
     }
     text
 }

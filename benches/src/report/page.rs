@@ -83,7 +83,7 @@ fn reading(page: &mut String, results: &Results, how: &str) {
         page,
         "<p>Figures are costs: less is better everywhere. A share is Handcar's figure divided by another's of the same round, so 0.25 \
          means a quarter of the time or memory. A tie is within 5 %, or within what tokio differs from itself on that row; \
-         a win is one even at the end of its interval. Losses come first. How it is measured and how to run it yourself: \
+         a win is one even at the end of its interval; a loss is one whatever the noise, if its whole interval is above those 5 %. Losses come first. How it is measured and how to run it yourself: \
          <a href=\"{how}\">benchmarks.md</a>. Every sample stands in the JSON files beside this page, from which it was drawn.</p>\n\
          <details><summary>Measured on, and with</summary><dl>",
     );
@@ -202,7 +202,7 @@ fn counts(page: &mut String, results: &Results) {
     let _ = write!(
         page,
         "<h2 id=\"counts\">{COUNTS}</h2>\n<p>Counted under valgrind and with perf, in two runs whose difference is what one more operation \
-         takes. They repeat nearly exactly, and decide ties. tokio's are those of LocalRuntime.</p>\n"
+         takes. They repeat nearly exactly, and tell apart what time calls a tie. tokio's are those of LocalRuntime.</p>\n"
     );
     context::counts(page, &results.counts);
 }

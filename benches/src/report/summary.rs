@@ -101,19 +101,29 @@ fn lost(all: &[(&Judged<'_>, &Against<'_>)]) -> String {
     format!(" Behind on: {}{more}.", named.join("; "))
 }
 
-/// How many of the shares that were to be reached were.
+/// How many of the shares that were to be reached were, and which were missed.
 fn targets(page: &mut String, rows: &[&Judged<'_>]) {
-    let words: Vec<_> =
-        rows.iter().filter_map(|judged| Some(reached(judged.tokio.share.median, judged.row.target?))).collect();
-    if !words.is_empty() {
-        let count = |word| words.iter().filter(|other| **other == word).count();
-        let _ = writeln!(
-            page,
-            "<p>Of {} shares of tokio's figure that were to be reached, {} were, {} nearly (by 5 %), {} were missed.</p>",
-            words.len(),
-            count("reached"),
-            count("nearly"),
-            count("missed"),
-        );
+    type ToReach = fn(&Judged<'_>) -> Option<(f64, f64)>;
+    let of_tokio: ToReach = |judged| Some((judged.tokio.share.median, judged.row.target?));
+    let of_peer: ToReach = |judged| Some((judged.peer.as_ref()?.share.median, judged.row.target_of_peers?));
+    let of_bare: ToReach = |judged| Some((judged.ours.median() / judged.bare?.median(), judged.row.target_of_bare?));
+    for (whose, to_reach) in [("tokio's", of_tokio), ("the best other's", of_peer), ("the bare loop's", of_bare)] {
+        let shares: Vec<_> = rows.iter().filter_map(|judged| Some((judged, to_reach(judged)?))).collect();
+        let those = |word| shares.iter().filter(move |(_, (share, target))| reached(*share, *target) == word);
+        let missed: Vec<_> = those("missed")
+            .map(|(judged, (share, target))| format!("{} ({share:.2}, not {target:.2})", escape(&judged.row.title)))
+            .collect();
+        if !shares.is_empty() {
+            let _ = writeln!(
+                page,
+                "<p>Of {} shares of {whose} figure that were to be reached, {} were, {} nearly (by 5 %), {} were missed{}{}.</p>",
+                shares.len(),
+                those("reached").count(),
+                those("nearly").count(),
+                missed.len(),
+                if missed.is_empty() { "" } else { ": " },
+                missed.join("; "),
+            );
+        }
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn render(page: &mut String, rows: &[&Judged<'_>]) {
 }
 
 /// The number of a note, from one on; each stands there once.
-fn number<'a>(notes: &mut Vec<&'a str>, note: &'a str) -> usize {
+pub(super) fn number<'a>(notes: &mut Vec<&'a str>, note: &'a str) -> usize {
     let place = notes.iter().position(|other| *other == note).unwrap_or_else(|| {
         notes.push(note);
         notes.len() - 1

@@ -43,6 +43,10 @@ mod nobody {
             self
         }
 
+        pub(in crate::rows) fn borrowed_oneshot(self) -> Row {
+            self
+        }
+
         pub(in crate::rows) fn ring(self) -> Row {
             self
         }
@@ -67,12 +71,13 @@ mod entrants {
     use crate::rows::tails::{ON_SCHEDULE, SATURATED};
     use crate::rows::{Capacity, Role, Row, Unit};
     use crate::runtime::Runtime;
-    use crate::runtimes::peers::{Compio, Epoll, Glommio, LocalPool, Monoio, Smol, SmolStatic, Uring};
+    use crate::runtimes::peers::{Compio, CoopUring, Epoll, Glommio, LocalPool, Monoio, Smol, SmolStatic, Uring};
     use crate::runtimes::{Handcar, LocalRuntime, Pingora, Tokio};
-    use crate::toolkits::peers::{AsyncUnsync, Field, GlommioSync, LocalSync, OnePermit};
+    use crate::toolkits::peers::{AsyncUnsync, BorrowedOneshot, Field, GlommioSync, LocalSync, OnePermit};
     use crate::workloads::http::{Hello, HelloOnSchedule, HelloSaturated, HelloUnder, Http, HttpWorkload};
     use crate::workloads::ring;
     use crate::workloads::start::Start;
+    use crate::workloads::tails::QUANTILES;
     use crate::workloads::theirs::async_executor::Create;
     use crate::workloads::{
         LockWorkload, Locked, NetWorkload, SeveralWorkload, SyncWorkload, TimedWorkload, With, Workload,
@@ -80,9 +85,8 @@ mod entrants {
 
     const NO_TIMERS: &str = "no timers";
     const NO_SOCKETS: &str = "no sockets";
-    const ADAPTED: &str = "glommio and compio have no streams for hyper: they go through smol's adapter of futures-io, and compio through buffers of its \
-                           own.";
-    const HYPER: &str = "its streams for hyper need a feature that changes how it polls";
+    const ADAPTED: &str = "smol and glommio go through smol's adapter of futures-io, monoio through monoio-compat's of tokio's traits, and compio through \
+                           cyper's; the latter two through buffers of their own.";
 
     impl Row {
         /// Where no socket is, monoio enters with epoll alone: it was no slower with that than with `io_uring`. compio was faster
@@ -152,6 +156,7 @@ mod entrants {
             self.peer::<Smol, Sockets<W>>()
                 .peer::<Monoio<Epoll>, Sockets<W>>()
                 .peer::<Monoio<Uring>, Sockets<W>>()
+                .peer::<Monoio<CoopUring>, Sockets<W>>()
                 .peer::<Compio<Epoll>, Sockets<W>>()
                 .peer::<Compio<Uring>, Sockets<W>>()
                 .peer::<Glommio, Sockets<W>>()
@@ -186,6 +191,11 @@ mod entrants {
                 .peer::<LocalPool, Create>()
         }
 
+        /// It can do less than those of the row, and so enters as context.
+        pub(in crate::rows) fn borrowed_oneshot(self) -> Row {
+            self.enter(Role::Context, "async-unsync, borrowed, on handcar", inside::<Handcar, BorrowedOneshot>)
+        }
+
         pub(in crate::rows) fn ring(self) -> Row {
             self.enter(Role::Context, "bare io_uring", ring::round_trip)
         }
@@ -196,7 +206,7 @@ mod entrants {
         }
 
         pub(in crate::rows) fn hyper_tails(table: &'static str) -> Vec<Row> {
-            let row = |name, title| Row::new(table, name, title).load(Capacity::Hyper).quantiles().target(1.0);
+            let row = |name, title| Row::new(table, name, title).load(Capacity::Hyper).quantiles(QUANTILES).target(1.0);
             vec![
                 Row::new(table, "hyper-saturated", "hyper, saturated by clients on another core")
                     .note(SATURATED)
@@ -218,7 +228,9 @@ mod entrants {
                 .peer::<Glommio, Hyper<W>>()
                 .peer::<Compio<Epoll>, Hyper<W>>()
                 .peer::<Compio<Uring>, Hyper<W>>()
-                .absent("monoio", HYPER)
+                .peer::<Monoio<Epoll>, Hyper<W>>()
+                .peer::<Monoio<Uring>, Hyper<W>>()
+                .peer::<Monoio<CoopUring>, Hyper<W>>()
                 .absent(LocalPool::NAME, NO_SOCKETS)
         }
 

@@ -22,9 +22,11 @@ fn channels() -> Vec<Row> {
             .each_with::<Oneshot>(),
         Row::new(SYNC, "oneshot-sent", "oneshot, already sent")
             .note(BORROWED)
+            .note(IN_PLACE)
             .target(0.30)
             .of_peers(1.0)
-            .each_with::<AlreadySent>(),
+            .each_with::<AlreadySent>()
+            .borrowed_oneshot(),
         Row::new(SYNC, "ping-pong", "ping-pong over two channels of capacity 1")
             .note(LOOKS)
             .target(0.16)
@@ -87,5 +89,7 @@ fn locks() -> Vec<Row> {
 }
 
 const BORROWED: &str = "glommio, and the crates that smol's programs use, have no oneshot: futures' stands for it.";
+const IN_PLACE: &str = "Halves that can go to other tasks, as oneshots are for. async-unsync has others too, which borrow a channel in the caller's \
+                        frame and need no memory of their own.";
 const ONE_PERMIT: &str =
     "async-unsync, local-sync and glommio have no mutex: a semaphore with one permit stands for it.";

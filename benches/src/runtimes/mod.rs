@@ -10,4 +10,6 @@ pub(crate) use self::handcar::{Handcar, Observed, ReportUnpolled, SlowPoll, Watc
 pub(crate) use self::kernel::Kernel;
 #[cfg(feature = "peers")]
 pub(crate) use self::tokio::Pingora;
-pub(crate) use self::tokio::{LocalRuntime, LocalSet, MultiThread, NoDrivers, Spawn, TimeoutAt, Tokio};
+pub(crate) use self::tokio::{
+    InTurn, LocalRuntime, LocalSet, LooksOften, MultiThread, NoDrivers, Spawn, TimeoutAt, Tokio,
+};

@@ -19,10 +19,10 @@ use tokio::task::{JoinError, JoinSet};
 use self::hosts::Host;
 #[cfg(feature = "peers")]
 pub(crate) use self::hosts::Pingora;
-pub(crate) use self::hosts::{LocalRuntime, LocalSet, MultiThread, NoDrivers, Spawn, TimeoutAt};
+pub(crate) use self::hosts::{InTurn, LocalRuntime, LocalSet, LooksOften, MultiThread, NoDrivers, Spawn, TimeoutAt};
 use self::ways::Way;
 use crate::runtime::{Buffer, Net, Runtime, Several, Timers};
-use crate::workloads::several::yield_once;
+use crate::workloads::several::{self, yield_once};
 
 /// tokio, started by `H`.
 #[derive(Debug)]
@@ -115,6 +115,9 @@ impl<H: Host> Several for Tokio<H> {
     }
 
     async fn group(children: u64) -> u64 {
+        if H::IN_TURN {
+            return several::in_turn::<Self>(children).await;
+        }
         let mut set = JoinSet::new();
         for number in 0..children {
             H::Way::spawn_into(&mut set, async move { black_box(number) });
@@ -127,6 +130,9 @@ impl<H: Host> Several for Tokio<H> {
     }
 
     async fn counted(children: u64) -> u64 {
+        if H::IN_TURN {
+            return several::counted_in_turn::<Self>(children).await;
+        }
         let count = Rc::new(Cell::new(0));
         let mut set = JoinSet::new();
         for _ in 0..children {

@@ -6,7 +6,7 @@ mod glommio;
 mod local_sync;
 mod one_permit;
 
-pub(crate) use self::async_unsync::AsyncUnsync;
+pub(crate) use self::async_unsync::{AsyncUnsync, BorrowedOneshot};
 pub(crate) use self::field::Field;
 pub(crate) use self::glommio::GlommioSync;
 pub(crate) use self::local_sync::LocalSync;

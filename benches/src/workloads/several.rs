@@ -1,8 +1,10 @@
 //! Waiting for several things: futures in one task, and children that a block waits for.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::hint::black_box;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::{SeveralWorkload, Workload};
@@ -62,7 +64,7 @@ impl SeveralWorkload for GatherTwo {
     }
 }
 
-/// The same with futures' join, which knows nothing of the runtime.
+/// The same with futures' `join`, which knows nothing of the runtime.
 #[derive(Debug)]
 pub(crate) struct JoinTwo;
 
@@ -76,6 +78,47 @@ impl Workload for JoinTwo {
             })
             .await;
     }
+}
+
+/// [`Gather`] with futures' `join_all`, which knows nothing of the runtime.
+#[derive(Debug)]
+pub(crate) struct JoinAll;
+
+impl Workload for JoinAll {
+    async fn drive<R: Runtime>(bencher: &mut Bencher) {
+        bencher
+            .measure(async |operations| {
+                for _ in 0..operations / STEP {
+                    let values = futures::future::join_all((0..STEP).map(|_| yield_once())).await;
+                    assert_eq!(values.iter().sum::<u64>(), STEP);
+                }
+            })
+            .await;
+    }
+}
+
+/// A group for those who have none: spawns the children, and awaits their handles in turn.
+pub(crate) async fn in_turn<R: Runtime>(children: u64) -> u64 {
+    let tasks: Vec<_> = (0..children).map(|number| R::spawn(async move { black_box(number) })).collect();
+    let mut sum = 0;
+    for task in tasks {
+        sum += task.await.expect("it neither panics nor is cancelled");
+    }
+    sum
+}
+
+/// A scope for those who have none: the children share the counter by `Rc`.
+pub(crate) async fn counted_in_turn<R: Runtime>(children: u64) -> u64 {
+    let count = Rc::new(Cell::new(0));
+    let add = |count: Rc<Cell<u64>>| async move {
+        let one = yield_once().await;
+        count.set(count.get() + one);
+    };
+    let tasks: Vec<_> = (0..children).map(|_| R::spawn(add(Rc::clone(&count)))).collect();
+    for task in tasks {
+        task.await.expect("it neither panics nor is cancelled");
+    }
+    count.get()
 }
 
 /// Spawns a thousand children, and waits for their values.

@@ -4,16 +4,14 @@ use std::future::Future;
 use std::io;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::time::Duration;
 
 use compio::buf::{BufResult, IntoInner, IoBuf};
 use compio::driver::{DriverType, ProactorBuilder};
-use compio::io::compat::AsyncStream;
 use compio::io::{AsyncRead, AsyncWriteExt};
 use compio::net::{TcpListener, TcpStream};
 use compio::runtime::{JoinError, JoinHandle, RuntimeBuilder};
-use smol_hyper::rt::FuturesIo;
+use cyper_core::HyperStream;
 
 use super::{Epoll, Uring};
 use crate::runtime::{Buffer, Net, Runtime, Several, Timers};
@@ -121,9 +119,9 @@ impl<D: Driver> Net for Compio<D> {
 impl<D: Driver> Several for Compio<D> {}
 
 impl<D: Driver> Http for Compio<D> {
-    type Io = FuturesIo<Pin<Box<AsyncStream<TcpStream>>>>;
+    type Io = HyperStream<TcpStream>;
 
-    fn io(stream: TcpStream) -> Self::Io {
-        FuturesIo::new(Box::pin(AsyncStream::new(stream)))
+    fn io(stream: TcpStream) -> HyperStream<TcpStream> {
+        HyperStream::new_plain(stream)
     }
 }

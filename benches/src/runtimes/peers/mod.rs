@@ -25,6 +25,11 @@ pub(crate) struct Epoll;
 #[derive(Debug)]
 pub(crate) struct Uring;
 
+/// With `io_uring`, which is told not to interrupt the thread for what is complete (`COOP_TASKRUN`). compio's documentation advises that;
+/// monoio's does not, but it can be had.
+#[derive(Debug)]
+pub(crate) struct CoopUring;
+
 /// The handle of a runtime whose tasks hand out their value alone: a panic goes on in who waits.
 #[derive(Debug)]
 pub(crate) struct Sure<H>(H);

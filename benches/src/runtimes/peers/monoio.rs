@@ -10,15 +10,18 @@ use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use hyper_util::rt::TokioIo;
 use monoio::buf::{IoBuf, IoBufMut};
 use monoio::io::{AsyncReadRent, AsyncWriteRentExt};
 use monoio::net::{TcpListener, TcpStream};
 use monoio::task::JoinHandle;
 use monoio::time::TimeDriver;
 use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
+use monoio_compat::TcpStreamCompat;
 
-use super::{Epoll, Sure, Uring};
+use super::{CoopUring, Epoll, Sure, Uring};
 use crate::runtime::{Buffer, Net, Runtime, Several, Timers};
+use crate::workloads::http::Http;
 
 /// monoio on `D`.
 #[derive(Debug)]
@@ -45,6 +48,17 @@ impl Driver for Uring {
 
     fn block_on<F: Future>(future: F) -> F::Output {
         let runtime = RuntimeBuilder::<TimeDriver<IoUringDriver>>::new().build();
+        runtime.expect("the kernel allows io_uring").block_on(future)
+    }
+}
+
+impl Driver for CoopUring {
+    const NAME: &'static str = "monoio io_uring, coop_taskrun";
+
+    fn block_on<F: Future>(future: F) -> F::Output {
+        let mut ring = io_uring_06::IoUring::builder();
+        ring.setup_coop_taskrun();
+        let runtime = RuntimeBuilder::<TimeDriver<IoUringDriver>>::new().uring_builder(ring).build();
         runtime.expect("the kernel allows io_uring").block_on(future)
     }
 }
@@ -123,3 +137,11 @@ impl<D: Driver> Net for Monoio<D> {
 }
 
 impl<D: Driver> Several for Monoio<D> {}
+
+impl<D: Driver> Http for Monoio<D> {
+    type Io = TokioIo<TcpStreamCompat>;
+
+    fn io(stream: TcpStream) -> TokioIo<TcpStreamCompat> {
+        TokioIo::new(TcpStreamCompat::new(stream))
+    }
+}

@@ -17,6 +17,9 @@ pub(crate) trait Host: Debug + 'static {
     /// How it is given tasks.
     type Way: Way;
 
+    /// Whether it waits for the handles of many tasks one after the other, and not for a `JoinSet`.
+    const IN_TURN: bool = false;
+
     /// As [`Runtime::block_on`](crate::runtime::Runtime::block_on).
     fn block_on<F: Future>(future: F) -> F::Output;
 
@@ -43,6 +46,22 @@ impl Host for LocalSet {
     fn block_on<F: Future>(future: F) -> F::Output {
         let runtime = Builder::new_current_thread().enable_all().build().expect("tokio starts");
         tokio::task::LocalSet::new().block_on(&runtime, future)
+    }
+}
+
+/// The same, where a program gives up what a `JoinSet` adds to its handles.
+#[derive(Debug)]
+pub(crate) struct InTurn;
+
+impl Host for InTurn {
+    const NAME: &'static str = "tokio LocalSet, handles in turn";
+
+    type Way = Locally;
+
+    const IN_TURN: bool = true;
+
+    fn block_on<F: Future>(future: F) -> F::Output {
+        LocalSet::block_on(future)
     }
 }
 
@@ -104,6 +123,21 @@ impl Host for NoDrivers {
 
     fn block_on<F: Future>(future: F) -> F::Output {
         let runtime = Builder::new_current_thread().build_local(LocalOptions::default());
+        runtime.expect("tokio starts").block_on(future)
+    }
+}
+
+/// `LocalRuntime` that looks at its drivers after each poll, and not after every sixty-first.
+#[derive(Debug)]
+pub(crate) struct LooksOften;
+
+impl Host for LooksOften {
+    const NAME: &'static str = "tokio, event_interval 1";
+
+    type Way = Locally;
+
+    fn block_on<F: Future>(future: F) -> F::Output {
+        let runtime = Builder::new_current_thread().enable_all().event_interval(1).build_local(LocalOptions::default());
         runtime.expect("tokio starts").block_on(future)
     }
 }

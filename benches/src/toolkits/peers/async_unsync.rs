@@ -1,15 +1,38 @@
 //! async-unsync's.
 
 use std::future::Future;
+use std::hint::black_box;
 
 use async_unsync::{bounded, oneshot, unbounded};
 
+use crate::bencher::Bencher;
+use crate::runtime::Runtime;
 use crate::toolkit::Toolkit;
 use crate::toolkits::OPEN;
+use crate::workloads::Workload;
 
 /// async-unsync's.
 #[derive(Debug)]
 pub(crate) struct AsyncUnsync;
+
+/// Its oneshot whose halves borrow the channel, which lies in the caller's frame: they cannot go to another task.
+#[derive(Debug)]
+pub(crate) struct BorrowedOneshot;
+
+impl Workload for BorrowedOneshot {
+    async fn drive<R: Runtime>(bencher: &mut Bencher) {
+        bencher
+            .measure(async |operations| {
+                for number in 0..operations {
+                    let mut channel = oneshot::channel();
+                    let (sender, receiver) = channel.split();
+                    assert!(sender.send(black_box(number)).is_ok());
+                    assert_eq!(receiver.await.expect("it was sent"), number);
+                }
+            })
+            .await;
+    }
+}
 
 impl Toolkit for AsyncUnsync {
     type OneshotSender<T: 'static> = oneshot::Sender<T>;
