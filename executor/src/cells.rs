@@ -29,7 +29,7 @@ const BIGGEST: usize = 32;
 const MOST: usize = 128 << 10;
 
 /// What a kept cell begins with; the rest of it is nothing.
-struct Kept {
+pub(crate) struct Kept {
     next: Option<NonNull<Kept>>,
     bytes: usize,
 }
@@ -82,7 +82,7 @@ impl Cells {
 
     /// What one more cell of that size would begin with, if one more is kept.
     #[inline]
-    fn room(&self, words: u8) -> Option<Kept> {
+    pub(crate) fn room(&self, words: u8) -> Option<Kept> {
         let next = self.lists.get(words as usize)?.get();
         // SAFETY: as in `take`.
         let bytes = words as usize * size_of::<usize>() + next.map_or(0, |next| unsafe { next.read() }.bytes);
@@ -95,7 +95,7 @@ impl Cells {
     ///
     /// It has so many [`words`], nobody else has it, and there is nothing in it.
     #[inline]
-    unsafe fn put<T: ?Sized>(&self, words: u8, cell: Rc<T>, room: Kept) {
+    pub(crate) unsafe fn put<T: ?Sized>(&self, words: u8, cell: Rc<T>, room: Kept) {
         let cell = Rc::into_raw(cell).cast::<Kept>().cast_mut();
         // SAFETY: it is big enough and aligned for a `Kept`, as `words` has seen to.
         unsafe { cell.write(room) };
@@ -106,54 +106,6 @@ impl Cells {
 /// As [`Cells::keep`], for the current runtime.
 pub(crate) fn let_go(task: Rc<dyn Run>) {
     context::with_current(|core| core.cells.keep(task));
-}
-
-/// As [`Rc::new`], in memory that was [recycled], if there is some of that size.
-///
-/// ```
-/// # use handcar_executor::{recycle, recycled, run};
-/// run(async {
-///     let first = recycled(|| [1, 2, 3, 4]);
-///     let at = first.as_ptr();
-///     recycle(first);
-///     assert_eq!(recycled(|| [5, 6, 7, 8]).as_ptr(), at);
-/// });
-/// ```
-///
-/// [recycled]: recycle
-#[inline]
-pub fn recycled<T>(make: impl FnOnce() -> T) -> Rc<T> {
-    let cell = context::with_current(|core| core.cells.take::<T>()).unwrap_or_else(Rc::new_uninit);
-    let place = Rc::as_ptr(&cell).cast::<T>().cast_mut();
-    // SAFETY: nobody else has the cell, as `take` says, so nobody looks while `write` fills it.
-    unsafe {
-        place.write(make());
-        cell.assume_init()
-    }
-}
-
-/// Lets go of an [`Rc`]. If it was the last one, the value is dropped, and the current runtime keeps the memory for the next
-/// [`recycled`] one of that size, or for a task: to allocate and to free may be a fifth of what something short takes.
-#[inline]
-pub fn recycle<T>(mut rc: Rc<T>) {
-    if Rc::get_mut(&mut rc).is_none() {
-        return;
-    }
-    let cell = Rc::into_raw(rc).cast::<MaybeUninit<T>>();
-    // SAFETY: nobody else has it, as `get_mut` says; a `MaybeUninit` has the same layout, asks nothing of its bytes and has no
-    // destructor: so the value is dropped once, here, also if that panics.
-    let cell = unsafe {
-        let cell = Rc::from_raw(cell);
-        Rc::as_ptr(&cell).cast::<T>().cast_mut().drop_in_place();
-        cell
-    };
-    let words = const { words::<T>() };
-    context::with_current(|core| {
-        if let Some(room) = core.cells.room(words) {
-            // SAFETY: as above, and the value is gone.
-            unsafe { core.cells.put(words, cell, room) };
-        }
-    });
 }
 
 impl Drop for Cells {

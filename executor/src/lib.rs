@@ -30,7 +30,7 @@
 //! * `shutdown`, `detach`, `discard`, `cells`: how it ends, what becomes of results that nobody wants, and of the memory of tasks
 //! * `report`, `reporter`, `observe`, `watch`, [`question`], `kept`: what nobody waits for, looking on, polls that take too long, what a
 //!   deadlock report knows, and when it is one
-//! * `timer_heap`, `ready_list`, `deque`, `unchecked`: the lists behind timers, combinators and channels, and how they are borrowed
+//! * `timer_heap`, `ready_list`, `deque`, `recycled`, `unchecked`: what timers, combinators and channels keep their things in, and how it is borrowed
 //! * [`layer`], `local`: what structured concurrency, which stands on top, hooks into
 
 mod abort_handle;
@@ -49,6 +49,7 @@ mod observe;
 mod pool;
 pub mod question;
 mod ready_list;
+mod recycled;
 mod report;
 mod reporter;
 mod runtime;
@@ -66,8 +67,6 @@ mod watch;
 
 pub use abort_handle::AbortHandle;
 #[doc(hidden)] // for channels
-pub use cells::{recycle, recycled};
-#[doc(hidden)] // for channels
 pub use deque::Deque;
 pub use job::{JobInfo, ToThread, to_thread, try_to_thread};
 pub use join_error::{CancelKind, CancelReason, JoinError, PanicPayload};
@@ -77,6 +76,8 @@ pub use machine::join::JoinHandle;
 pub use machine::waker::TaskId;
 pub use machine::{budget, park};
 pub use observe::{Cause, Event};
+#[doc(hidden)] // for channels
+pub use recycled::Recycled;
 pub use report::Report;
 pub use reporter::Reports;
 pub use runtime::{Builder, Deadlock, Metrics, OnPanic, RunError, Runtime, Turn, run, try_run};

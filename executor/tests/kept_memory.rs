@@ -11,8 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use handcar_executor::{
-    AbortHandle, Builder, Event, JoinHandle, Runtime, layer, recycle, recycled, run, sleep, spawn, spawn_named,
-    yield_now,
+    AbortHandle, Builder, Event, JoinHandle, Recycled, Runtime, layer, run, sleep, spawn, spawn_named, yield_now,
 };
 
 struct Counting;
@@ -175,26 +174,26 @@ fn what_is_recycled_is_dropped_once_and_its_memory_is_used_again() {
     run(async {
         let drops = Rc::new(Cell::new(0));
         let make = |falls| Counts(Rc::clone(&drops), falls);
-        let first = recycled(|| make(false));
-        let second = Rc::clone(&first);
-        recycle(first);
+        let first = Recycled::new(|| make(false));
+        let second = first.clone();
+        drop(first);
         assert_eq!(drops.get(), 0, "there is another one");
-        let place = Rc::as_ptr(&second);
-        recycle(second);
+        let place = &raw const *second;
+        drop(second);
         assert_eq!(drops.get(), 1);
 
         let before = CALLS.get();
-        let third = recycled(|| make(true));
-        assert_eq!((Rc::as_ptr(&third), CALLS.get()), (place, before));
+        let third = Recycled::new(|| make(true));
+        assert_eq!((&raw const *third, CALLS.get()), (place, before));
         let live = LIVE.get();
-        let fallen = catch_unwind(AssertUnwindSafe(|| recycle(third)));
+        let fallen = catch_unwind(AssertUnwindSafe(|| drop(third)));
         assert!(fallen.is_err());
         drop(fallen);
         assert_eq!(drops.get(), 2);
         assert!(LIVE.get() < live, "it is freed");
     });
     let live = LIVE.get();
-    recycle(recycled(|| [0_u64; 4]));
+    drop(Recycled::new(|| [0_u64; 4]));
     assert_eq!(LIVE.get(), live, "outside a runtime nobody keeps it");
 }
 

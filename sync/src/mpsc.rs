@@ -25,12 +25,11 @@
 //! # });
 //! ```
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::panic::Location;
-use std::rc::Rc;
 
-use handcar_executor::Deque;
+use handcar_executor::{Deque, Recycled};
 
 use crate::event::Event;
 use crate::semaphore::Semaphore;
@@ -88,8 +87,7 @@ pub type WeakUnboundedSender<T> = WeakSender<T, Unbounded>;
 #[track_caller]
 fn make<T, L>(capacity: usize, has_limit: bool) -> (Sender<T, L>, Receiver<T>) {
     let made_at = Location::caller();
-    // Cyclic only to be made in its place, not moved there.
-    let channel = Rc::new_cyclic(|_| Channel {
+    let channel = Recycled::new(|| Channel {
         messages: Deque::new(),
         slots: Semaphore::new_at(capacity.max(1), made_at),
         capacity,
@@ -97,7 +95,7 @@ fn make<T, L>(capacity: usize, has_limit: bool) -> (Sender<T, L>, Receiver<T>) {
         senders: Senders::new(),
         receiver_lives: Cell::new(true),
         receiver: WakerCell::default(),
-        closed: Event::new_at(made_at),
+        closed: OnceCell::new(),
         handover: WakerCell::default(),
         rendezvous: Cell::new(0),
     });
@@ -114,8 +112,8 @@ struct Channel<T> {
     senders: Senders,
     receiver_lives: Cell<bool>,
     receiver: WakerCell,
-    /// Set when the receiver has gone or has closed the channel.
-    closed: Event,
+    /// Set when the receiver has gone or has closed the channel. Few ask for it, and without it a channel fits into memory that is used again.
+    closed: OnceCell<Box<Event>>,
     /// The sender whose rendezvous is under way.
     handover: WakerCell,
     /// Goes up when a rendezvous begins and when it ends, so that it is odd in between; each knows its own by this number.
@@ -241,7 +239,22 @@ impl<T> Channel<T> {
 
     fn close(&self) {
         self.slots.close();
-        self.closed.set();
+        if let Some(closed) = self.closed.get() {
+            closed.set();
+        }
+    }
+
+    /// The event that tells of the closing.
+    fn closed(&self) -> &Event {
+        if self.closed.get().is_none() {
+            let event = Box::new(Event::new_at(self.slots.made_at()));
+            if self.slots.is_closed() {
+                event.set();
+            }
+            // The allocator, too, may be a program's own and have asked.
+            let _ = self.closed.set(event);
+        }
+        self.closed.get().expect("it has been set just now")
     }
 }
 

@@ -16,11 +16,10 @@ use std::cell::Cell;
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use handcar_executor::unpolled::Unpolled;
-use handcar_executor::{budget, question, recycle, recycled};
+use handcar_executor::{Recycled, budget, question};
 
 use crate::wait_queue::{Wait, polled_after_ready};
 use crate::waker_cell::WakerCell;
@@ -37,7 +36,7 @@ pub mod error {
 #[track_caller]
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
     let made_at = Location::caller();
-    let shared = recycled(|| Shared {
+    let shared = Recycled::new(|| Shared {
         message: Cell::new(None),
         made_at,
         receiver: WakerCell::default(),
@@ -58,7 +57,7 @@ struct Shared<T> {
 #[must_use = "dropping the sender tells the receiver that nothing will come"]
 pub struct Sender<T> {
     /// Taken before the receiver is woken, for the receiver reads the reference count.
-    shared: Option<Rc<Shared<T>>>,
+    shared: Option<Recycled<Shared<T>>>,
 }
 
 /// The end that receives: a future of the message.
@@ -70,7 +69,7 @@ pub struct Sender<T> {
 #[must_use = "dropping the receiver closes the channel"]
 pub struct Receiver<T> {
     /// `None` when closed, or when the one result has been returned.
-    shared: Option<Rc<Shared<T>>>,
+    shared: Option<Recycled<Shared<T>>>,
     finished: bool,
 }
 
@@ -82,7 +81,7 @@ impl<T> Sender<T> {
     /// Gives the message back if the receiver has gone or has closed the channel.
     #[inline]
     pub fn send(mut self, message: T) -> Result<(), T> {
-        let Some(shared) = self.shared.take().filter(|shared| Rc::strong_count(shared) > 1) else {
+        let Some(shared) = self.shared.take().filter(|shared| Recycled::strong_count(shared) > 1) else {
             return Err(message);
         };
         shared.message.set(Some(message));
@@ -92,7 +91,7 @@ impl<T> Sender<T> {
 
     /// Whether a message would come back: the receiver has gone or has closed the channel.
     pub fn is_closed(&self) -> bool {
-        self.shared.as_ref().is_none_or(|shared| Rc::strong_count(shared) == 1)
+        self.shared.as_ref().is_none_or(|shared| Recycled::strong_count(shared) == 1)
     }
 
     /// Waits until nobody wants the message any more, so that the work on it can be given up.
@@ -133,10 +132,10 @@ impl<T> Sender<T> {
     }
 
     #[inline]
-    fn leave(shared: Rc<Shared<T>>) {
+    fn leave(shared: Recycled<Shared<T>>) {
         // Its own waker is not left for the receiver to drop, with the message in hand: the drop may panic.
         let (receiver, _sender) = (shared.receiver.take(), shared.sender.take());
-        recycle(shared);
+        drop(shared);
         receiver.wake();
     }
 }
@@ -170,13 +169,13 @@ impl<T> Receiver<T> {
         };
         let Some(message) = shared.message.take() else {
             // The order matters: whoever sends sets the message first and goes afterwards.
-            return Err(match Rc::strong_count(shared) {
+            return Err(match Recycled::strong_count(shared) {
                 1 => TryRecvError::Closed,
                 _ => TryRecvError::Empty,
             });
         };
         if let Some(shared) = self.shared.take() {
-            recycle(shared);
+            drop(shared);
         }
         Ok(message)
     }
@@ -196,7 +195,7 @@ impl<T> Receiver<T> {
         let Some(shared) = self.shared.take() else { return };
         // Its own waker is not left for the sender to drop: it may hold the task, and the task the sender.
         let (_receiver, sender) = (shared.receiver.take(), shared.sender.take());
-        recycle(shared);
+        drop(shared);
         sender.wake();
     }
 
@@ -209,7 +208,9 @@ impl<T> Receiver<T> {
     #[inline(never)]
     fn poll_empty(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, RecvError>> {
         match &self.shared {
-            Some(shared) if Rc::strong_count(shared) > 1 && shared.receiver.register_first(cx.waker()) => Poll::Pending,
+            Some(shared) if Recycled::strong_count(shared) > 1 && shared.receiver.register_first(cx.waker()) => {
+                Poll::Pending
+            }
             _ => self.poll_rare(cx),
         }
     }
@@ -225,7 +226,7 @@ impl<T> Receiver<T> {
         }
         // Registering runs foreign code: look again.
         if let Some(shared) = &self.shared
-            && Rc::strong_count(shared) == 1
+            && Recycled::strong_count(shared) == 1
         {
             drop(shared.receiver.take()); // while the message is still there, since this may panic
         }
@@ -302,7 +303,7 @@ impl<T> Drop for Closed<'_, T> {
 }
 
 /// For a deadlock report.
-fn told<T>(shared: Option<&Rc<Shared<T>>>, wait: &'static Wait) -> String {
+fn told<T>(shared: Option<&Recycled<Shared<T>>>, wait: &'static Wait) -> String {
     shared.map_or_else(String::new, |shared| wait.told(shared.made_at))
 }
 

@@ -275,7 +275,16 @@ impl WaitQueue {
     }
 
     /// Settles all who wait now, and nobody who joins while they are being woken.
+    #[inline]
     pub(crate) fn dismiss_all(&self) {
+        // Mostly nobody waits: a channel that is dropped, an event that is set, a message that is broadcast.
+        if !self.line.is_empty() {
+            self.dismiss();
+        }
+    }
+
+    #[inline(never)]
+    fn dismiss(&self) {
         self.line.dismiss_all().wake(&self.line, wake);
     }
 

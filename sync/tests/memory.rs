@@ -60,6 +60,21 @@ fn a_channel_is_one_allocation_whatever_its_capacity() {
 }
 
 #[test]
+fn in_a_runtime_a_channel_has_the_memory_of_an_earlier_one() {
+    handcar_executor::run(async {
+        let both = || (mpsc::channel::<u64>(1), oneshot::channel::<u64>());
+        drop(both());
+        assert_eq!(cost(|| (0..100).for_each(|_| drop(both()))).0, 0);
+        let (sender, receiver) = mpsc::channel::<u64>(1);
+        let weak = sender.downgrade();
+        drop((sender, receiver));
+        let (allocations, _, (other, _receiver)) = cost(|| mpsc::channel(1));
+        assert_eq!(allocations, 1, "who could look at the earlier one keeps it");
+        assert!(weak.upgrade().is_none() && other.try_send(1).is_ok());
+    });
+}
+
+#[test]
 fn messages_permits_and_waits_allocate_nothing_once_there_is_room() {
     let (sender, mut receiver) = mpsc::channel(4);
     let semaphore = Semaphore::new(0);

@@ -3,12 +3,11 @@
 use std::future::Future;
 use std::iter;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use handcar_executor::unpolled::Unpolled;
-use handcar_executor::{budget, question};
+use handcar_executor::{Recycled, budget, question};
 
 use super::error::TryRecvError;
 use super::{Channel, is_large};
@@ -18,7 +17,7 @@ use crate::wait_queue::polled_after_ready;
 
 /// The end that receives; also a [`Stream`].
 pub struct Receiver<T> {
-    pub(super) channel: Rc<Channel<T>>,
+    pub(super) channel: Recycled<Channel<T>>,
 }
 
 impl<T> Receiver<T> {
@@ -174,7 +173,7 @@ impl<T> Receiver<T> {
 
     /// How many weak senders there are.
     pub fn sender_weak_count(&self) -> usize {
-        Rc::weak_count(&self.channel)
+        Recycled::weak_count(&self.channel)
     }
 }
 

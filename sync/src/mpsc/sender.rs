@@ -1,7 +1,8 @@
 //! The sending end of the channel.
 
 use std::marker::PhantomData;
-use std::rc::Rc;
+
+use handcar_executor::Recycled;
 
 use super::error::{SendError, TrySendError};
 use super::{CLOSED, Channel, OwnedPermit, Permit, PermitIterator, Reserve, Room, Sending, WeakSender};
@@ -13,7 +14,7 @@ use crate::senders::Origin;
 ///
 /// `L` says whether the channel has a limit; name it [`UnboundedSender`](super::UnboundedSender) if it has none.
 pub struct Sender<T, L = Bounded> {
-    pub(super) channel: Rc<Channel<T>>,
+    pub(super) channel: Recycled<Channel<T>>,
     origin: Origin,
     limit: PhantomData<L>,
 }
@@ -215,7 +216,7 @@ impl<T> Sender<T, Unbounded> {
 }
 
 impl<T, L> Sender<T, L> {
-    pub(super) fn new(channel: Rc<Channel<T>>, origin: Origin) -> Self {
+    pub(super) fn new(channel: Recycled<Channel<T>>, origin: Origin) -> Self {
         Self { channel, origin, limit: PhantomData }
     }
 
@@ -226,7 +227,7 @@ impl<T, L> Sender<T, L> {
     /// Dropping the future undoes the wait, and nothing else.
     #[track_caller]
     pub fn closed(&self) -> EventWait<'_> {
-        self.channel.closed.wait_as(&CLOSED)
+        self.channel.closed().wait_as(&CLOSED)
     }
 
     /// Whether a message would come back.
@@ -236,7 +237,7 @@ impl<T, L> Sender<T, L> {
 
     /// Whether both send into one channel.
     pub fn same_channel(&self, other: &Self) -> bool {
-        Rc::ptr_eq(&self.channel, &other.channel)
+        Recycled::ptr_eq(&self.channel, &other.channel)
     }
 
     /// Makes a sender that does not keep the channel open.
@@ -251,7 +252,7 @@ impl<T, L> Sender<T, L> {
 
     /// How many weak senders there are.
     pub fn weak_count(&self) -> usize {
-        Rc::weak_count(&self.channel)
+        Recycled::weak_count(&self.channel)
     }
 }
 

@@ -4,7 +4,9 @@
 //! channel still is open is the count of senders, since the receiver holds the `Rc` as well.
 
 use std::marker::PhantomData;
-use std::rc::{Rc, Weak};
+use std::rc::Weak;
+
+use handcar_executor::Recycled;
 
 use super::{Bounded, Channel, Sender};
 
@@ -27,8 +29,8 @@ pub struct WeakSender<T, L = Bounded> {
 }
 
 impl<T, L> WeakSender<T, L> {
-    pub(super) fn new(channel: &Rc<Channel<T>>) -> Self {
-        Self { channel: Rc::downgrade(channel), limit: PhantomData }
+    pub(super) fn new(channel: &Recycled<Channel<T>>) -> Self {
+        Self { channel: Recycled::downgrade(channel), limit: PhantomData }
     }
 
     /// Makes a sender of it, if there is one left.
@@ -36,7 +38,7 @@ impl<T, L> WeakSender<T, L> {
     pub fn upgrade(&self) -> Option<Sender<T, L>> {
         let channel = self.channel.upgrade().filter(|channel| channel.senders.get() > 0)?;
         let origin = Some(channel.senders.join());
-        Some(Sender::new(channel, origin))
+        Some(Sender::new(channel.into(), origin))
     }
 
     /// How many senders there are; weak ones do not count.

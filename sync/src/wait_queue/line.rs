@@ -115,7 +115,7 @@ impl Line {
     }
 
     #[inline]
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.head.get() == self.next.get() && self.plain.get() != SOME_ASIDE
     }
 
@@ -235,21 +235,18 @@ impl Line {
         Some(last.waker)
     }
 
-    /// Takes all out, as dismissed. They are still to be [woken](Dismissed::wake).
+    /// Takes all out, as dismissed; somebody waits. They are still to be [woken](Dismissed::wake).
     pub(super) fn dismiss_all(&self) -> Dismissed {
         let books = &mut *self.books.borrow_mut();
         let numbers = self.head.get()..self.next.get();
         let ring = mem::take(&mut books.ring);
-        let mut aside = Sparse::default();
-        if !self.is_empty() {
-            let rare = books.rare();
-            aside = mem::take(&mut rare.aside);
-            // One by one: in between may be numbers that were granted from the tail.
-            for (number, _) in aside.iter() {
-                rare.send_away(number..number + 1, 1);
-            }
-            rare.send_away(numbers.clone(), self.in_ring());
+        let rare = books.rare();
+        let aside = mem::take(&mut rare.aside);
+        // One by one: in between may be numbers that were granted from the tail.
+        for (number, _) in aside.iter() {
+            rare.send_away(number..number + 1, 1);
         }
+        rare.send_away(numbers.clone(), self.in_ring());
         self.head.set(numbers.end);
         self.plain.set(numbers.end);
         self.gaps.set(0);
