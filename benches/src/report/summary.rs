@@ -113,17 +113,19 @@ fn targets(page: &mut String, rows: &[&Judged<'_>]) {
         let missed: Vec<_> = those("missed")
             .map(|(judged, (share, target))| format!("{} ({share:.2}, not {target:.2})", escape(&judged.row.title)))
             .collect();
-        if !shares.is_empty() {
-            let _ = writeln!(
-                page,
-                "<p>Of {} shares of {whose} figure that were to be reached, {} were, {} nearly (by 5 %), {} were missed{}{}.</p>",
-                shares.len(),
-                those("reached").count(),
-                those("nearly").count(),
-                missed.len(),
-                if missed.is_empty() { "" } else { ": " },
-                missed.join("; "),
-            );
+        if shares.is_empty() {
+            continue;
         }
+        let sum = format!(
+            "Of {} shares of {whose} figure that were to be reached, {} were, {} nearly (by 5 %), {} were missed",
+            shares.len(),
+            those("reached").count(),
+            those("nearly").count(),
+            missed.len(),
+        );
+        let _ = match &missed[..] {
+            [] => writeln!(page, "<p>{sum}.</p>"),
+            missed => writeln!(page, "<details><summary>{sum}</summary><p>{}.</p></details>", missed.join("; ")),
+        };
     }
 }
