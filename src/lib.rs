@@ -35,7 +35,7 @@
 //! | between tasks | [`sync`]: channels, queues, locks, semaphores, events |
 //! | one item after the other | [`stream`]: generators, `next`, `map`, `collect` |
 //! | files | [`fs`]: `read_to_string`, `write`, `lines`, `File` |
-//! | network | [`net`]: TCP, name lookup |
+//! | network | [`net`]: TCP, UDP, Unix sockets, name lookup |
 //! | the process | [`signal`] |
 //! | what a request carries along | [`context_var!`], [`ContextVar`] |
 //! | blocking calls | [`to_thread`] |

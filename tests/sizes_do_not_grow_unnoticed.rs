@@ -7,7 +7,10 @@ use std::mem::size_of_val;
 use std::rc::Rc;
 use std::time::Duration;
 
-use handcar::net::{Accept, Connect, LookupHost, OwnedReadHalf, OwnedWriteHalf, Peek, Source, TcpListener, TcpStream};
+use handcar::net::{
+    Accept, Connect, LookupHost, OwnedReadHalf, OwnedWriteHalf, Peek, Source, TcpListener, TcpStream, UdpSocket,
+    UnixStream,
+};
 use handcar::sync::{Acquire, OwnedSemaphorePermit, Recv, Semaphore, SemaphorePermit, mpsc, oneshot};
 use handcar::{
     AbortHandle, CancelReason, Elapsed, Instant, Interval, JoinError, JoinHandle, PanicPayload, RunError, Runtime,
@@ -47,6 +50,8 @@ fn nothing_has_grown() {
         24 Source<std::net::TcpStream>,
         24 TcpStream,
         24 Option<TcpStream>,
+        24 UdpSocket,
+        24 UnixStream,
         56 TcpListener, // with the count of connections that came together; a program has few
         8 OwnedReadHalf,
         16 OwnedWriteHalf,

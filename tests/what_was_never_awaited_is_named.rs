@@ -6,14 +6,13 @@ mod common;
 use std::collections::VecDeque;
 use std::future::{pending, poll_fn, ready};
 use std::io;
-use std::net::UdpSocket;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
 use common::watchdog;
 use futures::FutureExt;
-use handcar::net::{TcpListener, TcpStream, lookup_host};
+use handcar::net::{Source, TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream, lookup_host};
 use handcar::stream::{StreamExt, generate};
 use handcar::sync::{
     Barrier, Condition, Event, LifoQueue, Mutex, Notify, OnceCell, PriorityQueue, Queue, RateLimiter, RwLock,
@@ -192,11 +191,37 @@ fn sockets() {
         case!(told, "readable", stream.readable());
         case!(told, "writable", stream.writable());
         case!(told, "peek", stream.peek(&mut [0]));
-        let source = handcar::net::Source::new(UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap();
+        let source = Source::new(std::net::UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap();
         case!(told, "read_with", source.read_with(|socket| socket.recv(&mut [0])));
         case!(told, "write_with", source.write_with(|socket| socket.send_to(&[0], address)));
         let mut incoming = listener.incoming();
         let _ = incoming.next().now_or_never();
+        case!(told, "bind", UdpSocket::bind("127.0.0.1:0"));
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        case!(told, "connect", socket.connect(address));
+        case!(told, "send", socket.send(&[0]));
+        case!(told, "send_to", socket.send_to(&[0], address));
+        case!(told, "recv", socket.recv(&mut [0]));
+        case!(told, "recv_from", socket.recv_from(&mut [0]));
+        case!(told, "peek_from", socket.peek_from(&mut [0]));
+    });
+    assert_eq!(left, [""; 0]);
+}
+
+#[test]
+fn unix_sockets() {
+    let _watchdog = watchdog();
+    let left = watched(async |told| {
+        let path = std::env::temp_dir().join(format!("handcar-never-awaited-{}", std::process::id()));
+        let listener = UnixListener::bind(&path).unwrap();
+        case!(told, "accept", listener.accept());
+        case!(told, "connect", UnixStream::connect(&path));
+        std::fs::remove_file(&path).unwrap();
+        let (socket, _peer) = UnixDatagram::pair().unwrap();
+        case!(told, "send", socket.send(&[0]));
+        case!(told, "send_to", socket.send_to(&[0], &path));
+        case!(told, "recv", socket.recv(&mut [0]));
+        case!(told, "recv_from", socket.recv_from(&mut [0]));
     });
     assert_eq!(left, [""; 0]);
 }

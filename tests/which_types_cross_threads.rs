@@ -42,6 +42,8 @@ fn what_belongs_to_a_runtime_stays_on_its_thread() {
         handcar::Sleep, handcar::Interval, handcar::Tick<'static>, handcar::Timeout<std::future::Ready<()>>,
         net::TcpListener, net::TcpStream, net::Source<std::io::PipeReader>,
         net::Accept<'static>, net::Incoming<'static>, net::Peek<'static>,
+        net::UdpSocket, net::UdpConnect<'static>,
+        net::UnixListener, net::UnixStream, net::UnixDatagram, net::UnixConnect, net::UnixSendTo<'static>,
         net::ReadHalf<'static>, net::WriteHalf<'static>, net::OwnedReadHalf, net::OwnedWriteHalf, net::ReuniteError,
         handcar::signal::CtrlC, fs::File, fs::OpenFile, fs::Lines,
     );

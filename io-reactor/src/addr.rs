@@ -138,10 +138,32 @@ impl Future for LookupHost {
     }
 }
 
+impl LookupHost {
+    /// Looks up, and does `op` with one address after the other, until it goes well with one.
+    pub(crate) fn poll_first<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        op: impl FnMut(SocketAddr) -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        let mut failure = None;
+        for done in ready!(Pin::new(self).poll(cx))?.map(op) {
+            match done {
+                Ok(done) => return Poll::Ready(Ok(done)),
+                Err(error) => failure = Some(error),
+            }
+        }
+        Poll::Ready(Err(failure.unwrap_or_else(no_address)))
+    }
+}
+
 impl fmt::Debug for LookupHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("LookupHost")
     }
+}
+
+pub(crate) fn no_address() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "the name stands for no address at all")
 }
 
 fn ask(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {

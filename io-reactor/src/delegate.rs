@@ -1,12 +1,15 @@
 //! Reading and writing through something else: for the owner of a stream, and for its halves.
 //!
-//! All state of a stream lies behind `&TcpStream`, and its reading and writing are implemented there, once. The four types
-//! around it only pass the call on; this is the passing on. (A macro uses the imports of the file that calls it.)
+//! All state of a stream lies behind `&TcpStream` or `&UnixStream`, and its reading and writing are implemented there, once.
+//! The types around it only pass the call on; this is the passing on. (A macro uses the imports of the file that calls it.)
 
 /// Implements `AsyncRead` for a type by that of the reference that its method `stream` gives.
 macro_rules! delegate_read {
-    ($outer:ty) => {
-        impl AsyncRead for $outer {
+    ($outer:ty $(, of any $stream:ident)?) => {
+        impl$(<$stream: Duplex>)? AsyncRead for $outer
+        $(where
+            for<'a> &'a $stream: AsyncRead,)?
+        {
             fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
                 Pin::new(&mut self.stream()).poll_read(cx, buf)
             }
@@ -24,8 +27,11 @@ macro_rules! delegate_read {
 
 /// Implements `AsyncWrite` for a type by that of the reference that its method `stream` gives.
 macro_rules! delegate_write {
-    ($outer:ty) => {
-        impl AsyncWrite for $outer {
+    ($outer:ty $(, of any $stream:ident)?) => {
+        impl$(<$stream: Duplex>)? AsyncWrite for $outer
+        $(where
+            for<'a> &'a $stream: AsyncWrite,)?
+        {
             fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
                 Pin::new(&mut self.stream()).poll_write(cx, buf)
             }

@@ -32,27 +32,36 @@
 //!
 //! Read in this order: `ready` and `entry` (what is known of a descriptor, and who waits for it), `reactor` (the wait and the
 //! wakes), `site` (try, and wait only then), `source` and `operation` (what a descriptor can do), `selector` (the only files
-//! that know the operating system), then `addr` and `tcp`.
+//! that know the operating system). On top of that: `transfer`, `accept`, `split` and `into_split` (what all streams and
+//! listeners do alike), `addr`, and the sockets: `tcp`, `udp`, `unix`.
 
 #[cfg(not(unix))]
 compile_error!("Handcar's reactor stands on file descriptors: it runs on Unix only");
 
+mod accept;
 mod addr;
 mod delegate;
 mod entry;
+mod into_split;
 mod operation;
 mod reactor;
 mod ready;
 mod selector;
 mod site;
 mod source;
+mod split;
 mod tcp;
+mod transfer;
+mod udp;
+mod unix;
 
+pub use accept::{Accept, Incoming, Listener};
 pub use addr::{LookupHost, ToSocketAddrs, lookup_host};
+pub use into_split::{Duplex, OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 pub use operation::{Operation, Readiness};
 pub use reactor::Reactor;
 pub use source::Source;
-pub use tcp::{
-    Accept, Bind, Connect, Incoming, OwnedReadHalf, OwnedWriteHalf, Peek, ReadHalf, ReuniteError, TcpListener,
-    TcpStream, WriteHalf,
-};
+pub use split::{ReadHalf, WriteHalf};
+pub use tcp::{Bind, Connect, Peek, TcpListener, TcpStream};
+pub use udp::{UdpBind, UdpConnect, UdpSocket};
+pub use unix::{UnixConnect, UnixDatagram, UnixListener, UnixSendTo, UnixStream};

@@ -216,6 +216,13 @@ impl Reactor {
         }
     }
 
+    /// Notes what no event will tell, and wakes who waits for it.
+    pub(crate) fn report(&self, key: Key, news: Ready) {
+        let mut woken = Vec::new();
+        self.entries.borrow_mut()[key.index()].report(news, &mut woken);
+        self.wake(&mut woken);
+    }
+
     /// Lets a task wait for one direction of `fd`: at a place that it will give up, or by poll.
     pub(crate) fn wait(
         &self,

@@ -403,6 +403,11 @@ impl<T: AsFd> Source<T> {
         Site { reactor: &self.reactor, key: self.key, fd: self.get_ref().as_fd(), direction }
     }
 
+    /// Notes what no event will tell, and wakes who waits for it.
+    pub(crate) fn report(&self, news: Ready) {
+        self.reactor.report(self.key, news);
+    }
+
     pub(crate) fn reactor(&self) -> &Rc<Reactor> {
         &self.reactor
     }

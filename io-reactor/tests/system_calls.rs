@@ -9,17 +9,20 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use common::{pair, run};
-use futures::io::{AsyncReadExt, AsyncWriteExt};
+use futures::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use handcar_executor::{sleep, spawn};
-use handcar_io_reactor::{TcpListener, TcpStream};
+use handcar_io_reactor::{TcpListener, TcpStream, UnixStream};
 
 /// Tells the process under `strace` how often to do it.
 const TIMES: &str = "HANDCAR_TEST_TIMES";
 
 /// Client and server in one thread; afterwards both wait for a while, and nothing happens.
-fn ping_pong(round_trips: usize) {
+fn ping_pong<S>(round_trips: usize, pair: impl Future<Output = io::Result<(S, S)>>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
     run(async {
-        let (mut client, mut server) = pair().await.unwrap();
+        let (mut client, mut server) = pair.await.unwrap();
         let echo = spawn(async move {
             let mut buf = [0; 1024];
             loop {
@@ -87,7 +90,7 @@ fn count(trace: &str, calls: &[&str]) -> usize {
 #[test]
 fn a_round_trip_at_both_ends_takes_six_system_calls() {
     if let Ok(round_trips) = env::var(TIMES) {
-        return ping_pong(round_trips.parse().unwrap());
+        return ping_pong(round_trips.parse().unwrap(), pair());
     }
     let test = "a_round_trip_at_both_ends_takes_six_system_calls";
     let (Some(few), Some(many)) = (trace(test, 100), trace(test, 1100)) else { return };
@@ -96,6 +99,18 @@ fn a_round_trip_at_both_ends_takes_six_system_calls() {
     // One read, one write and one wait at each end; and the pause costs the same however many came before it.
     assert!(many - few <= 6005, "{} for a thousand", many - few);
     assert!(few <= 700, "{few} for a hundred and a pause: it polls while it is idle");
+}
+
+#[test]
+fn a_round_trip_between_unix_sockets_takes_six_system_calls() {
+    if let Ok(round_trips) = env::var(TIMES) {
+        return ping_pong(round_trips.parse().unwrap(), async { UnixStream::pair() });
+    }
+    let test = "a_round_trip_between_unix_sockets_takes_six_system_calls";
+    let (Some(few), Some(many)) = (trace(test, 100), trace(test, 1100)) else { return };
+    let [few, many] =
+        [few, many].map(|trace| count(&trace, &["sendmsg(", "recvmsg(", "epoll_", "read(", "write(", "poll("]));
+    assert!(many - few <= 6005, "{} for a thousand", many - few);
 }
 
 #[test]

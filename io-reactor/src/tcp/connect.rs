@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::TcpStream;
-use crate::addr::LookupHost;
+use crate::addr::{LookupHost, no_address};
 use crate::reactor::Reactor;
 use crate::ready::{Direction, Ready};
 use crate::source::Source;
@@ -93,8 +93,4 @@ fn begin(addr: SocketAddr) -> io::Result<Source<net::TcpStream>> {
 fn is_under_way(error: &io::Error) -> bool {
     let under_way = [Errno::INPROGRESS, Errno::INTR].map(Errno::raw_os_error);
     error.raw_os_error().is_some_and(|code| under_way.contains(&code))
-}
-
-pub(super) fn no_address() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "the name stands for no address at all")
 }

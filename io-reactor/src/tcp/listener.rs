@@ -1,24 +1,22 @@
 //! Listening: the socket that others connect to.
 
-use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::{self, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use handcar_executor::unpolled::Unpolled;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::accept::{Accept, Incoming, Starved};
-use super::connect::no_address;
+use super::TcpStream;
+use crate::accept::sealed::Accepting;
+use crate::accept::{Accept, Arrivals, BACKLOG, Incoming, pass_over};
 use crate::addr::{self, LookupHost, ToSocketAddrs};
+use crate::ready::Ready;
 use crate::source::Source;
-
-/// How many connections may wait to be accepted, unless the system allows fewer. tokio's figure.
-const BACKLOG: i32 = 1024;
 
 /// A TCP socket that listens for connections.
 ///
@@ -49,13 +47,7 @@ const BACKLOG: i32 = 1024;
 /// })
 /// .unwrap();
 /// ```
-pub struct TcpListener {
-    pub(super) source: Source<net::TcpListener>,
-    /// Set when there were no descriptors, until an accept may try again.
-    pub(super) starved: Cell<Option<Starved>>,
-    /// How many connections were accepted since there was none last.
-    pub(super) together: Cell<u32>,
-}
+pub struct TcpListener(Arrivals<net::TcpListener>);
 
 impl TcpListener {
     /// Listens at an address: the first of those that `addr` stands for at which it can.
@@ -107,7 +99,7 @@ impl TcpListener {
     /// Outside a runtime.
     #[track_caller]
     pub fn from_std(listener: net::TcpListener) -> io::Result<TcpListener> {
-        Ok(TcpListener { source: Source::new(listener)?, starved: Cell::new(None), together: Cell::new(0) })
+        Ok(TcpListener(Arrivals::new(Source::new(listener)?)))
     }
 
     /// Gives back the standard library's listener, non-blocking as it is.
@@ -122,7 +114,7 @@ impl TcpListener {
     /// # .unwrap();
     /// ```
     pub fn into_std(self) -> net::TcpListener {
-        self.source.into_inner()
+        self.0.source.into_inner()
     }
 
     /// Waits for the next connection.
@@ -193,7 +185,7 @@ impl TcpListener {
     ///
     /// What the system says.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.source.get_ref().local_addr()
+        self.0.source.get_ref().local_addr()
     }
 
     /// How many hops a packet may make (`IP_TTL`).
@@ -213,7 +205,7 @@ impl TcpListener {
     ///
     /// What the system says.
     pub fn ttl(&self) -> io::Result<u32> {
-        self.source.get_ref().ttl()
+        self.0.source.get_ref().ttl()
     }
 
     /// Sets how many hops a packet may make, for accepted connections as well: see [`ttl`](TcpListener::ttl).
@@ -222,19 +214,35 @@ impl TcpListener {
     ///
     /// What the system says.
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.source.get_ref().set_ttl(ttl)
+        self.0.source.get_ref().set_ttl(ttl)
+    }
+}
+
+impl Accepting for TcpListener {
+    type Socket = net::TcpListener;
+    type Stream = TcpStream;
+    type Addr = SocketAddr;
+
+    fn arrivals(&self) -> &Arrivals<net::TcpListener> {
+        &self.0
+    }
+
+    fn take(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, peer) = accept(self.0.source.get_ref()).map_err(pass_over)?;
+        let source = Source::register(self.0.source.reactor().clone(), stream, Ready::HOPED)?;
+        Ok((TcpStream::new(source), peer))
     }
 }
 
 impl AsFd for TcpListener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.source.as_fd()
+        self.0.source.as_fd()
     }
 }
 
 impl fmt::Debug for TcpListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.source.get_ref().fmt(f)
+        self.0.source.get_ref().fmt(f)
     }
 }
 
@@ -247,14 +255,7 @@ impl Future for Bind {
     type Output = io::Result<TcpListener>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<TcpListener>> {
-        let mut failure = None;
-        for addr in ready!(Pin::new(&mut self.0).poll(cx))? {
-            match listen(addr) {
-                Ok(listener) => return Poll::Ready(TcpListener::from_std(listener)),
-                Err(error) => failure = Some(error),
-            }
-        }
-        Poll::Ready(Err(failure.unwrap_or_else(no_address)))
+        self.0.poll_first(cx, |addr| TcpListener::from_std(listen(addr)?))
     }
 }
 
@@ -264,4 +265,23 @@ fn listen(addr: SocketAddr) -> io::Result<net::TcpListener> {
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+/// One connection, non-blocking and closed on exec from the start.
+#[cfg(not(target_vendor = "apple"))]
+fn accept(listener: &net::TcpListener) -> io::Result<(net::TcpStream, SocketAddr)> {
+    use rustix::io::Errno;
+    use rustix::net::{SocketFlags, acceptfrom_with};
+
+    let (stream, peer) = acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
+    let peer = peer.ok_or(Errno::INVAL)?.try_into()?;
+    Ok((stream.into(), peer))
+}
+
+/// One connection. Apple has no `accept4`.
+#[cfg(target_vendor = "apple")]
+fn accept(listener: &net::TcpListener) -> io::Result<(net::TcpStream, SocketAddr)> {
+    let (stream, peer) = listener.accept()?;
+    stream.set_nonblocking(true)?;
+    Ok((stream, peer))
 }

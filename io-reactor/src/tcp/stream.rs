@@ -7,10 +7,12 @@ use std::io;
 use std::net::{self, Shutdown, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use super::{Connect, OwnedReadHalf, OwnedWriteHalf, Peek, ReadHalf, WriteHalf, into_split};
+use super::{Connect, Peek};
 use crate::addr::{self, ToSocketAddrs};
+use crate::into_split::{self, OwnedReadHalf, OwnedWriteHalf, sealed};
 use crate::operation::Readiness;
 use crate::source::Source;
+use crate::split::{ReadHalf, WriteHalf};
 
 /// A TCP connection.
 ///
@@ -297,6 +299,12 @@ impl TcpStream {
 
     pub(super) fn stream(&self) -> &TcpStream {
         self
+    }
+}
+
+impl sealed::EndSending for TcpStream {
+    fn end_sending(&self) {
+        let _ = self.shutdown(Shutdown::Write); // it fails only if the connection has gone already
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the tests share: a runner that turns a hang into a failure, and pairs of connected streams.
 #![allow(dead_code)] // no test file needs all of it
 
+use std::any::Any;
 use std::future::Future;
 use std::io::{self, Write};
 use std::net;
@@ -51,4 +52,10 @@ pub(crate) async fn pair() -> io::Result<(TcpStream, TcpStream)> {
 /// `len` bytes, no two neighbours alike.
 pub(crate) fn pattern(len: usize) -> Vec<u8> {
     (0..=250_u8).cycle().take(len).collect()
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
+    text.expect("a panic with a message").to_owned()
 }

@@ -10,10 +10,11 @@
 //! and the next few only if they are there. When many have come, one accept in vain at their end is cheaper than asking
 //! for each.
 
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::{self, SocketAddr};
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -24,10 +25,10 @@ use handcar_executor::layer::Alarm;
 use handcar_executor::unpolled::Unpolled;
 use rustix::io::Errno;
 
-use super::{TcpListener, TcpStream};
+use crate::TcpListener;
 use crate::entry::Place;
 use crate::reactor::Reactor;
-use crate::ready::{Direction, Ready};
+use crate::ready::Direction;
 use crate::site::Stand;
 use crate::source::Source;
 
@@ -37,39 +38,80 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How many of the connections that come together are asked for: beyond that there are likely more.
 const ASKED_FOR: u32 = 4;
 
+/// How many connections may wait to be accepted, unless the system allows fewer. tokio's figure.
+pub(crate) const BACKLOG: i32 = 1024;
+
+/// A socket that others connect to: [`TcpListener`] or [`UnixListener`](crate::UnixListener). No other type can be one.
+pub trait Listener: sealed::Accepting {}
+
+impl<L: sealed::Accepting> Listener for L {}
+
+pub(crate) mod sealed {
+    use super::{Arrivals, AsFd, io};
+
+    /// Not to be implemented outside: what an accept needs may change.
+    pub trait Accepting {
+        type Socket: AsFd;
+        type Stream;
+        type Addr;
+
+        fn arrivals(&self) -> &Arrivals<Self::Socket>;
+
+        /// One connection, if there is one. One that its peer has given up is [passed over](super::pass_over).
+        fn take(&self) -> io::Result<(Self::Stream, Self::Addr)>;
+    }
+}
+
+/// A listening socket, and what the next accept has to know of the last one.
+#[derive(Debug)]
+pub struct Arrivals<T: AsFd> {
+    pub(crate) source: Source<T>,
+    /// Set when there were no descriptors, until an accept may try again.
+    starved: Cell<Option<Starved>>,
+    /// How many connections were accepted since there was none last.
+    together: Cell<u32>,
+}
+
+impl<T: AsFd> Arrivals<T> {
+    pub(crate) fn new(source: Source<T>) -> Self {
+        Self { source, starved: Cell::new(None), together: Cell::new(0) }
+    }
+}
+
 /// Waits for a connection: see [`TcpListener::accept`].
 #[must_use = "futures do nothing unless awaited"]
-pub struct Accept<'a> {
-    listener: &'a TcpListener,
+pub struct Accept<'a, L = TcpListener> {
+    listener: &'a L,
     /// Gone when it has been ready.
     stand: Option<Stand<'a>>,
     /// While there are no descriptors.
     recovery: Option<Recovery<'a>>,
 }
 
-impl<'a> Accept<'a> {
-    pub(super) fn new(listener: &'a TcpListener, unpolled: Unpolled) -> Accept<'a> {
-        let stand = Stand::new(listener.source.site(Direction::Read), unpolled);
+impl<'a, L: Listener> Accept<'a, L> {
+    pub(crate) fn new(listener: &'a L, unpolled: Unpolled) -> Self {
+        let stand = Stand::new(listener.arrivals().source.site(Direction::Read), unpolled);
         Accept { listener, stand: Some(stand), recovery: None }
     }
 }
 
-impl Future for Accept<'_> {
-    type Output = io::Result<(TcpStream, SocketAddr)>;
+impl<L: Listener> Future for Accept<'_, L> {
+    type Output = io::Result<(L::Stream, L::Addr)>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let stand = this.stand.as_mut().expect("`Accept` polled after it was ready");
         stand.unpolled.forget();
-        if let Some(starved) = this.listener.starved.get() {
-            let reactor = this.listener.source.reactor();
+        let arrivals = this.listener.arrivals();
+        if let Some(starved) = arrivals.starved.get() {
+            let reactor = arrivals.source.reactor();
             let recovery = match this.recovery.take() {
                 Some(recovery) if recovery.starved == starved => recovery,
                 // The first, or another task has tried since, and in vain: the pause is a new one.
                 _ => Recovery::new(reactor, starved),
             };
             ready!(this.recovery.insert(recovery).poll(cx));
-            this.listener.starved.set(None);
+            arrivals.starved.set(None);
         }
         this.recovery = None;
         let accepted = ready!(poll_accept(this.listener, stand, cx));
@@ -78,7 +120,7 @@ impl Future for Accept<'_> {
     }
 }
 
-impl fmt::Debug for Accept<'_> {
+impl<L: fmt::Debug> fmt::Debug for Accept<'_, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Accept").field("listener", self.listener).finish_non_exhaustive()
     }
@@ -87,18 +129,18 @@ impl fmt::Debug for Accept<'_> {
 /// The connections of a listener as a stream: see [`TcpListener::incoming`].
 #[derive(Debug)]
 #[must_use = "streams do nothing unless polled"]
-pub struct Incoming<'a> {
-    accept: Accept<'a>,
+pub struct Incoming<'a, L = TcpListener> {
+    accept: Accept<'a, L>,
 }
 
-impl<'a> Incoming<'a> {
-    pub(super) fn new(listener: &'a TcpListener) -> Incoming<'a> {
+impl<'a, L: Listener> Incoming<'a, L> {
+    pub(crate) fn new(listener: &'a L) -> Self {
         Incoming { accept: Accept::new(listener, Unpolled::known()) }
     }
 }
 
-impl Stream for Incoming<'_> {
-    type Item = io::Result<TcpStream>;
+impl<L: Listener> Stream for Incoming<'_, L> {
+    type Item = io::Result<L::Stream>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let accepted = ready!(Pin::new(&mut self.accept).poll(cx));
@@ -144,67 +186,45 @@ impl Drop for Recovery<'_> {
 }
 
 /// The listener was told that there are no descriptors.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) struct Starved {
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Starved {
     until: Instant,
     /// How many sources had closed by then.
     closings: usize,
 }
 
 /// Accepts one connection, and notes it if there was no descriptor for it.
-fn poll_accept(
-    listener: &TcpListener,
+fn poll_accept<L: Listener>(
+    listener: &L,
     stand: &mut Stand<'_>,
     cx: &mut Context<'_>,
-) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-    let reactor = listener.source.reactor();
+) -> Poll<io::Result<(L::Stream, L::Addr)>> {
     let accepted = ready!(stand.poll_io(cx, || accept_next(listener)));
     if accepted.as_ref().is_err_and(is_out_of_descriptors) {
-        listener.starved.set(Some(Starved { until: Instant::now() + PAUSE, closings: reactor.closings() }));
+        let arrivals = listener.arrivals();
+        let closings = arrivals.source.reactor().closings();
+        arrivals.starved.set(Some(Starved { until: Instant::now() + PAUSE, closings }));
     }
-    let (stream, peer) = accepted?;
-    let source = Source::register(reactor.clone(), stream, Ready::HOPED)?;
-    Poll::Ready(Ok((TcpStream::new(source), peer)))
+    Poll::Ready(accepted)
 }
 
 /// One more connection of those that have come together, if there is one.
-fn accept_next(listener: &TcpListener) -> io::Result<(net::TcpStream, SocketAddr)> {
-    let already = listener.together.get();
+fn accept_next<L: Listener>(listener: &L) -> io::Result<(L::Stream, L::Addr)> {
+    let arrivals = listener.arrivals();
+    let already = arrivals.together.get();
     let asked = match already {
-        1..=ASKED_FOR => listener.source.site(Direction::Read).check(),
+        1..=ASKED_FOR => arrivals.source.site(Direction::Read).check(),
         _ => Ok(()),
     };
-    let accepted = asked.and_then(|()| accept(listener.source.get_ref()));
+    let accepted = asked.and_then(|()| listener.take());
     let was_last = accepted.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
-    listener.together.set(if was_last { 0 } else { already.saturating_add(1) });
+    arrivals.together.set(if was_last { 0 } else { already.saturating_add(1) });
     accepted
 }
 
-/// One connection, non-blocking and closed on exec from the start.
-#[cfg(not(target_vendor = "apple"))]
-fn accept(listener: &net::TcpListener) -> io::Result<(net::TcpStream, SocketAddr)> {
-    use rustix::net::{SocketFlags, acceptfrom_with};
-
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    let (stream, peer) = acceptfrom_with(listener, flags).map_err(pass_over)?;
-    let peer = peer.ok_or(Errno::INVAL)?.try_into()?;
-    Ok((stream.into(), peer))
-}
-
-/// One connection. Apple has no `accept4`.
-#[cfg(target_vendor = "apple")]
-fn accept(listener: &net::TcpListener) -> io::Result<(net::TcpStream, SocketAddr)> {
-    let (stream, peer) = listener.accept().map_err(|error| match Errno::from_io_error(&error) {
-        Some(errno) => pass_over(errno),
-        None => error,
-    })?;
-    stream.set_nonblocking(true)?;
-    Ok((stream, peer))
-}
-
-/// The peer has given up before it was accepted: there may be another behind it.
-fn pass_over(errno: Errno) -> io::Error {
-    if errno == Errno::CONNABORTED { io::ErrorKind::Interrupted.into() } else { errno.into() }
+/// The error of an accept. If the peer has given up before it was accepted, there may be another behind it.
+pub(crate) fn pass_over(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::ConnectionAborted { io::ErrorKind::Interrupted.into() } else { error }
 }
 
 fn is_out_of_descriptors(error: &io::Error) -> bool {

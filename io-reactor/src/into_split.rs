@@ -3,35 +3,46 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::net::Shutdown;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use futures_io::{AsyncRead, AsyncWrite};
 
-use super::TcpStream;
+use crate::TcpStream;
 use crate::delegate::{delegate_read, delegate_write};
+
+/// A stream of bytes in both directions: [`TcpStream`] or [`UnixStream`](crate::UnixStream). No other type can be one.
+pub trait Duplex: sealed::EndSending {}
+
+impl<S: sealed::EndSending> Duplex for S {}
+
+pub(crate) mod sealed {
+    /// Not to be implemented outside: what the halves need may change.
+    pub trait EndSending {
+        fn end_sending(&self);
+    }
+}
 
 /// The reading half of a stream, for a task of its own: see [`TcpStream::into_split`].
 #[derive(Debug)]
-pub struct OwnedReadHalf(Rc<TcpStream>);
+pub struct OwnedReadHalf<S = TcpStream>(Rc<S>);
 
 /// The writing half of a stream, for a task of its own: see [`TcpStream::into_split`].
 ///
 /// Dropping it ends the sending direction, as `close` does; [`forget`](OwnedWriteHalf::forget) does not.
 #[derive(Debug)]
-pub struct OwnedWriteHalf {
-    stream: Rc<TcpStream>,
+pub struct OwnedWriteHalf<S: Duplex = TcpStream> {
+    stream: Rc<S>,
     ends_on_drop: bool,
 }
 
-pub(super) fn halves(stream: TcpStream) -> (OwnedReadHalf, OwnedWriteHalf) {
+pub(crate) fn halves<S: Duplex>(stream: S) -> (OwnedReadHalf<S>, OwnedWriteHalf<S>) {
     let stream = Rc::new(stream);
     (OwnedReadHalf(Rc::clone(&stream)), OwnedWriteHalf { stream, ends_on_drop: true })
 }
 
-impl OwnedReadHalf {
+impl<S: Duplex> OwnedReadHalf<S> {
     /// Puts the two halves of one stream together again.
     ///
     /// ```
@@ -49,7 +60,7 @@ impl OwnedReadHalf {
     /// # Errors
     ///
     /// If they are halves of different streams; the error gives them back.
-    pub fn reunite(self, writer: OwnedWriteHalf) -> Result<TcpStream, ReuniteError> {
+    pub fn reunite(self, writer: OwnedWriteHalf<S>) -> Result<S, ReuniteError<S>> {
         if !Rc::ptr_eq(&self.0, &writer.stream) {
             return Err(ReuniteError(self, writer));
         }
@@ -61,12 +72,12 @@ impl OwnedReadHalf {
     }
 
     /// The whole stream, for everything but reading: addresses, options, [`peek`](TcpStream::peek).
-    pub fn stream(&self) -> &TcpStream {
+    pub fn stream(&self) -> &S {
         &self.0
     }
 }
 
-impl OwnedWriteHalf {
+impl<S: Duplex> OwnedWriteHalf<S> {
     /// Drops the half without ending the sending direction, which then lasts as long as the reading half.
     ///
     /// ```
@@ -89,31 +100,30 @@ impl OwnedWriteHalf {
     }
 
     /// The whole stream, for everything but writing: addresses, options.
-    pub fn stream(&self) -> &TcpStream {
+    pub fn stream(&self) -> &S {
         &self.stream
     }
 }
 
-impl Drop for OwnedWriteHalf {
+impl<S: Duplex> Drop for OwnedWriteHalf<S> {
     fn drop(&mut self) {
         if self.ends_on_drop {
-            // It fails only if the connection has gone already.
-            let _ = self.stream.shutdown(Shutdown::Write);
+            self.stream.end_sending();
         }
     }
 }
 
-delegate_read!(OwnedReadHalf);
-delegate_write!(OwnedWriteHalf);
+delegate_read!(OwnedReadHalf<S>, of any S);
+delegate_write!(OwnedWriteHalf<S>, of any S);
 
 /// Two halves that do not belong together: see [`OwnedReadHalf::reunite`].
 #[derive(Debug)]
-pub struct ReuniteError(pub OwnedReadHalf, pub OwnedWriteHalf);
+pub struct ReuniteError<S: Duplex = TcpStream>(pub OwnedReadHalf<S>, pub OwnedWriteHalf<S>);
 
-impl fmt::Display for ReuniteError {
+impl<S: Duplex> fmt::Display for ReuniteError<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("these are halves of different streams")
     }
 }
 
-impl Error for ReuniteError {}
+impl<S: Duplex + fmt::Debug> Error for ReuniteError<S> {}
