@@ -7,8 +7,10 @@ use std::future::{pending, poll_fn};
 use std::io::{ErrorKind, Read, SeekFrom, Write};
 use std::path::Path;
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::task::Poll;
+use std::thread;
 use std::time::Duration;
 
 use common::{Directory, in_a_child_with, is_child, run, watchdog};
@@ -340,34 +342,43 @@ fn dropped_after_any_poll_it_has_written_what_it_has_taken() {
 
 #[test]
 fn a_cancel_lets_go_of_opening_and_whole_reads_and_awaits_whole_writes() {
-    let dir = Directory::new();
+    let (dir, another) = (Directory::new(), Directory::new());
     let (path, mut other) = dir.pipe();
     let _watchdog = watchdog();
     let reports = Reports::new();
     let runtime = Builder::new().blocking_threads(2).grace(None).on_report(reports.hook()).build().unwrap();
     runtime.block_on(async {
         let read = fs::read(&path);
-        to_thread(|| ()).await; // jobs begin in order: so the read has
+        to_thread(|| ()).await; // jobs are taken in order: so the read was, and mostly has begun
         assert!(timeout(Duration::ZERO, read).await.is_err());
         other.write_all(b"the thread may end").unwrap();
         drop(other);
         let opening = File::open(&path); // which waits for a writer
         to_thread(|| ()).await;
         assert!(timeout(Duration::ZERO, opening).await.is_err());
-        drop(OpenOptions::new().write(true).open(&path).unwrap());
-        std::fs::remove_file(&path).unwrap();
-
-        let (path, mut other) = dir.pipe();
-        let mut written = pin!(timeout(Duration::ZERO, fs::write(path, vec![7; 1_000_000]))); // more than a pipe holds
-        other.read_exact(&mut [0]).unwrap(); // it has begun
-        for _ in 0..3 {
-            assert!(futures::poll!(written.as_mut()).is_pending());
-            yield_now().await;
-        }
-        other.read_exact(&mut vec![0; 999_999]).unwrap();
-        assert!(matches!(written.await, Ok(Ok(()))));
     });
-    drop(runtime);
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            // A writer comes and goes, for a thread that waits for one or that will.
+            while !ended.load(Ordering::Relaxed) {
+                drop(OpenOptions::new().read(true).write(true).open(&path).unwrap());
+            }
+        });
+        runtime.block_on(async {
+            let (path, mut other) = another.pipe();
+            let mut written = pin!(timeout(Duration::ZERO, fs::write(path, vec![7; 1_000_000]))); // more than a pipe holds
+            other.read_exact(&mut [0]).unwrap(); // it has begun
+            for _ in 0..3 {
+                assert!(futures::poll!(written.as_mut()).is_pending());
+                yield_now().await;
+            }
+            other.read_exact(&mut vec![0; 999_999]).unwrap();
+            assert!(matches!(written.await, Ok(Ok(()))));
+        });
+        drop(runtime);
+        ended.store(true, Ordering::Relaxed);
+    });
     assert!(told(&reports).is_empty());
 }
 
