@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::net::Shutdown;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -13,14 +14,24 @@ use crate::TcpStream;
 use crate::delegate::{delegate_read, delegate_write};
 
 /// A stream of bytes in both directions: [`TcpStream`] or [`UnixStream`](crate::UnixStream). No other type can be one.
-pub trait Duplex: sealed::EndSending {}
+pub trait Duplex: sealed::ShutDown {}
 
-impl<S: sealed::EndSending> Duplex for S {}
+impl<S: sealed::ShutDown> Duplex for S {}
 
 pub(crate) mod sealed {
+    use super::{Shutdown, io};
+
     /// Not to be implemented outside: what the halves need may change.
-    pub trait EndSending {
-        fn end_sending(&self);
+    pub trait ShutDown {
+        fn shut_down(&self, how: Shutdown) -> io::Result<()>;
+
+        /// What `close` does. A connection that has gone altogether is closed already.
+        fn end_sending(&self) -> io::Result<()> {
+            match self.shut_down(Shutdown::Write) {
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+                result => result,
+            }
+        }
     }
 }
 
@@ -108,7 +119,7 @@ impl<S: Duplex> OwnedWriteHalf<S> {
 impl<S: Duplex> Drop for OwnedWriteHalf<S> {
     fn drop(&mut self) {
         if self.ends_on_drop {
-            self.stream.end_sending();
+            let _ = self.stream.end_sending(); // nobody is left to be told
         }
     }
 }

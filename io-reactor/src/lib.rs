@@ -22,7 +22,7 @@
 //! Three choices make this cheap. A descriptor is registered **once, for both directions, edge-triggered**, when a task first
 //! waits for it: no other wait costs a system call, and what never has to wait costs none at all. The readiness is
 //! **cached**, and an operation tries its system call first and waits only when that would block. And a **short read** says
-//! that nothing is left, so the call that would only say "would block" is not made. A round trip at a server is then one
+//! that nothing is left, so the call that would only say "would block" is not made (`unix::transfer` has the exception). A round trip at a server is then one
 //! read, one write and one wait.
 //!
 //! Runtimes with several threads collect events on one thread while others read, so a bit may be cleared just after a new

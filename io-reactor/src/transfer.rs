@@ -1,4 +1,4 @@
-//! How bytes move through a stream, of any kind.
+//! Moving bytes through a stream, whatever its kind.
 //!
 //! Reading and writing are [`Source`]'s operations and one thing more: a call that moved fewer bytes than it was given room
 //! for has emptied, or filled, the socket's buffer, and the next one would say "would block". It is not made.
@@ -15,6 +15,13 @@ use crate::source::Source;
 
 /// How many buffers one system call takes (`IOV_MAX` of all systems that matter).
 const BUFFERS: usize = 1024;
+
+/// `write` and `writev` would raise `SIGPIPE` when the peer has gone, which ends a program whose `main` is not Rust's.
+#[cfg(not(target_vendor = "apple"))]
+const NO_SIGNAL: SendFlags = SendFlags::NOSIGNAL;
+/// Apple has the socket's own option instead, which the standard library and socket2 set.
+#[cfg(target_vendor = "apple")]
+const NO_SIGNAL: SendFlags = SendFlags::empty();
 
 impl<T: AsFd> Source<T> {
     /// Reads, and notes when less came than there was room for.
@@ -48,8 +55,8 @@ impl<T: AsFd> Source<T> {
     }
 }
 
-/// The buffers that one system call takes: not only empty ones, if there are others, since to do nothing is to say that it has ended.
-pub(crate) fn some<B: Deref<Target = [u8]>>(bufs: &[B]) -> Range<usize> {
+/// The buffers that one system call takes, from the first that is not empty: a call that moved nothing would be taken for the end.
+pub(crate) fn one_call<B: Deref<Target = [u8]>>(bufs: &[B]) -> Range<usize> {
     let start = bufs.iter().position(|buf| !buf.is_empty()).unwrap_or(0);
     start..bufs.len().min(start + BUFFERS)
 }
@@ -59,12 +66,10 @@ pub(crate) fn room<B: Deref<Target = [u8]>>(bufs: &[B]) -> usize {
     bufs.iter().map(|buf| buf.len()).sum()
 }
 
-/// `writev` would raise `SIGPIPE` when the peer has gone, which ends a program whose `main` is not Rust's.
-pub(crate) fn send(stream: &impl AsFd, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-    // Apple has the socket's own option instead, which the standard library and socket2 set.
-    #[cfg(target_vendor = "apple")]
-    let flags = SendFlags::empty();
-    #[cfg(not(target_vendor = "apple"))]
-    let flags = SendFlags::NOSIGNAL;
-    Ok(sendmsg(stream, bufs, &mut SendAncillaryBuffer::default(), flags)?)
+pub(crate) fn send(socket: &impl AsFd, bytes: &[u8]) -> io::Result<usize> {
+    Ok(rustix::net::send(socket, bytes, NO_SIGNAL)?)
+}
+
+pub(crate) fn send_vectored(socket: &impl AsFd, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+    Ok(sendmsg(socket, bufs, &mut SendAncillaryBuffer::default(), NO_SIGNAL)?)
 }

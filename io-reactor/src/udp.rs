@@ -129,6 +129,18 @@ impl UdpSocket {
     /// Makes an address the peer, the first of those that `addr` stands for at which that can be: [`send`](UdpSocket::send) goes
     /// there, and nobody else's messages come in from now on. Nothing is sent.
     ///
+    /// ```
+    /// # use handcar_io_reactor::UdpSocket;
+    /// # handcar_executor::run(async {
+    /// let server = UdpSocket::bind("127.0.0.1:0").await?;
+    /// let client = UdpSocket::bind("127.0.0.1:0").await?;
+    /// client.connect(server.local_addr()?).await?;
+    /// assert_eq!(client.send(b"hello").await?, 5);
+    /// # std::io::Result::Ok(())
+    /// # })
+    /// # .unwrap();
+    /// ```
+    ///
     /// # Errors
     ///
     /// That of the look-up or of the last address: `NetworkUnreachable`, `PermissionDenied`, ...
@@ -216,6 +228,19 @@ impl UdpSocket {
     }
 
     /// Waits for a message and looks at it, as [`recv_from`](UdpSocket::recv_from) does, without taking it.
+    ///
+    /// ```
+    /// # use handcar_io_reactor::UdpSocket;
+    /// # handcar_executor::run(async {
+    /// let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    /// socket.send_to(b"to myself", socket.local_addr()?).await?;
+    /// let mut buf = [0; 64];
+    /// let (_, from) = socket.peek_from(&mut buf).await?;
+    /// assert_eq!(socket.recv_from(&mut buf).await?, (9, from));
+    /// # std::io::Result::Ok(())
+    /// # })
+    /// # .unwrap();
+    /// ```
     ///
     /// # Errors
     ///

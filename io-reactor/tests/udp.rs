@@ -2,16 +2,12 @@
 
 mod common;
 
-use std::future::Future;
 use std::io;
 use std::net::{self, SocketAddr};
 use std::os::fd::AsFd;
-use std::panic;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Waker};
 
-use common::run;
+use common::{polled_again, run};
 use futures::future::join_all;
 use futures::poll;
 use handcar_executor::spawn;
@@ -197,19 +193,11 @@ fn a_loop_over_a_socket_that_is_always_ready_starves_nobody() {
 
 #[test]
 fn futures_that_are_polled_again_after_they_were_ready_panic_with_their_name() {
-    fn again<F: Future + Unpin>(mut future: F) -> String {
-        let polled = panic::catch_unwind(panic::AssertUnwindSafe(|| {
-            let mut cx = Context::from_waker(Waker::noop());
-            assert!(Pin::new(&mut future).poll(&mut cx).is_ready());
-            let _ = Pin::new(&mut future).poll(&mut cx);
-        }));
-        common::panic_text(&*polled.unwrap_err())
-    }
     run(async {
         let socket = socket().await;
         let addr = socket.local_addr().unwrap();
-        assert_eq!(again(socket.send_to(b"x", addr)), "`Operation` polled after it was ready");
-        assert_eq!(again(socket.connect(addr)), "`LookupHost` polled after it was ready");
-        assert_eq!(again(UdpSocket::bind(addr)), "`LookupHost` polled after it was ready");
+        assert_eq!(polled_again(socket.send_to(b"x", addr)), "`Operation` polled after it was ready");
+        assert_eq!(polled_again(socket.connect(addr)), "`LookupHost` polled after it was ready");
+        assert_eq!(polled_again(UdpSocket::bind(addr)), "`LookupHost` polled after it was ready");
     });
 }

@@ -9,15 +9,15 @@ use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::unix::net;
 use std::path::{Path, PathBuf};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use std::{env, fs, panic, process};
 
-use common::{pattern, run, watchdog};
+use common::{Counts, pattern, polled_again, run, watchdog};
 use futures::future::{join, join_all};
 use futures::io::{AsyncReadExt, AsyncWriteExt};
 use futures::{StreamExt, poll};
@@ -169,15 +169,6 @@ fn two_hundred_may_wait_to_be_accepted() {
     });
 }
 
-#[derive(Default)]
-struct Counts(AtomicUsize);
-
-impl Wake for Counts {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
 /// Polls a future `polls` times, each time when it was woken, and drops it: before it is woken again, or after. No waker stays behind.
 async fn poll_and_drop<F: Future>(future: F, polls: usize, woken: bool) {
     let counts: Arc<Counts> = Arc::default();
@@ -185,7 +176,7 @@ async fn poll_and_drop<F: Future>(future: F, polls: usize, woken: bool) {
     for n in 0..polls {
         let waker = Waker::from(Arc::clone(&counts));
         assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-        while (woken || n + 1 < polls) && counts.0.load(Ordering::Relaxed) <= n {
+        while (woken || n + 1 < polls) && counts.get() <= n {
             sleep(Duration::from_millis(1)).await;
         }
     }
@@ -379,7 +370,7 @@ fn a_write_to_a_connection_that_is_gone_is_an_error_and_no_signal() {
 }
 
 #[test]
-fn halves_serve_two_tasks_and_are_put_together_again() {
+fn halves_serve_two_tasks_and_are_put_together_polled_again() {
     run(async {
         let (mut one, other) = UnixStream::pair().unwrap();
         {
@@ -536,7 +527,7 @@ fn a_peer_without_room_makes_the_sender_wait_for_an_event_and_not_for_the_time()
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_socket_without_room_that_is_no_peer_makes_the_sender_try_again() {
+fn a_socket_without_room_that_is_no_peer_makes_the_sender_try_polled_again() {
     run_simulated(async {
         let place = Place::new();
         let receiver = UnixDatagram::bind(&place).unwrap();
@@ -573,22 +564,14 @@ fn a_socket_without_room_that_is_no_peer_makes_the_sender_try_again() {
 
 #[test]
 fn futures_that_are_polled_again_after_they_were_ready_panic_with_their_name() {
-    fn again<F: Future + Unpin>(mut future: F) -> String {
-        let polled = panic::catch_unwind(panic::AssertUnwindSafe(|| {
-            let mut cx = Context::from_waker(Waker::noop());
-            assert!(Pin::new(&mut future).poll(&mut cx).is_ready());
-            let _ = Pin::new(&mut future).poll(&mut cx);
-        }));
-        common::panic_text(&*polled.unwrap_err())
-    }
     run(async {
         let place = Place::new();
         let _listener = UnixListener::bind(&place).unwrap();
-        assert_eq!(again(UnixStream::connect(&place)), "`UnixConnect` polled after it was ready");
-        assert_eq!(again(UnixStream::connect("")), "`UnixConnect` polled after it was ready");
+        assert_eq!(polled_again(UnixStream::connect(&place)), "`UnixConnect` polled after it was ready");
+        assert_eq!(polled_again(UnixStream::connect("")), "`UnixConnect` polled after it was ready");
         let (one, _other) = UnixDatagram::pair().unwrap();
-        assert_eq!(again(one.send_to(b"x", "")), "`UnixSendTo` polled after it was ready");
-        assert_eq!(again(one.send(b"x")), "`Operation` polled after it was ready");
+        assert_eq!(polled_again(one.send_to(b"x", "")), "`UnixSendTo` polled after it was ready");
+        assert_eq!(polled_again(one.send(b"x")), "`Operation` polled after it was ready");
     });
 }
 

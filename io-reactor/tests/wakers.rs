@@ -10,10 +10,9 @@ use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use common::{pair, run, watchdog};
+use common::{Counts, pair, run, watchdog};
 use futures::future::{join, join_all, select};
 use futures::io::{AsyncReadExt, AsyncWriteExt};
 use futures::poll;
@@ -23,22 +22,6 @@ use handcar_io_reactor::{Source, TcpListener, TcpStream};
 thread_local! {
     /// What a `Calls` waker does: wakers are `Send`, what the tests do is not.
     static ACTION: RefCell<Option<Box<dyn FnMut()>>> = const { RefCell::new(None) };
-}
-
-/// Counts its wakes.
-#[derive(Default)]
-struct Counts(AtomicUsize);
-
-impl Counts {
-    fn get(&self) -> usize {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
-impl Wake for Counts {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
 }
 
 /// Runs the action once, at its wake.

@@ -302,9 +302,9 @@ impl TcpStream {
     }
 }
 
-impl sealed::EndSending for TcpStream {
-    fn end_sending(&self) {
-        let _ = self.shutdown(Shutdown::Write); // it fails only if the connection has gone already
+impl sealed::ShutDown for TcpStream {
+    fn shut_down(&self, how: Shutdown) -> io::Result<()> {
+        self.shutdown(how)
     }
 }
 

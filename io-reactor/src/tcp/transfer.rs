@@ -4,7 +4,7 @@
 
 use std::future::Future;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::net::{self, Shutdown};
+use std::net;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -13,10 +13,11 @@ use handcar_executor::unpolled::Unpolled;
 
 use super::TcpStream;
 use crate::delegate::{delegate_read, delegate_write};
+use crate::into_split::sealed::ShutDown;
 use crate::ready::Direction;
 use crate::site::Stand;
 use crate::source::Source;
-use crate::transfer::{room, send, some};
+use crate::transfer::{one_call, room, send_vectored};
 
 impl AsyncRead for &TcpStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
@@ -28,8 +29,8 @@ impl AsyncRead for &TcpStream {
         cx: &mut Context<'_>,
         bufs: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        let some = some(bufs);
-        let bufs = &mut bufs[some];
+        let range = one_call(bufs);
+        let bufs = &mut bufs[range];
         self.source.poll_read_up_to(cx, room(bufs), |mut stream| stream.read_vectored(bufs))
     }
 }
@@ -44,8 +45,8 @@ impl AsyncWrite for &TcpStream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let bufs = &bufs[some(bufs)];
-        self.source.poll_write_up_to(cx, room(bufs), |stream| send(stream, bufs))
+        let bufs = &bufs[one_call(bufs)];
+        self.source.poll_write_up_to(cx, room(bufs), |stream| send_vectored(stream, bufs))
     }
 
     /// Does nothing: what was written is with the system already.
@@ -53,12 +54,9 @@ impl AsyncWrite for &TcpStream {
         Poll::Ready(Ok(()))
     }
 
-    /// Ends the sending direction. A connection that has gone altogether is closed already.
+    /// Ends the sending direction.
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(match self.shutdown(Shutdown::Write) {
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
-            result => result,
-        })
+        Poll::Ready(self.end_sending())
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::io::{self, IoSlice};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
@@ -171,7 +171,7 @@ impl UnixDatagram {
         &'a self,
         message: &'a [u8],
     ) -> Operation<'a, net::UnixDatagram, impl FnMut(&net::UnixDatagram) -> io::Result<usize> + use<'a>> {
-        let op = move |socket: &net::UnixDatagram| send(socket, &[IoSlice::new(message)]);
+        let op = move |socket: &net::UnixDatagram| send(socket, message);
         Operation::new(&self.source, Direction::Write, Unpolled::new(&"send"), op)
     }
 

@@ -101,6 +101,19 @@ impl UnixListener {
 
     /// The connections, one after the other, as a stream that never ends.
     ///
+    /// ```
+    /// # use futures::StreamExt;
+    /// # use handcar_io_reactor::{UnixListener, UnixStream};
+    /// # handcar_executor::run(async {
+    /// # let path = std::env::temp_dir().join(format!("handcar-doc-incoming-{}", std::process::id()));
+    /// let listener = UnixListener::bind(&path)?;
+    /// let _client = UnixStream::connect(&path).await?;
+    /// let stream: UnixStream = listener.incoming().next().await.expect("it never ends")?;
+    /// # std::fs::remove_file(path)
+    /// # })
+    /// # .unwrap();
+    /// ```
+    ///
     /// # Cancel safety
     ///
     /// As [`accept`](UnixListener::accept).

@@ -1,4 +1,4 @@
-//! What has no event: a full queue of somebody else's.
+//! What has no event of its own: a full queue of somebody else's.
 //!
 //! A `connect` to a listener whose backlog is full, and a datagram sent to a socket that has as many as it may have, "would
 //! block" on Linux, but what has no room is not the socket at hand, and its events say nothing of the other one. To a `connect`
@@ -39,6 +39,7 @@ impl Retry {
         loop {
             if let Some(pause) = &mut self.pause {
                 ready!(pause.poll(cx));
+                self.pause = None;
             }
             match op() {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -48,7 +49,6 @@ impl Retry {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => {
                     budget::spend();
-                    self.pause = None;
                     return Poll::Ready(result);
                 }
             }

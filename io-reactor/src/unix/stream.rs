@@ -1,38 +1,24 @@
-//! The stream of bytes between two Unix sockets: how it is made, read, written, split and closed.
+//! The stream of bytes between two Unix sockets: how it is made, split and closed. How bytes move is in `transfer`.
 //!
 //! All operations take `&self`, so one task may read while another writes.
-//!
-//! **A short read leaves nothing behind, with one exception.** When a peer has sent file descriptors along, or credentials are
-//! wanted, a read ends where those lie, with more bytes behind it and no further edge to say so. A `read` does not tell; `recvmsg`
-//! does, by a flag: what came along had no room. Then the next read is made.
 
 use std::fmt;
-use std::future::Future;
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
 
-use futures_io::{AsyncRead, AsyncWrite};
-use handcar_executor::budget;
-use handcar_executor::unpolled::Unpolled;
-use rustix::net::{RecvAncillaryBuffer, RecvFlags, ReturnFlags, recvmsg};
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{Domain, Socket, Type};
 
-use super::address::address;
-use super::retry::Retry;
-use crate::delegate::{delegate_read, delegate_write};
+use super::UnixConnect;
 use crate::into_split::{self, OwnedReadHalf, OwnedWriteHalf, sealed};
 use crate::operation::Readiness;
 use crate::reactor::Reactor;
-use crate::ready::{Direction, Ready};
+use crate::ready::Ready;
 use crate::source::Source;
 use crate::split::{ReadHalf, WriteHalf};
-use crate::transfer::{room, send, some};
 
 /// A connection between two processes of one machine, or within one.
 ///
@@ -64,7 +50,7 @@ use crate::transfer::{room, send, some};
 ///
 /// As [`TcpStream`](crate::TcpStream#cancel-safety): bytes move in the poll that says so.
 pub struct UnixStream {
-    source: Source<net::UnixStream>,
+    pub(super) source: Source<net::UnixStream>,
 }
 
 impl UnixStream {
@@ -99,10 +85,22 @@ impl UnixStream {
     /// The half-made connection is closed.
     #[track_caller]
     pub fn connect(path: impl AsRef<Path>) -> UnixConnect {
-        UnixConnect { unpolled: Unpolled::new(&"connect"), retry: Retry::new(), attempt: Some(attempt(path.as_ref())) }
+        UnixConnect::new(path.as_ref())
     }
 
     /// Makes two streams that are each other's peers.
+    ///
+    /// ```
+    /// # use futures::io::{AsyncReadExt, AsyncWriteExt};
+    /// # use handcar_io_reactor::UnixStream;
+    /// # handcar_executor::run(async {
+    /// let (mut one, mut other) = UnixStream::pair()?;
+    /// one.write_all(b"x").await?;
+    /// assert_eq!(other.read(&mut [0; 8]).await?, 1);
+    /// # std::io::Result::Ok(())
+    /// # })
+    /// # .unwrap();
+    /// ```
     ///
     /// # Errors
     ///
@@ -238,7 +236,8 @@ impl UnixStream {
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.source.get_ref().shutdown(how)?;
         // Linux sends no event to one's own writer at a full buffer, who now has an error to hear of.
-        self.source.report(Ready { read: how != Shutdown::Write, write: how != Shutdown::Read, irregular: true });
+        let read = how != Shutdown::Write;
+        self.source.report(Ready { read, write: how != Shutdown::Read, irregular: read });
         Ok(())
     }
 
@@ -298,77 +297,14 @@ impl UnixStream {
         self.source.get_ref().take_error()
     }
 
-    fn stream(&self) -> &UnixStream {
+    pub(super) fn stream(&self) -> &UnixStream {
         self
     }
-
-    /// Reads, and notes when less came than there was room for and nothing came along.
-    fn poll_receive(&self, cx: &mut Context<'_>, bufs: &mut [IoSliceMut<'_>]) -> Poll<io::Result<usize>> {
-        if room(bufs) == 0 {
-            // As `read` does. `recvmsg` would wait, and then take what comes along, for no byte.
-            ready!(budget::poll(cx));
-            budget::spend();
-            return Poll::Ready(Ok(0));
-        }
-        let received = ready!(self.source.poll_read_with(cx, |stream| {
-            Ok(recvmsg(stream, bufs, &mut RecvAncillaryBuffer::default(), RecvFlags::empty())?)
-        }))?;
-        if !received.flags.contains(ReturnFlags::CTRUNC) {
-            self.source.site(Direction::Read).note_progress(received.bytes, room(bufs));
-        }
-        Poll::Ready(Ok(received.bytes))
-    }
 }
 
-impl AsyncRead for &UnixStream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.poll_receive(cx, &mut [IoSliceMut::new(buf)])
-    }
-
-    fn poll_read_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &mut [IoSliceMut<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let some = some(bufs);
-        self.poll_receive(cx, &mut bufs[some])
-    }
-}
-
-impl AsyncWrite for &UnixStream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let bufs = &bufs[some(bufs)];
-        self.source.poll_write_up_to(cx, room(bufs), |stream| send(stream, bufs))
-    }
-
-    /// Does nothing: what was written is with the system already.
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    /// Ends the sending direction. A connection that has gone altogether is closed already.
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(match self.shutdown(Shutdown::Write) {
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
-            result => result,
-        })
-    }
-}
-
-delegate_read!(UnixStream);
-delegate_write!(UnixStream);
-
-impl sealed::EndSending for UnixStream {
-    fn end_sending(&self) {
-        let _ = self.shutdown(Shutdown::Write); // it fails only if the connection has gone already
+impl sealed::ShutDown for UnixStream {
+    fn shut_down(&self, how: Shutdown) -> io::Result<()> {
+        self.shutdown(how)
     }
 }
 
@@ -382,38 +318,4 @@ impl fmt::Debug for UnixStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.source.get_ref().fmt(f)
     }
-}
-
-/// Makes a connection: see [`UnixStream::connect`].
-#[derive(Debug)]
-#[must_use = "futures do nothing unless awaited"]
-pub struct UnixConnect {
-    unpolled: Unpolled,
-    retry: Retry,
-    /// Gone when it is connected, or has failed.
-    attempt: Option<io::Result<(Socket, SockAddr)>>,
-}
-
-impl Future for UnixConnect {
-    type Output = io::Result<UnixStream>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<UnixStream>> {
-        let this = &mut *self;
-        this.unpolled.forget();
-        let attempt = this.attempt.as_ref().expect("`UnixConnect` polled after it was ready");
-        let connected = ready!(this.retry.poll(cx, || match attempt {
-            Ok((socket, addr)) => socket.connect(addr),
-            Err(_) => Ok(()),
-        }));
-        let attempt = this.attempt.take().map(|attempt| connected.and(attempt));
-        let Some((socket, _)) = attempt.transpose()? else { unreachable!("it was there just now") };
-        Poll::Ready(UnixStream::register(Reactor::current()?, socket.into()))
-    }
-}
-
-fn attempt(path: &Path) -> io::Result<(Socket, SockAddr)> {
-    let addr = address(path)?;
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    rustix::io::ioctl_fionbio(&socket, true)?;
-    Ok((socket, addr))
 }

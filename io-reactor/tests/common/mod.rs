@@ -5,8 +5,13 @@ use std::any::Any;
 use std::future::Future;
 use std::io::{self, Write};
 use std::net;
+use std::panic;
+use std::pin::Pin;
 use std::process::abort;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -58,4 +63,30 @@ pub(crate) fn pattern(len: usize) -> Vec<u8> {
 pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
     text.expect("a panic with a message").to_owned()
+}
+
+/// What a future says that is polled until it is ready, and once more.
+pub(crate) fn polled_again<F: Future + Unpin>(mut future: F) -> String {
+    let polled = panic::catch_unwind(panic::AssertUnwindSafe(|| {
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut future).poll(&mut cx).is_ready());
+        let _ = Pin::new(&mut future).poll(&mut cx);
+    }));
+    panic_text(&*polled.unwrap_err())
+}
+
+/// Counts its wakes.
+#[derive(Default)]
+pub(crate) struct Counts(AtomicUsize);
+
+impl Counts {
+    pub(crate) fn get(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl Wake for Counts {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
 }
